@@ -1,0 +1,3 @@
+//! The supervisor's process.
+
+fn main() {}

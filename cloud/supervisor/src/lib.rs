@@ -1,0 +1,1 @@
+//! Intake, plan, assignment, reconciliation and the view of the fleet.

@@ -1,0 +1,3 @@
+//! The robot's process.
+
+fn main() {}

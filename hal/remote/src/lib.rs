@@ -1,0 +1,1 @@
+//! A body in another process: versioned frames over a Unix socket.

@@ -1,0 +1,121 @@
+//! What robots say to each other.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+
+use crate::geometry::{Point, Pose};
+use crate::ids::{AgentId, BootId};
+use crate::mission::Priority;
+use crate::time::WallTime;
+use crate::units::Meters;
+
+/// Most points of its way a robot tells its peers.
+pub const INTENT_PATH_MAX: usize = 32;
+
+/// What a robot is doing, as its peers see it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AgentState {
+    /// Nothing to do.
+    #[default]
+    Idle,
+    /// On the way to its work.
+    MovingToStart,
+    /// At work.
+    Executing,
+    /// Carries a load to its place.
+    CarryingPayload,
+    /// Gets out of someone's way.
+    Yielding,
+    /// Stands because someone else goes first.
+    Waiting,
+    /// On the way home.
+    Returning,
+    /// At the charger.
+    Charging,
+    /// Held by a person or a failsafe.
+    Stopped,
+    /// Cannot go on by itself.
+    Fault,
+}
+
+/// What decides who goes first. Compared field by field, the greater goes first; see `skein-coord` for the order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RightOfWay {
+    /// In an emergency.
+    pub emergency: bool,
+    /// Carries a payload.
+    pub carrying: bool,
+    /// Of its mission.
+    pub priority: Priority,
+    /// How long it has been waiting, in whole steps of [`WAIT_STEP`], so that it rarely changes.
+    pub waited_steps: u16,
+    /// Whose claim this is: its own id, or that of the robot on whose behalf it moves (inherited).
+    pub claimant: AgentId,
+}
+
+/// The waiting time that counts as one step of [`RightOfWay::waited_steps`].
+pub const WAIT_STEP: Duration = Duration::from_secs(5);
+
+/// Said ten times a second by every robot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Who.
+    pub sender: AgentId,
+    /// Which life of it.
+    pub boot: BootId,
+    /// Rises by one each message of this boot.
+    pub sequence: u64,
+    /// The sender's wall clock, for the record only.
+    pub sent_at: WallTime,
+    /// Where it believes it is.
+    pub pose: Pose,
+    /// Velocity in the map's frame, m/s.
+    pub velocity: Point,
+    /// Radius of its footprint.
+    pub radius: Meters,
+    /// The next points of its way, nearest first, in the map's frame; empty when it means to stay.
+    pub path: Vec<Point>,
+    /// What it is doing.
+    pub state: AgentState,
+    /// Its claim to go first.
+    pub right_of_way: RightOfWay,
+    /// It cannot get out of the way: whoever meets it must.
+    pub cornered: bool,
+    /// For whom it waits or moves aside.
+    pub yields_to: Option<AgentId>,
+}
+
+/// What kind of danger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HazardKind {
+    /// The floor ends.
+    Cliff,
+    /// A person.
+    Person,
+    /// Something in the way that is on no map.
+    Obstacle,
+    /// A robot that cannot move.
+    Breakdown,
+}
+
+/// A danger one robot saw and all should know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hazard {
+    /// Who saw it.
+    pub reporter: AgentId,
+    /// Rises by one each hazard message of the reporter's boot.
+    pub sequence: u64,
+    /// What.
+    pub kind: HazardKind,
+    /// Where, in the map's frame.
+    pub position: Point,
+    /// How far it reaches.
+    pub radius: Meters,
+    /// Forgotten after this unless repeated.
+    pub time_to_live: Duration,
+    /// The reporter's wall clock, for the record only.
+    pub seen_at: WallTime,
+}

@@ -1,0 +1,119 @@
+//! What travels between one robot and its supervisor over `LinkStream`.
+
+use alloc::string::String;
+use serde::{Deserialize, Serialize};
+
+use crate::body::BodyDescriptor;
+use crate::event::EventBatch;
+use crate::geometry::Pose;
+use crate::ids::{AgentId, BootId, CommandId, FleetId, Generation, MissionId};
+use crate::mission::{Assignment, SliceProgress};
+use crate::telemetry::TelemetryBatch;
+use crate::time::WallTime;
+
+/// The version of the wire schema this build speaks.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// First words of a robot on a new stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Who.
+    pub agent: AgentId,
+    /// Whose.
+    pub fleet: FleetId,
+    /// Which life.
+    pub boot: BootId,
+    /// What body it has.
+    pub body: BodyDescriptor,
+    /// Where it started, `map_from_body`; it returns there.
+    pub home: Pose,
+    /// Version of the robot's software.
+    pub software: String,
+    /// Version of the schema it speaks.
+    pub schema_version: u32,
+    /// Last command that took effect, so that nothing is sent twice or forgotten.
+    pub last_command: Option<CommandId>,
+    /// What it is working on, so that a restarted supervisor knows.
+    pub working_on: Option<(MissionId, Generation)>,
+    /// Where its debug API listens, `host:port`; empty when it has none.
+    pub debug_address: String,
+    /// BLAKE3 of the map it uses, in hex, so that nobody plans on another.
+    pub map_hash: String,
+}
+
+/// How a command fared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandOutcome {
+    /// It will be done.
+    Accepted,
+    /// It will not, and why.
+    Rejected(String),
+    /// It has been done.
+    Done,
+    /// It was tried and failed, and why.
+    Failed(String),
+}
+
+/// The answer to one command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandAck {
+    /// Which.
+    pub command: CommandId,
+    /// How it fared.
+    pub outcome: CommandOutcome,
+}
+
+/// Robot to supervisor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum AgentReport {
+    /// First on each stream.
+    Hello(Hello),
+    /// Ten samples of 100 Hz.
+    Telemetry(TelemetryBatch),
+    /// An answer.
+    Ack(CommandAck),
+    /// How far it is.
+    Progress(SliceProgress),
+    /// The record, on its way up.
+    Events(EventBatch),
+}
+
+/// What a supervisor asks of a robot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Order {
+    /// Do this.
+    Assign(Assignment),
+    /// Halt the work, keep the order.
+    Pause(MissionId),
+    /// Go on with it.
+    Resume(MissionId),
+    /// Drop it.
+    Cancel(MissionId),
+    /// STOP: halt and stay halted until released.
+    Stop(String),
+    /// KILL: cut the power.
+    Kill(String),
+    /// Release STOP or KILL; a person did this.
+    Release(String),
+    /// Events up to this sequence of this boot are safe: the robot may forget them.
+    EventsKept {
+        /// Of which life.
+        boot: BootId,
+        /// Up to and with this one.
+        sequence: u64,
+    },
+}
+
+/// Supervisor to robot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CloudCommand {
+    /// Takes effect once however often it is delivered.
+    pub id: CommandId,
+    /// Of the orders to this robot; older than the last is stale.
+    pub generation: Generation,
+    /// Not to be obeyed after this (the supervisor's wall clock); `None` never expires.
+    pub expires_at: Option<WallTime>,
+    /// What.
+    pub order: Order,
+}

@@ -1,0 +1,334 @@
+//! A set of squares on a regular grid: what a robot is asked to cover, and what of it is left.
+//!
+//! A region is exact (union, difference and handing over lose nothing) and small on the wire (runs of squares).
+
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::geometry::Point;
+
+/// Most squares the bounding box of a region may have.
+pub const REGION_SQUARES_MAX: u64 = 16_000_000;
+/// Most runs one region may have.
+pub const REGION_RUNS_MAX: usize = 200_000;
+
+/// Where the squares of a region lie. Square (column, row) covers
+/// `origin + [column, column+1) × resolution` by `origin + [row, row+1) × resolution`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RegionFrame {
+    /// South-west corner of square (0, 0), metres in the map's frame.
+    pub origin: Point,
+    /// Side of a square, metres.
+    pub resolution: f64,
+    /// Squares from west to east.
+    pub width: u32,
+    /// Squares from south to north.
+    pub height: u32,
+}
+
+impl RegionFrame {
+    /// The square that holds a point, if it is inside the box.
+    #[must_use]
+    pub fn square_of(&self, point: Point) -> Option<u32> {
+        let (x, y) = ((point.x - self.origin.x) / self.resolution, (point.y - self.origin.y) / self.resolution);
+        let inside = x >= 0.0 && y >= 0.0 && x < f64::from(self.width) && y < f64::from(self.height);
+        // Both are in range, so the conversions lose only the fraction.
+        inside.then(|| y as u32 * self.width + x as u32)
+    }
+
+    /// The middle of a square, metres in the map's frame.
+    #[must_use]
+    pub fn center_of(&self, square: u32) -> Point {
+        let width = self.width.max(1);
+        let (column, row) = (f64::from(square % width), f64::from(square / width));
+        Point::new(self.origin.x + (column + 0.5) * self.resolution, self.origin.y + (row + 0.5) * self.resolution)
+    }
+
+    /// Number of squares in the box.
+    #[must_use]
+    pub const fn squares(&self) -> u64 {
+        self.width as u64 * self.height as u64
+    }
+}
+
+/// Consecutive squares in row-major order (row 0 is the southernmost), `start = row × width + column`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// First square.
+    pub start: u32,
+    /// How many.
+    pub length: u32,
+}
+
+/// A set of squares. Runs are in order, apart from each other, and inside the frame.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "RegionParts", into = "RegionParts")]
+pub struct Region {
+    frame: RegionFrame,
+    runs: Vec<Run>,
+}
+
+/// The unchecked parts of a [`Region`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RegionParts {
+    /// Where the squares lie.
+    pub frame: RegionFrame,
+    /// Which squares.
+    pub runs: Vec<Run>,
+}
+
+/// Why a region was refused.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum RegionError {
+    /// Resolution or origin is no usable number.
+    #[error("the frame is unusable: resolution {resolution} m at ({x}, {y})")]
+    Frame {
+        /// Side of a square.
+        resolution: f64,
+        /// Origin, east.
+        x: f64,
+        /// Origin, north.
+        y: f64,
+    },
+    /// The box is larger than [`REGION_SQUARES_MAX`].
+    #[error("the frame has {0} squares, more than {REGION_SQUARES_MAX}")]
+    TooLarge(u64),
+    /// More than [`REGION_RUNS_MAX`].
+    #[error("it has {0} runs, more than {REGION_RUNS_MAX}")]
+    TooManyRuns(usize),
+    /// A run is empty, out of order, touches the one before or leaves the frame.
+    #[error("run {index} is empty, out of order or outside the frame")]
+    Run {
+        /// Which run.
+        index: usize,
+    },
+    /// Two regions that were to be combined have different frames.
+    #[error("the two regions have different frames")]
+    FramesDiffer,
+}
+
+impl TryFrom<RegionParts> for Region {
+    type Error = RegionError;
+    fn try_from(parts: RegionParts) -> Result<Self, RegionError> {
+        Self::new(parts.frame, parts.runs)
+    }
+}
+
+impl From<Region> for RegionParts {
+    fn from(region: Region) -> Self {
+        Self { frame: region.frame, runs: region.runs }
+    }
+}
+
+impl Region {
+    /// Checks the frame and the runs.
+    ///
+    /// # Errors
+    /// [`RegionError`] names what is wrong.
+    pub fn new(frame: RegionFrame, runs: Vec<Run>) -> Result<Self, RegionError> {
+        check_frame(&frame)?;
+        if runs.len() > REGION_RUNS_MAX {
+            return Err(RegionError::TooManyRuns(runs.len()));
+        }
+        let mut free_from = 0_u64;
+        for (index, run) in runs.iter().enumerate() {
+            let end = u64::from(run.start) + u64::from(run.length);
+            if run.length == 0 || u64::from(run.start) < free_from || end > frame.squares() {
+                return Err(RegionError::Run { index });
+            }
+            free_from = end + 1;
+        }
+        Ok(Self { frame, runs })
+    }
+
+    /// No squares at all.
+    ///
+    /// # Errors
+    /// [`RegionError`] when the frame is unusable.
+    pub fn empty(frame: RegionFrame) -> Result<Self, RegionError> {
+        Self::new(frame, Vec::new())
+    }
+
+    /// From squares in rising order; neighbours become one run.
+    ///
+    /// # Errors
+    /// [`RegionError`] when a square is out of order or outside, or there are too many runs.
+    pub fn from_squares(frame: RegionFrame, squares: impl IntoIterator<Item = u32>) -> Result<Self, RegionError> {
+        let mut runs: Vec<Run> = Vec::new();
+        for square in squares {
+            match runs.last_mut() {
+                Some(run) if run.start.checked_add(run.length) == Some(square) => run.length += 1,
+                _ => runs.push(Run { start: square, length: 1 }),
+            }
+        }
+        Self::new(frame, runs)
+    }
+
+    /// Where the squares lie.
+    #[must_use]
+    pub const fn frame(&self) -> &RegionFrame {
+        &self.frame
+    }
+
+    /// The runs, in order.
+    #[must_use]
+    pub fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// All squares, in rising order.
+    pub fn squares(&self) -> impl Iterator<Item = u32> + '_ {
+        self.runs.iter().flat_map(|run| run.start..run.start + run.length)
+    }
+
+    /// How many squares.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.runs.iter().map(|run| u64::from(run.length)).sum()
+    }
+
+    /// Nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// m².
+    #[must_use]
+    pub fn area(&self) -> f64 {
+        self.len() as f64 * self.frame.resolution * self.frame.resolution
+    }
+
+    /// Whether a square belongs to it.
+    #[must_use]
+    pub fn contains(&self, square: u32) -> bool {
+        let after = self.runs.partition_point(|run| run.start <= square);
+        after.checked_sub(1).and_then(|i| self.runs.get(i)).is_some_and(|run| square - run.start < run.length)
+    }
+
+    /// What is in either.
+    ///
+    /// # Errors
+    /// [`RegionError::FramesDiffer`].
+    pub fn union(&self, other: &Self) -> Result<Self, RegionError> {
+        self.combine(other, |a, b| a || b)
+    }
+
+    /// What is in this one and not in the other.
+    ///
+    /// # Errors
+    /// [`RegionError::FramesDiffer`].
+    pub fn difference(&self, other: &Self) -> Result<Self, RegionError> {
+        self.combine(other, |a, b| a && !b)
+    }
+
+    /// What is in both.
+    ///
+    /// # Errors
+    /// [`RegionError::FramesDiffer`].
+    pub fn intersection(&self, other: &Self) -> Result<Self, RegionError> {
+        self.combine(other, |a, b| a && b)
+    }
+
+    /// Walks the ends of both lists of runs in order.
+    fn combine(&self, other: &Self, keep: impl Fn(bool, bool) -> bool) -> Result<Self, RegionError> {
+        if self.frame != other.frame {
+            return Err(RegionError::FramesDiffer);
+        }
+        let mut edges: Vec<(u32, bool)> = self.edges().map(|at| (at, true)).collect();
+        edges.extend(other.edges().map(|at| (at, false)));
+        edges.sort_unstable_by_key(|&(at, _)| at);
+        let (mut in_self, mut in_other, mut open) = (false, false, None);
+        let mut runs: Vec<Run> = Vec::new();
+        for (i, &(at, is_self)) in edges.iter().enumerate() {
+            if is_self {
+                in_self = !in_self;
+            } else {
+                in_other = !in_other;
+            }
+            if edges.get(i + 1).is_some_and(|&(next, _)| next == at) {
+                continue;
+            }
+            match (keep(in_self, in_other), open) {
+                (true, None) => open = Some(at),
+                (false, Some(start)) => {
+                    runs.push(Run { start, length: at - start });
+                    open = None;
+                }
+                (true, Some(_)) | (false, None) => {}
+            }
+        }
+        Self::new(self.frame, runs)
+    }
+
+    fn edges(&self) -> impl Iterator<Item = u32> + '_ {
+        self.runs.iter().flat_map(|run| [run.start, run.start + run.length])
+    }
+}
+
+fn check_frame(frame: &RegionFrame) -> Result<(), RegionError> {
+    let usable = frame.resolution.is_finite() && frame.resolution > 0.0 && frame.origin.is_finite();
+    if !usable {
+        return Err(RegionError::Frame { resolution: frame.resolution, x: frame.origin.x, y: frame.origin.y });
+    }
+    if frame.squares() > REGION_SQUARES_MAX {
+        return Err(RegionError::TooLarge(frame.squares()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    const FRAME: RegionFrame = RegionFrame { origin: Point::new(-1.0, 2.0), resolution: 0.5, width: 10, height: 8 };
+
+    fn region(squares: &BTreeSet<u32>) -> Region {
+        Region::from_squares(FRAME, squares.iter().copied()).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn set_operations_agree_with_plain_sets(a in prop::collection::btree_set(0_u32..80, 0..60), b in prop::collection::btree_set(0_u32..80, 0..60)) {
+            let (ra, rb) = (region(&a), region(&b));
+            prop_assert_eq!(ra.union(&rb).unwrap(), region(&a.union(&b).copied().collect()));
+            prop_assert_eq!(ra.difference(&rb).unwrap(), region(&a.difference(&b).copied().collect()));
+            prop_assert_eq!(ra.intersection(&rb).unwrap(), region(&a.intersection(&b).copied().collect()));
+            prop_assert_eq!(ra.len(), a.len() as u64);
+            for square in 0..80 {
+                prop_assert_eq!(ra.contains(square), a.contains(&square));
+            }
+        }
+
+        #[test]
+        fn the_middle_of_a_square_lies_in_that_square(square in 0_u32..80) {
+            prop_assert_eq!(FRAME.square_of(FRAME.center_of(square)), Some(square));
+        }
+    }
+
+    #[test]
+    fn wrong_runs_and_frames_are_refused() {
+        let bad = |runs| Region::new(FRAME, runs).unwrap_err();
+        assert_eq!(bad(vec![Run { start: 0, length: 0 }]), RegionError::Run { index: 0 });
+        assert_eq!(bad(vec![Run { start: 79, length: 2 }]), RegionError::Run { index: 0 });
+        assert_eq!(bad(vec![Run { start: 5, length: 2 }, Run { start: 6, length: 1 }]), RegionError::Run { index: 1 });
+        assert_eq!(bad(vec![Run { start: u32::MAX, length: u32::MAX }]), RegionError::Run { index: 0 });
+        let frame = RegionFrame { resolution: f64::NAN, ..FRAME };
+        assert!(matches!(Region::empty(frame), Err(RegionError::Frame { .. })));
+        let huge = RegionFrame { width: u32::MAX, height: u32::MAX, ..FRAME };
+        assert!(matches!(Region::empty(huge), Err(RegionError::TooLarge(_))));
+        let other = Region::empty(RegionFrame { width: 11, ..FRAME }).unwrap();
+        assert_eq!(Region::empty(FRAME).unwrap().union(&other), Err(RegionError::FramesDiffer));
+    }
+
+    #[test]
+    fn points_outside_the_frame_are_in_no_square() {
+        assert_eq!(FRAME.square_of(Point::new(-1.1, 3.0)), None);
+        assert_eq!(FRAME.square_of(Point::new(4.0, 3.0)), None);
+        assert_eq!(FRAME.square_of(Point::new(f64::NAN, 3.0)), None);
+    }
+}

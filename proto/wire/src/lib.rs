@@ -1,0 +1,1 @@
+//! Generated messages, conversions to and from the domain types, names of keys and subjects.

@@ -1,0 +1,3 @@
+//! The fleet on a virtual clock, the world process and the benchmark grids.
+
+fn main() {}

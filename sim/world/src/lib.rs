@@ -1,0 +1,1 @@
+//! Seeded physics, lidar, people and batteries.

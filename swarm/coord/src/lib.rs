@@ -1,0 +1,1 @@
+//! Presence, hazards and right of way among robots.

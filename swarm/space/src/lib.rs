@@ -1,0 +1,1 @@
+//! Maps, grids, polygons, paths, partition and coverage sweeps.

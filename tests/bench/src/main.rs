@@ -1,0 +1,3 @@
+//! The table of make bench.
+
+fn main() {}
