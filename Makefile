@@ -1,0 +1,65 @@
+# What a person does more than once. `make demo` and `make test` are all a newcomer needs.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+export PATH := $(CURDIR)/.skein/tools/bin:$(PATH)
+BIN := target/release
+BINARIES := -p skein -p skein-edge -p skein-cloud -p skein-sim
+DEMO_FLAGS := $(if $(HEADLESS),--headless) $(if $(REPORT),--report $(REPORT)) $(if $(WORLD),--world $(WORLD)) \
+	$(if $(ZONE),--zone $(ZONE)) $(if $(ROBOTS),--robots $(ROBOTS)) $(if $(SEED),--seed $(SEED))
+
+.PHONY: help demo test bench build debug-build fmt lint docs audit gen setup ci sweep clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+demo: build ## six robots survey the sample warehouse (HEADLESS=1 REPORT=r.json WORLD= ZONE= ROBOTS= SEED=)
+	$(BIN)/skein demo $(DEMO_FLAGS)
+
+test: debug-build ## every test
+	@.ci/setup test
+	cargo nextest run --workspace
+	cargo test --workspace --doc --quiet
+
+bench: build ## the table of measured claims, and bench.json
+	@.ci/setup bench
+	cargo build --release -p skein-bench
+	$(BIN)/skein-bench --out bench.json
+
+build:
+	@.ci/setup build
+	cargo build --release $(BINARIES)
+
+# The tests of real processes start these.
+debug-build:
+	@.ci/setup build
+	cargo build --workspace --bins
+
+fmt: ## format everything
+	cargo fmt --all
+
+lint: ## format and clippy, warnings are errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+docs: ## documentation, warnings are errors
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+audit: ## licences, sources and banned crates
+	@.ci/setup audit
+	cargo deny --offline check bans licenses sources
+
+gen: ## generated code: the wire messages are made anew at each build; this makes them now
+	cargo build -p skein-wire
+
+sweep: build ## the fleet on the virtual clock over many seeds (SEEDS=1..10)
+	$(BIN)/skein-sim sweep --seeds $(or $(SEEDS),1..10)
+
+setup: ## install what is missing for all of the above
+	@.ci/setup build && .ci/setup test && .ci/setup bench && .ci/setup audit
+
+ci: ## what the pipeline runs
+	.ci/run
+
+clean: ## remove what was built and what runs left behind
+	cargo clean
+	rm -rf .skein
