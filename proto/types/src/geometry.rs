@@ -152,6 +152,24 @@ impl Pose {
         (point - self.position).rotated(-self.heading)
     }
 
+    /// Where the body is after moving for `seconds` with a twist that stays the same in its own frame: an arc.
+    #[must_use]
+    pub fn moved(&self, twist: &Twist, seconds: f64) -> Self {
+        let turn = twist.yaw_rate * seconds;
+        // sin(a)/a and (1 - cos(a))/a, by their series where the division would lose digits.
+        let (along, across) = if turn.abs() < 1e-4 {
+            (1.0 - turn * turn / 6.0, turn / 2.0)
+        } else {
+            (libm::sin(turn) / turn, (1.0 - libm::cos(turn)) / turn)
+        };
+        let (x, y) = (twist.vx * seconds, twist.vy * seconds);
+        Self {
+            position: self.map_from_body(Point::new(along * x - across * y, across * x + along * y)),
+            z: self.z + twist.vz * seconds,
+            heading: wrap_angle(self.heading + turn),
+        }
+    }
+
     /// Every part is a number.
     #[must_use]
     pub const fn is_finite(&self) -> bool {
@@ -198,5 +216,36 @@ impl Twist {
     #[must_use]
     pub fn scaled(&self, factor: f64) -> Self {
         Self { vx: self.vx * factor, vy: self.vy * factor, vz: self.vz * factor, yaw_rate: self.yaw_rate * factor }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_steady_twist_moves_the_body_along_an_arc() {
+        let start = Pose::new(1.0, 2.0, 0.7);
+        for twist in [
+            Twist::planar(0.8, 0.0),
+            Twist::planar(0.8, 1e-5),
+            Twist::planar(-0.5, 1.3),
+            Twist::planar(0.0, 2.0),
+            Twist { vx: 0.3, vy: -0.4, vz: 0.1, yaw_rate: -0.9 },
+        ] {
+            let steps = 20_000;
+            let dt = 1.5 / f64::from(steps);
+            let mut slow = start;
+            for _ in 0..steps {
+                let middle = Pose { heading: slow.heading + twist.yaw_rate * dt / 2.0, ..slow };
+                slow.position = middle.map_from_body(Point::new(twist.vx * dt, twist.vy * dt));
+                slow.z += twist.vz * dt;
+                slow.heading = wrap_angle(slow.heading + twist.yaw_rate * dt);
+            }
+            let exact = start.moved(&twist, 1.5);
+            assert!(exact.position.distance(slow.position) < 1e-6, "{twist:?}");
+            assert!((exact.z - slow.z).abs() < 1e-9);
+            assert!(wrap_angle(exact.heading - slow.heading).abs() < 1e-9);
+        }
     }
 }
