@@ -1,1 +1,108 @@
 //! The contract of a robot's body, the envelope nothing goes around, and the conformance suite.
+//!
+//! A [`Body`] senses, acts and halts; that is all the rest of the system knows of motors and sensors. Whoever drives
+//! one holds it inside a [`SafeBody`], which keeps the last word: fence, limits, silence, KILL. Whoever implements one
+//! runs [`conformance`] over it.
+//!
+//! Invariants, each held by a test of the same words:
+//!
+//! 1. No command passes [`SafeBody`] that would carry the footprint out of the fence before the body could stand.
+//! 2. Outside the fence, only motion that leads back in passes.
+//! 3. Without a fresh and certain pose, a fenced body only halts.
+//! 4. What passes is within the descriptor's speed, rate of turn and acceleration; braking is never softened.
+//! 5. Silence halts; a late command halts; a command that is no number halts.
+//! 6. After `CutPower` nothing moves until `restore_power`, and then nothing moves by itself.
+
+pub mod conformance;
+mod fence;
+mod safe;
+
+pub use fence::{Fence, FenceVerdict};
+pub use safe::{COMMAND_AGE_MAX, POSE_AGE_MAX, POSE_STD_MAX, REACTION, SILENCE_MAX, SafeBody};
+
+use core::time::Duration;
+use skein_types::body::BodyDescriptor;
+use skein_types::motion::ActuatorFrame;
+use skein_types::sensing::SensorFrame;
+use skein_types::time::MonoTime;
+use thiserror::Error;
+
+/// Why a body did not do as it was told. It stands still, or brakes until it does, whenever one of these is returned
+/// from [`Body::actuate`].
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BodyError {
+    /// The other end is gone; says how that showed.
+    #[error("the body is not there any more: {0}")]
+    Lost(String),
+    /// Nothing has been sensed yet.
+    #[error("the body has sent no sensor frame yet")]
+    NothingSensed,
+    /// A velocity is infinite or no number.
+    #[error("the commanded velocity is not finite")]
+    NotFinite,
+    /// The command was decided too long ago (or in the future) to be obeyed.
+    #[error("the command is {age:?} old; at most {limit:?} is obeyed")]
+    Late {
+        /// How old it is.
+        age: Duration,
+        /// How old it may be.
+        limit: Duration,
+    },
+    /// The body itself refused, and why.
+    #[error("the body refused: {0}")]
+    Refused(String),
+}
+
+/// One robot's body. Every call returns at once: a body that has to wait for something keeps the last value.
+///
+/// A body halts by itself when commands stop for 100 ms, and obeys no command older than that.
+pub trait Body {
+    /// What it is and can do. Never changes.
+    fn descriptor(&self) -> &BodyDescriptor;
+
+    /// All it senses now. Parts that are missing keep their last value with their own time.
+    ///
+    /// # Errors
+    /// [`BodyError::Lost`] when there is nothing to ask any more, [`BodyError::NothingSensed`] before the first frame.
+    fn sense(&mut self, now: MonoTime) -> Result<SensorFrame, BodyError>;
+
+    /// Does what the frame says until the next one.
+    ///
+    /// # Errors
+    /// [`BodyError`] when it does not; it brakes then.
+    fn actuate(&mut self, now: MonoTime, frame: &ActuatorFrame) -> Result<(), BodyError>;
+
+    /// Brakes as hard as it can (ground) or hovers (air), and stays.
+    ///
+    /// # Errors
+    /// [`BodyError`] when it could not even be told; the body's own silence limit stops it then.
+    fn halt(&mut self, now: MonoTime) -> Result<(), BodyError>;
+
+    /// Gives the motors power again after `CutPower` or a power loss; a person decided so. Nothing moves by itself.
+    ///
+    /// # Errors
+    /// [`BodyError`] when the power stays off.
+    fn restore_power(&mut self, now: MonoTime) -> Result<(), BodyError>;
+}
+
+impl<B: Body + ?Sized> Body for Box<B> {
+    fn descriptor(&self) -> &BodyDescriptor {
+        (**self).descriptor()
+    }
+
+    fn sense(&mut self, now: MonoTime) -> Result<SensorFrame, BodyError> {
+        (**self).sense(now)
+    }
+
+    fn actuate(&mut self, now: MonoTime, frame: &ActuatorFrame) -> Result<(), BodyError> {
+        (**self).actuate(now, frame)
+    }
+
+    fn halt(&mut self, now: MonoTime) -> Result<(), BodyError> {
+        (**self).halt(now)
+    }
+
+    fn restore_power(&mut self, now: MonoTime) -> Result<(), BodyError> {
+        (**self).restore_power(now)
+    }
+}
