@@ -54,6 +54,7 @@ struct Broken {
     drift: f64,
     coast: Option<Twist>,
     senses: u64,
+    runs_away: bool,
 }
 
 impl Broken {
@@ -83,6 +84,7 @@ impl Broken {
             drift: 0.0,
             coast: None,
             senses: 0,
+            runs_away: false,
         }
     }
 
@@ -152,9 +154,8 @@ impl Body for Broken {
         match self.bug {
             Bug::RestoreDoesNothing => Ok(()),
             Bug::RestoreStartsMoving => {
-                self.body.restore_power(now)?;
-                self.resend();
-                Ok(())
+                self.runs_away = true;
+                self.body.restore_power(now)
             }
             _ => self.body.restore_power(now),
         }
@@ -176,6 +177,7 @@ impl Rig for Broken {
             self.now = self.now + TICK;
             match self.bug {
                 Bug::NeverSilent => self.resend(),
+                Bug::RestoreStartsMoving if self.runs_away => self.resend(),
                 Bug::CreepsUnasked if self.last.is_none() => self.drift = 0.1,
                 _ => {}
             }
