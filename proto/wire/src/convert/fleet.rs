@@ -1,0 +1,69 @@
+//! The fleet as its commanders see it.
+
+use skein_types::fleet::{FleetView, RobotView};
+use skein_types::ids::{AgentId, BootId};
+use skein_types::time::WallTime;
+use skein_types::units::Seconds;
+
+use crate::bounds::{MISSIONS_MAX, ROBOTS_MAX};
+use crate::error::{At, WireError};
+use crate::read::{cut, list, nested, nested_option, not_negative, one_of, text, uuid};
+use crate::v1;
+
+impl TryFrom<v1::RobotView> for RobotView {
+    type Error = WireError;
+    fn try_from(wire: v1::RobotView) -> Result<Self, WireError> {
+        Ok(Self {
+            agent: AgentId::new(wire.agent).at("agent")?,
+            boot: BootId(uuid(&wire.boot).at("boot")?),
+            body: nested(wire.body, "body")?,
+            home: nested(wire.home, "home")?,
+            connected: wire.connected,
+            latch: one_of::<v1::Latch, _>(wire.latch).at("latch")?,
+            telemetry: nested_option(wire.telemetry, "telemetry")?,
+            age: Seconds(not_negative(wire.age_seconds).at("age_seconds")?),
+            debug_address: text(wire.debug_address).at("debug_address")?,
+            software: text(wire.software).at("software")?,
+        })
+    }
+}
+
+impl From<RobotView> for v1::RobotView {
+    fn from(robot: RobotView) -> Self {
+        Self {
+            agent: robot.agent.into(),
+            boot: robot.boot.to_string(),
+            body: Some(robot.body.into()),
+            home: Some(robot.home.into()),
+            connected: robot.connected,
+            latch: v1::Latch::from(robot.latch).into(),
+            telemetry: robot.telemetry.map(Into::into),
+            age_seconds: robot.age.0,
+            debug_address: cut(robot.debug_address),
+            software: cut(robot.software),
+        }
+    }
+}
+
+impl TryFrom<v1::FleetView> for FleetView {
+    type Error = WireError;
+    fn try_from(wire: v1::FleetView) -> Result<Self, WireError> {
+        Ok(Self {
+            sequence: wire.sequence,
+            at: WallTime::from_unix_nanos(wire.at_unix_nanos),
+            robots: list(wire.robots, ROBOTS_MAX, "robots")?,
+            missions: list(wire.missions, MISSIONS_MAX, "missions")?,
+        })
+    }
+}
+
+impl From<FleetView> for v1::FleetView {
+    fn from(view: FleetView) -> Self {
+        Self {
+            sequence: view.sequence,
+            at_unix_nanos: view.at.unix_nanos(),
+            robots: view.robots.into_iter().map(Into::into).collect(),
+            missions: view.missions.into_iter().map(Into::into).collect(),
+        }
+    }
+}
