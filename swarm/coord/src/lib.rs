@@ -1,1 +1,48 @@
 //! Presence, hazards and right of way among robots.
+//!
+//! [`Coord`] is the part of a robot that agrees with its peers who goes where. It hears what they say
+//! ([`Input::Intent`], [`Input::Hazard`], [`Input::PeerAlive`]), is told what its own robot does ([`Input::Own`],
+//! [`Input::HazardSeen`]), says its own [`Intent`] ten times a second ([`Output::Say`]) and answers one question per
+//! control cycle: [`Coord::guidance`], may the robot go on along its way, must it wait, or must it move aside.
+//!
+//! It has the one shape of a core: one mutation per [`Coord::handle`], outputs drained with [`Coord::poll_output`],
+//! the next moment it wants to be woken from [`Coord::next_deadline`]. It reads no clock and opens nothing.
+//!
+//! # Right of way
+//!
+//! Both sides of an encounter compare the same two claims and come to the same answer without asking ([`claim`]).
+//! The loser holds before the winner's way begins, or, when it already stands on it, gets out of it: along its own
+//! way where that leads out, else to the nearest place beside. While it stands in someone's way it moves with that
+//! robot's claim (priority inheritance), so whoever stands behind it makes room in turn; one that cannot get out says
+//! `cornered`, and then whoever meets it must. This is PIBT (Okumura et al., 2019) carried over to continuous ways:
+//! the robot with the greatest claim is never blocked for good, and waiting makes every claim grow.
+//!
+//! # Invariants
+//!
+//! 1. A message older than one already heard from the same life of a peer changes nothing (`presence`).
+//! 2. A peer that was silent for [`SILENCE_MAX`] is lost, and said to be lost once (`presence`).
+//! 3. A motion that opens the distance to a peer is never held back on that peer's account (`meeting`).
+//! 4. Of two robots with fresh intents of each other exactly one goes first (`claim`).
+//! 5. Every table is bounded: peers, hazards, points of a way, squares of a search.
+
+mod aside;
+pub mod claim;
+mod coord;
+mod decide;
+mod guidance;
+mod hazards;
+mod meeting;
+mod presence;
+mod trust;
+mod way;
+
+pub use crate::coord::{Coord, CoordConfig, Input, Output, OwnState, SAY_EVERY, Why};
+pub use crate::guidance::{Because, Guidance, HoldReason, Obstacle};
+pub use crate::hazards::{HAZARD_TIME_TO_LIVE, HAZARDS_KNOWN_MAX, TIME_TO_LIVE_MAX};
+pub use crate::presence::{PEERS_KNOWN_MAX, PeerView, SILENCE_MAX};
+
+/// Free distance that is kept between two footprints wherever the way allows it.
+pub const BERTH: f64 = 0.25;
+
+#[cfg(doc)]
+use skein_types::coord::Intent;

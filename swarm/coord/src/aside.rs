@@ -1,0 +1,252 @@
+//! The search for a place beside someone's way.
+//!
+//! Dijkstra over the passable squares around the robot, to the cheapest square that is off the way. Discs block,
+//! but not a motion that opens the distance to them.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use skein_space::planning::Passable;
+use skein_types::geometry::Point;
+use skein_types::region::RegionFrame;
+
+use crate::meeting::BESIDE;
+use crate::way::Way;
+
+/// How far around the robot is searched, metres.
+const REACH: f64 = 12.0;
+/// Most squares across the searched window.
+const WINDOW_MAX: u32 = 255;
+/// Going through someone's place costs this much more per metre: it has to move first.
+const PUSH: f32 = 4.0;
+/// What it costs to stand where someone else will want to pass, metres of way.
+const IN_THE_WAY: f32 = 15.0;
+/// A robot that stands on no passable square looks for one within this, metres.
+const OFF_MAP: f64 = 0.5;
+
+/// A disc that the robot's centre must not come into.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Disc {
+    pub(crate) at: Point,
+    pub(crate) radius: f64,
+    /// It can be pushed: passing costs more instead of being impossible.
+    pub(crate) yields: bool,
+}
+
+/// A way to keep off.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keep<'a> {
+    pub(crate) way: &'a Way,
+    pub(crate) berth: f64,
+    /// A place on it is no answer at all; else it only costs.
+    pub(crate) must: bool,
+}
+
+/// What is asked.
+pub(crate) struct Question<'a, M> {
+    pub(crate) map: &'a M,
+    pub(crate) from: Point,
+    pub(crate) discs: &'a [Disc],
+    pub(crate) keep: &'a [Keep<'a>],
+}
+
+/// Memory that is used again by the next search.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scratch {
+    cost: Vec<f32>,
+    parent: Vec<u32>,
+    open: BinaryHeap<(Reverse<u32>, Reverse<u32>)>,
+}
+
+/// The searched part of the map: squares by their number in it.
+struct Window {
+    frame: RegionFrame,
+    column: u32,
+    row: u32,
+    width: u32,
+    height: u32,
+}
+
+impl Window {
+    fn around(frame: &RegionFrame, at: Point) -> Option<Self> {
+        let square = frame.square_of(at)?;
+        let reach = ((REACH / frame.resolution) as u32).min(WINDOW_MAX / 2);
+        let span = |middle: u32, size: u32| {
+            let first = middle.saturating_sub(reach);
+            (first, (middle + reach + 1).min(size) - first)
+        };
+        let (column, width) = span(square % frame.width, frame.width);
+        let (row, height) = span(square / frame.width, frame.height);
+        Some(Self { frame: *frame, column, row, width, height })
+    }
+
+    fn square(&self, local: u32) -> u32 {
+        (self.row + local / self.width) * self.frame.width + self.column + local % self.width
+    }
+
+    fn local(&self, square: u32) -> Option<u32> {
+        let column = (square % self.frame.width).checked_sub(self.column).filter(|c| *c < self.width)?;
+        let row = (square / self.frame.width).checked_sub(self.row).filter(|r| *r < self.height)?;
+        Some(row * self.width + column)
+    }
+
+    fn center(&self, local: u32) -> Point {
+        self.frame.center_of(self.square(local))
+    }
+
+    fn step(&self, local: u32, (dx, dy): (i32, i32)) -> Option<u32> {
+        let column = (local % self.width).checked_add_signed(dx).filter(|c| *c < self.width)?;
+        let row = (local / self.width).checked_add_signed(dy).filter(|r| *r < self.height)?;
+        Some(row * self.width + column)
+    }
+}
+
+const NEIGHBOURS: [(i32, i32); 8] = [(1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (-1, -1), (1, -1)];
+
+impl<M: Passable> Question<'_, M> {
+    /// The way to the cheapest place, from the robot's own; `None` when there is none within reach.
+    pub(crate) fn answer(&self, scratch: &mut Scratch) -> Option<Vec<Point>> {
+        let window = Window::around(self.map.frame(), self.from)?;
+        let start = self.start(&window)?;
+        let size = (window.width * window.height) as usize;
+        scratch.cost.clear();
+        scratch.cost.resize(size, f32::INFINITY);
+        scratch.parent.clear();
+        scratch.parent.resize(size, u32::MAX);
+        scratch.open.clear();
+        let mut best: Option<(f32, u32)> = None;
+        reach(scratch, start, start, 0.0);
+        while let Some((Reverse(bits), Reverse(local))) = scratch.open.pop() {
+            let cost = f32::from_bits(bits);
+            if best.is_some_and(|(least, _)| cost >= least) {
+                break;
+            }
+            if scratch.cost.get(local as usize).is_none_or(|known| cost > *known) {
+                continue;
+            }
+            if let Some(total) = self.standing_at(window.center(local)).map(|extra| cost + extra)
+                && best.is_none_or(|(least, _)| total < least)
+            {
+                best = Some((total, local));
+            }
+            self.expand(&window, scratch, local, cost);
+        }
+        best.map(|(_, local)| self.trace(&window, scratch, start, local))
+    }
+
+    /// The robot's square, or the nearest passable one when a jump of the localiser put it into a wall.
+    fn start(&self, window: &Window) -> Option<u32> {
+        let own = window.local(window.frame.square_of(self.from)?)?;
+        if self.map.passable(window.square(own)) {
+            return Some(own);
+        }
+        let reach = (OFF_MAP / window.frame.resolution) as i32;
+        let around = (-reach..=reach).flat_map(|dy| (-reach..=reach).map(move |dx| (dx, dy)));
+        around.filter_map(|by| window.step(own, by)).filter(|local| self.map.passable(window.square(*local))).min_by(
+            |a, b| {
+                let far = |local: u32| window.center(local).distance(self.from);
+                far(*a).total_cmp(&far(*b))
+            },
+        )
+    }
+
+    fn expand(&self, window: &Window, scratch: &mut Scratch, local: u32, cost: f32) {
+        let free = |by| window.step(local, by).filter(|next| self.map.passable(window.square(*next)));
+        for (dx, dy) in NEIGHBOURS {
+            let Some(next) = free((dx, dy)) else { continue };
+            let diagonal = dx != 0 && dy != 0;
+            if diagonal && (free((dx, 0)).is_none() || free((0, dy)).is_none()) {
+                continue;
+            }
+            let length = window.frame.resolution as f32 * if diagonal { std::f32::consts::SQRT_2 } else { 1.0 };
+            if let Some(weight) = self.passing(window.center(local), window.center(next)) {
+                reach(scratch, local, next, cost + length * weight);
+            }
+        }
+    }
+
+    /// What a metre costs from one square to its neighbour; `None` when a disc forbids it.
+    fn passing(&self, from: Point, to: Point) -> Option<f32> {
+        let mut weight = 1.0;
+        for disc in self.discs {
+            let near = to.distance(disc.at);
+            if near >= disc.radius || near > from.distance(disc.at) {
+                continue;
+            }
+            if !disc.yields {
+                return None;
+            }
+            weight = PUSH;
+        }
+        Some(weight)
+    }
+
+    /// What standing there costs; `None` when it is no answer.
+    fn standing_at(&self, place: Point) -> Option<f32> {
+        let mut extra = 0.0;
+        for keep in self.keep {
+            let berth = keep.berth + BESIDE + self.map.frame().resolution / 2.0;
+            if keep.way.far_from(place, berth) || keep.way.distance(place) >= berth {
+                continue;
+            }
+            if keep.must {
+                return None;
+            }
+            extra += IN_THE_WAY;
+        }
+        for disc in self.discs.iter().filter(|disc| place.distance(disc.at) < disc.radius) {
+            if !disc.yields {
+                return None;
+            }
+            extra += IN_THE_WAY;
+        }
+        Some(extra)
+    }
+
+    fn trace(&self, window: &Window, scratch: &Scratch, start: u32, end: u32) -> Vec<Point> {
+        let mut squares = vec![end];
+        let mut at = end;
+        while at != start {
+            match scratch.parent.get(at as usize) {
+                Some(&parent) if parent != u32::MAX => at = parent,
+                Some(_) | None => break,
+            }
+            squares.push(at);
+        }
+        let mut way = vec![self.from];
+        way.extend(squares.iter().rev().skip(1).map(|local| window.center(*local)));
+        if way.len() == 1 && !self.map.passable(window.square(start)) {
+            way.push(window.center(start));
+        }
+        straightened(way)
+    }
+}
+
+fn reach(scratch: &mut Scratch, from: u32, to: u32, cost: f32) {
+    let (Some(known), Some(parent)) = (scratch.cost.get_mut(to as usize), scratch.parent.get_mut(to as usize)) else {
+        return;
+    };
+    if cost < *known {
+        *known = cost;
+        *parent = from;
+        scratch.open.push((Reverse(cost.to_bits()), Reverse(to)));
+    }
+}
+
+/// Without the points in the middle of straight stretches.
+fn straightened(way: Vec<Point>) -> Vec<Point> {
+    let mut kept: Vec<Point> = Vec::with_capacity(way.len());
+    for (i, &point) in way.iter().enumerate() {
+        let straight = match (kept.last(), way.get(i + 1)) {
+            (Some(&before), Some(&after)) => {
+                let (u, v) = (point - before, after - point);
+                u.cross(v).abs() < 1e-9 && u.dot(v) > 0.0
+            }
+            (None, _) | (_, None) => false,
+        };
+        if !straight {
+            kept.push(point);
+        }
+    }
+    kept
+}

@@ -1,0 +1,173 @@
+//! Who goes first.
+//!
+//! The order, the first difference decides:
+//!
+//! 1. of two robots that move on behalf of the same third, that third itself, then the smaller id;
+//! 2. one that cannot get out of the way before one that can;
+//! 3. one that wants to go somewhere before one that does not;
+//! 4. an emergency, 5. a payload, 6. the greater mission priority, 7. the longer wait, 8. the smaller id.
+
+use skein_types::coord::{Intent, RightOfWay};
+use skein_types::ids::AgentId;
+
+use crate::guidance::Because;
+
+/// What one side of an encounter brings to the comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Who claims.
+    pub sender: AgentId,
+    /// It cannot get out of the way.
+    pub cornered: bool,
+    /// It means to go somewhere.
+    pub wants: bool,
+    /// Its own right of way or the one it inherited.
+    pub right_of_way: RightOfWay,
+}
+
+/// The answer for the one who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The asker goes first.
+    First(Because),
+    /// The other goes first.
+    Second(Because),
+}
+
+impl Claim {
+    /// What a peer claims with its last message.
+    #[must_use]
+    pub fn of(intent: &Intent, wants: bool) -> Self {
+        Self {
+            sender: intent.sender.clone(),
+            cornered: intent.cornered,
+            wants,
+            right_of_way: intent.right_of_way.clone(),
+        }
+    }
+
+    /// The claim of `self` while it makes room for `other`: that of `other`, under its own name.
+    #[must_use]
+    pub fn inherited_from(&self, other: &Self) -> Self {
+        Self { sender: self.sender.clone(), wants: true, ..other.clone() }
+    }
+
+    /// Compares two claims of different robots; never a draw.
+    #[must_use]
+    pub fn against(&self, other: &Self) -> Verdict {
+        let (mine, theirs) = (&self.right_of_way, &other.right_of_way);
+        if mine.claimant == theirs.claimant {
+            let origin = |claim: &Self| claim.sender == claim.right_of_way.claimant;
+            let first = match (origin(self), origin(other)) {
+                (true, false) => true,
+                (false, true) => false,
+                (true, true) | (false, false) => self.sender < other.sender,
+            };
+            return Verdict::from(first, Because::Behalf);
+        }
+        let first_difference = [
+            (self.cornered.cmp(&other.cornered), Because::Cornered),
+            (self.wants.cmp(&other.wants), Because::Wants),
+            (mine.emergency.cmp(&theirs.emergency), Because::Emergency),
+            (mine.carrying.cmp(&theirs.carrying), Because::Carrying),
+            (mine.priority.cmp(&theirs.priority), Because::Priority),
+            (mine.waited_steps.cmp(&theirs.waited_steps), Because::Waited),
+        ]
+        .into_iter()
+        .find(|(order, _)| order.is_ne());
+        match first_difference {
+            Some((order, because)) => Verdict::from(order.is_gt(), because),
+            None => Verdict::from(mine.claimant < theirs.claimant, Because::Id),
+        }
+    }
+
+    /// Whether `self` goes before `other`.
+    #[must_use]
+    pub fn beats(&self, other: &Self) -> bool {
+        matches!(self.against(other), Verdict::First(_))
+    }
+
+    /// Whether a difference that does not come from waiting or from the id puts `self` before `other`.
+    #[must_use]
+    pub fn clearly_beats(&self, other: &Self) -> bool {
+        matches!(self.against(other), Verdict::First(because) if !matches!(because, Because::Waited | Because::Id | Because::Behalf))
+    }
+}
+
+impl Verdict {
+    fn from(first: bool, because: Because) -> Self {
+        if first { Self::First(because) } else { Self::Second(because) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use skein_types::mission::Priority;
+
+    fn claim(name: &str) -> Claim {
+        let sender = AgentId::new(name).unwrap();
+        let right_of_way = RightOfWay {
+            emergency: false,
+            carrying: false,
+            priority: Priority::NORMAL,
+            waited_steps: 0,
+            claimant: sender.clone(),
+        };
+        Claim { sender, cornered: false, wants: true, right_of_way }
+    }
+
+    #[test]
+    fn each_ground_outweighs_all_that_follow_it() {
+        type Raise = fn(&mut Claim);
+        let grounds: [(Because, Raise); 6] = [
+            (Because::Cornered, |c| c.cornered = true),
+            (Because::Wants, |_| ()),
+            (Because::Emergency, |c| c.right_of_way.emergency = true),
+            (Because::Carrying, |c| c.right_of_way.carrying = true),
+            (Because::Priority, |c| c.right_of_way.priority = Priority::new(9).unwrap()),
+            (Because::Waited, |c| c.right_of_way.waited_steps = 3),
+        ];
+        for (i, (because, raise)) in grounds.iter().enumerate() {
+            let (mut strong, mut weak) = (claim("b"), claim("a"));
+            raise(&mut strong);
+            if *because == Because::Wants {
+                weak.wants = false;
+            }
+            grounds.iter().skip(i + 1).for_each(|(_, raise)| raise(&mut weak));
+            assert_eq!(strong.against(&weak), Verdict::First(*because));
+            assert_eq!(weak.against(&strong), Verdict::Second(*because));
+        }
+        assert_eq!(claim("a").against(&claim("b")), Verdict::First(Because::Id));
+    }
+
+    #[test]
+    fn whoever_moves_on_behalf_of_another_goes_after_it_and_before_everyone_else_it_outranks() {
+        let (mut strong, weak, third) = (claim("z"), claim("m"), claim("a"));
+        strong.right_of_way.carrying = true;
+        let pushed = weak.inherited_from(&strong);
+        assert!(strong.beats(&pushed));
+        assert!(pushed.beats(&third));
+        let stale = Claim { right_of_way: RightOfWay { waited_steps: 7, ..pushed.right_of_way.clone() }, ..pushed };
+        assert!(strong.beats(&stale), "an old copy of a claim does not outrank its owner");
+    }
+
+    fn any_claim(name: &'static str) -> impl Strategy<Value = Claim> {
+        (any::<[bool; 4]>(), 1_u32..=3, 0_u16..3, prop::sample::select(vec!["a", "b", "c", "w"])).prop_map(
+            move |([cornered, wants, emergency, carrying], priority, waited_steps, claimant)| {
+                let priority = Priority::new(priority).unwrap();
+                let claimant = AgentId::new(claimant).unwrap();
+                let right_of_way = RightOfWay { emergency, carrying, priority, waited_steps, claimant };
+                Claim { sender: AgentId::new(name).unwrap(), cornered, wants, right_of_way }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn of_two_claims_exactly_one_goes_first(a in any_claim("a"), b in any_claim("b")) {
+            prop_assert!(a.beats(&b) != b.beats(&a));
+        }
+    }
+}

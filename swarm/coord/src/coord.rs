@@ -1,0 +1,345 @@
+//! The core: what goes in, what comes out, and when it wants to be woken.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use skein_types::coord::{AgentState, Hazard, HazardKind, INTENT_PATH_MAX, Intent};
+use skein_types::geometry::{Point, Pose};
+use skein_types::ids::{AgentId, BootId};
+use skein_types::mission::Priority;
+use skein_types::safety::{HAZARDS_MAX, HazardDisc, PEERS_MAX, PeerDisc};
+use skein_types::time::{MonoTime, WallTime};
+use skein_types::units::Meters;
+
+use crate::BERTH;
+use crate::decide::Standing;
+use crate::guidance::{Because, Obstacle};
+use crate::hazards::Hazards;
+use crate::presence::{Heard, PeerView, Presence};
+
+/// A robot says its intent this often.
+pub const SAY_EVERY: Duration = Duration::from_millis(100);
+/// A robot that does not know its own state says nothing: silence is true, an old intent is not.
+const OWN_FRESH: Duration = Duration::from_millis(500);
+/// A bend of a said way smaller than this is left out, metres.
+const BEND: f64 = 0.03;
+
+/// Who this robot is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CoordConfig {
+    /// Its name.
+    pub id: AgentId,
+    /// This life of it.
+    pub boot: BootId,
+    /// Of its footprint.
+    pub radius: Meters,
+}
+
+/// What the robot itself does and wants, told every control cycle.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwnState {
+    /// Where it is.
+    pub pose: Pose,
+    /// Velocity in the map's frame, m/s.
+    pub velocity: Point,
+    /// The way it would drive if it were alone, from its present place, at least 10 m of it if there is so much;
+    /// empty when it means to stay. The same way while it moves aside: what it drives then is known here.
+    pub path: Vec<Point>,
+    /// What it is doing; `Waiting` and `Yielding` are found out here.
+    pub state: AgentState,
+    /// Of its mission.
+    pub priority: Priority,
+    /// Carries a payload.
+    pub carrying: bool,
+    /// In an emergency.
+    pub emergency: bool,
+    /// For the record.
+    pub wall: WallTime,
+}
+
+/// What the core is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// A peer spoke.
+    Intent(Intent),
+    /// A peer reported a danger.
+    Hazard(Hazard),
+    /// The mesh says that a peer came or went (its liveliness token).
+    PeerAlive {
+        /// Who.
+        agent: AgentId,
+        /// Came or went.
+        alive: bool,
+    },
+    /// The own robot.
+    Own(OwnState),
+    /// The own robot sees a danger.
+    HazardSeen {
+        /// What.
+        kind: HazardKind,
+        /// Where, in the map's frame.
+        position: Point,
+        /// How far it reaches.
+        radius: Meters,
+    },
+    /// A deadline came.
+    Wake,
+}
+
+/// What the core wants done or known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Say this to all peers.
+    Say(Intent),
+    /// Warn all peers.
+    Warn(Hazard),
+    /// A peer is there that was not, or lives anew.
+    PeerSeen(AgentId),
+    /// A peer is gone.
+    PeerLost(AgentId),
+    /// A peer promised to yield to this robot and advanced into its way.
+    TrustViolation {
+        /// Who.
+        agent: AgentId,
+        /// How much nearer it came.
+        advanced: Meters,
+        /// How far it is believed now, 0 to 1.
+        trust: f64,
+    },
+    /// This robot begins to yield to a peer.
+    Yielding {
+        /// To whom.
+        to: AgentId,
+        /// What decided.
+        because: Because,
+    },
+    /// This robot no longer yields to the peer.
+    Proceeding {
+        /// To whom it yielded.
+        after: AgentId,
+    },
+}
+
+/// Why the core wants to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    /// It is time to speak.
+    Say,
+    /// A peer will have been silent too long.
+    Silence,
+    /// A danger will be forgotten.
+    Hazard,
+}
+
+/// The coordination of one robot with its peers.
+#[derive(Clone, Debug)]
+pub struct Coord {
+    pub(crate) config: CoordConfig,
+    pub(crate) presence: Presence,
+    pub(crate) hazards: Hazards,
+    pub(crate) standing: Standing,
+    pub(crate) outputs: VecDeque<Output>,
+    own: Option<(MonoTime, OwnState)>,
+    say_at: Option<MonoTime>,
+    sequence: u64,
+}
+
+impl Coord {
+    /// A robot that has heard nobody yet.
+    #[must_use]
+    pub fn new(config: CoordConfig) -> Self {
+        let standing = Standing::new(&config.id);
+        Self {
+            config,
+            presence: Presence::default(),
+            hazards: Hazards::default(),
+            standing,
+            outputs: VecDeque::new(),
+            own: None,
+            say_at: None,
+            sequence: 0,
+        }
+    }
+
+    /// One change.
+    pub fn handle(&mut self, now: MonoTime, input: Input) {
+        match input {
+            Input::Intent(intent) => self.hear(now, intent),
+            Input::Hazard(hazard) => {
+                if hazard.reporter != self.config.id {
+                    self.hazards.hear(now, &hazard);
+                }
+            }
+            Input::PeerAlive { agent, alive } => {
+                if !alive {
+                    self.lose(now, &agent);
+                }
+            }
+            Input::Own(own) => {
+                self.say_at.get_or_insert(now);
+                self.own = Some((now, own));
+            }
+            Input::HazardSeen { kind, position, radius } => {
+                let wall = self.own.as_ref().map(|(_, own)| own.wall).unwrap_or_default();
+                let seen = self.hazards.see(now, (kind, position, radius), &self.config.id, wall);
+                self.outputs.extend(seen.map(Output::Warn));
+            }
+            Input::Wake => {}
+        }
+        self.catch_up(now);
+    }
+
+    /// What is to be done, oldest first.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`Self::handle`] with [`Input::Wake`] at the latest.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<(MonoTime, Why)> {
+        let say = self.say_at.map(|at| (at, Why::Say));
+        let silence = self.presence.next_silence().map(|at| (at, Why::Silence));
+        let hazard = self.hazards.next_expiry().map(|at| (at, Why::Hazard));
+        [say, silence, hazard].into_iter().flatten().min()
+    }
+
+    /// The peers that are there.
+    pub fn peers(&self, now: MonoTime) -> impl Iterator<Item = PeerView> {
+        self.presence.iter().map(move |(_, peer)| PeerView {
+            intent: peer.intent.clone(),
+            age: now.since(peer.heard_at),
+            trust: peer.trust.share(now),
+        })
+    }
+
+    /// How many peers are there.
+    #[must_use]
+    pub fn peer_count(&self) -> usize {
+        self.presence.iter().count()
+    }
+
+    /// The nearest peers for the reflex.
+    #[must_use]
+    pub fn surroundings_peers(&self, near: Point) -> [Option<PeerDisc>; PEERS_MAX] {
+        nearest(self.presence.iter().map(|(_, peer)| {
+            let disc = PeerDisc {
+                position: peer.intent.pose.position,
+                velocity: peer.intent.velocity,
+                radius: peer.intent.radius,
+                at: peer.heard_at,
+            };
+            (disc.position.distance(near) - disc.radius.0, disc)
+        }))
+    }
+
+    /// The nearest dangers for the reflex.
+    #[must_use]
+    pub fn surroundings_hazards(&self, now: MonoTime, near: Point) -> [Option<HazardDisc>; HAZARDS_MAX] {
+        nearest(self.hazards.iter().filter(|known| known.valid_until > now).map(|known| {
+            let disc = HazardDisc { position: known.position, radius: known.radius, valid_until: known.valid_until };
+            (disc.position.distance(near) - disc.radius.0, disc)
+        }))
+    }
+
+    /// Peers that do not move by themselves: stopped, broken, charging, or silent for a short while. A planner keeps
+    /// its robot's centre this far from them.
+    pub fn obstacles(&self, now: MonoTime) -> impl Iterator<Item = Obstacle> {
+        let still = self.presence.iter().filter(|(_, peer)| !peer.mobile());
+        still.chain(self.presence.ghosts(now)).map(move |(_, peer)| Obstacle {
+            position: peer.intent.pose.position,
+            radius: Meters(self.config.radius.0 + peer.intent.radius.0 + BERTH),
+        })
+    }
+
+    fn hear(&mut self, now: MonoTime, intent: Intent) {
+        let usable = intent.pose.is_finite() && intent.velocity.is_finite() && intent.radius.is_finite();
+        if intent.sender == self.config.id || !usable {
+            return;
+        }
+        let sender = intent.sender.clone();
+        match self.presence.hear(now, intent) {
+            Heard::Nothing | Heard::Known => {}
+            Heard::New => {
+                self.hazards.restart(&sender);
+                self.outputs.push_back(Output::PeerSeen(sender));
+            }
+        }
+    }
+
+    fn lose(&mut self, now: MonoTime, agent: &AgentId) {
+        if self.presence.lose(now, agent) {
+            self.outputs.push_back(Output::PeerLost(agent.clone()));
+        }
+    }
+
+    /// Does what time alone makes due.
+    fn catch_up(&mut self, now: MonoTime) {
+        for agent in self.presence.silent(now) {
+            self.lose(now, &agent);
+        }
+        self.hazards.expire(now);
+        if self.own.as_ref().is_some_and(|(at, _)| now.since(*at) > OWN_FRESH) {
+            self.own = None;
+            self.say_at = None;
+        }
+        if let (Some(at), Some((_, own))) = (self.say_at, &self.own)
+            && at <= now
+        {
+            self.sequence += 1;
+            let next = at + SAY_EVERY;
+            self.say_at = Some(if next > now { next } else { now + SAY_EVERY });
+            self.outputs.push_back(Output::Say(self.intent(own)));
+        }
+    }
+
+    fn intent(&self, own: &OwnState) -> Intent {
+        let (way, claim) = (self.standing.way(own), self.standing.claim_of(own, &self.config.id));
+        Intent {
+            sender: self.config.id.clone(),
+            boot: self.config.boot,
+            sequence: self.sequence,
+            sent_at: own.wall,
+            pose: own.pose,
+            velocity: own.velocity,
+            radius: self.config.radius,
+            path: thinned(way.points()),
+            state: self.standing.said_state(own),
+            right_of_way: claim.right_of_way,
+            cornered: claim.cornered,
+            yields_to: self.standing.yields_to(),
+        }
+    }
+}
+
+fn nearest<T: Copy, const N: usize>(discs: impl Iterator<Item = (f64, T)>) -> [Option<T>; N] {
+    let mut sorted: Vec<(f64, T)> = discs.collect();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut places = [None; N];
+    for (place, (_, disc)) in places.iter_mut().zip(sorted) {
+        *place = Some(disc);
+    }
+    places
+}
+
+/// The points after the first, without those that bend the way too little to matter.
+fn thinned(points: &[Point]) -> Vec<Point> {
+    let mut kept: Vec<Point> = Vec::with_capacity(INTENT_PATH_MAX);
+    let mut from = points.first().copied().unwrap_or_default();
+    let mut skipped: Vec<Point> = Vec::new();
+    for (i, &point) in points.iter().enumerate().skip(1) {
+        let Some(&next) = points.get(i + 1) else {
+            kept.push(point);
+            break;
+        };
+        skipped.push(point);
+        if skipped.iter().any(|between| between.distance_to_segment(from, next) > BEND) {
+            kept.push(point);
+            from = point;
+            skipped.clear();
+        }
+        if kept.len() == INTENT_PATH_MAX {
+            break;
+        }
+    }
+    kept
+}

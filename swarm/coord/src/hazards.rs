@@ -1,0 +1,131 @@
+//! Dangers: those that peers reported, and those the own robot has to report.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use skein_types::coord::{Hazard, HazardKind};
+use skein_types::geometry::Point;
+use skein_types::ids::AgentId;
+use skein_types::time::{MonoTime, WallTime};
+use skein_types::units::Meters;
+
+/// Most dangers that are kept: the farthest in time goes first.
+pub const HAZARDS_KNOWN_MAX: usize = 64;
+/// How long a danger this robot reports is believed without being seen again.
+pub const HAZARD_TIME_TO_LIVE: Duration = Duration::from_secs(3);
+/// No danger is believed longer than this without being repeated, whatever its reporter says.
+pub const TIME_TO_LIVE_MAX: Duration = Duration::from_secs(60);
+/// A danger that is seen on and on is said again this often.
+const REPEAT_EVERY: Duration = Duration::from_secs(1);
+/// Two of the same kind nearer than this are one.
+const SAME_PLACE: f64 = 0.5;
+/// A number this far behind the last one comes from a new life of the reporter, not from a late packet.
+const LATE_BY_MAX: u64 = 32;
+/// Most reporters whose last number is kept.
+const REPORTERS_MAX: usize = 128;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) kind: HazardKind,
+    pub(crate) position: Point,
+    pub(crate) radius: Meters,
+    pub(crate) valid_until: MonoTime,
+    said_at: Option<MonoTime>,
+}
+
+/// The table of dangers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hazards {
+    known: Vec<Known>,
+    last: BTreeMap<AgentId, u64>,
+    sequence: u64,
+}
+
+impl Hazards {
+    /// A peer reports one. Late copies change nothing.
+    pub(crate) fn hear(&mut self, now: MonoTime, hazard: &Hazard) {
+        let late = |last: &u64| hazard.sequence <= *last && last - hazard.sequence < LATE_BY_MAX;
+        if self.last.get(&hazard.reporter).is_some_and(late) || !hazard.position.is_finite() {
+            return;
+        }
+        if self.last.len() >= REPORTERS_MAX && !self.last.contains_key(&hazard.reporter) {
+            self.last.pop_first();
+        }
+        self.last.insert(hazard.reporter.clone(), hazard.sequence);
+        let valid_until = now + hazard.time_to_live.min(TIME_TO_LIVE_MAX);
+        self.keep(now, hazard.kind, hazard.position, hazard.radius, valid_until);
+    }
+
+    /// A reporter lives anew: its numbers start again.
+    pub(crate) fn restart(&mut self, reporter: &AgentId) {
+        self.last.remove(reporter);
+    }
+
+    /// The own robot sees one. What to tell the peers, unless they were told a moment ago.
+    pub(crate) fn see(
+        &mut self,
+        now: MonoTime,
+        (kind, position, radius): (HazardKind, Point, Meters),
+        reporter: &AgentId,
+        seen_at: WallTime,
+    ) -> Option<Hazard> {
+        if !position.is_finite() || !radius.is_finite() {
+            return None;
+        }
+        let known = self.keep(now, kind, position, radius, now + HAZARD_TIME_TO_LIVE)?;
+        if known.said_at.is_some_and(|said| now.since(said) < REPEAT_EVERY) {
+            return None;
+        }
+        known.said_at = Some(now);
+        self.sequence += 1;
+        Some(Hazard {
+            reporter: reporter.clone(),
+            sequence: self.sequence,
+            kind,
+            position,
+            radius,
+            time_to_live: HAZARD_TIME_TO_LIVE,
+            seen_at,
+        })
+    }
+
+    fn keep(
+        &mut self,
+        now: MonoTime,
+        kind: HazardKind,
+        position: Point,
+        radius: Meters,
+        valid_until: MonoTime,
+    ) -> Option<&mut Known> {
+        self.expire(now);
+        let same = |known: &Known| known.kind == kind && known.position.distance(position) < SAME_PLACE;
+        let at = match self.known.iter().position(same) {
+            Some(at) => at,
+            None => {
+                if self.known.len() >= HAZARDS_KNOWN_MAX {
+                    let first = self.known.iter().enumerate().min_by_key(|(_, known)| known.valid_until);
+                    first.map(|(at, _)| at).map(|at| self.known.swap_remove(at));
+                }
+                self.known.push(Known { kind, position, radius, valid_until, said_at: None });
+                self.known.len() - 1
+            }
+        };
+        let known = self.known.get_mut(at)?;
+        known.position = position;
+        known.radius = radius;
+        known.valid_until = known.valid_until.max(valid_until);
+        Some(known)
+    }
+
+    pub(crate) fn expire(&mut self, now: MonoTime) {
+        self.known.retain(|known| known.valid_until > now);
+    }
+
+    pub(crate) fn next_expiry(&self) -> Option<MonoTime> {
+        self.known.iter().map(|known| known.valid_until).min()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Known> {
+        self.known.iter()
+    }
+}

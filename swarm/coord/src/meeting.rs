@@ -1,0 +1,201 @@
+//! Where two ways come together: the geometry of one encounter, without any judgement.
+
+use skein_types::geometry::Point;
+
+use crate::way::Way;
+
+/// Distance between the places along the own way that are looked at, metres.
+pub(crate) const STEP: f64 = 0.1;
+/// How far ahead ways are compared, metres: time enough to stop and to move aside at 1 m/s each.
+pub(crate) const HORIZON: f64 = 6.0;
+/// A robot that waits beside a way keeps this much more than the berth, so that nobody stands on the limit.
+pub(crate) const BESIDE: f64 = 0.1;
+/// Smaller changes of a distance are noise.
+const NOISE: f64 = 0.02;
+
+/// How the own way meets a peer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Meeting {
+    /// The own place is on the peer's way.
+    pub(crate) on_way: bool,
+    /// The stretch of the own way on the peer's way.
+    pub(crate) zone: Option<Zone>,
+    /// How far along its way the peer comes nearest to the own place.
+    pub(crate) peer_to_place: f64,
+    /// How far the own way leads before it comes too near to where the peer is now.
+    pub(crate) disc: Option<f64>,
+}
+
+/// The first stretch of the own way that lies on the peer's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Zone {
+    /// Where it begins along the own way.
+    pub(crate) enters: f64,
+    /// Where it ends along the own way; `None` when the way ends inside.
+    pub(crate) leaves: Option<f64>,
+    /// How far along its way the peer gets before it comes to the stretch.
+    pub(crate) peer_enters: f64,
+    /// How much the stretch runs against the peer, metres of the peer's way.
+    pub(crate) against: f64,
+}
+
+/// The peer as the geometry needs it.
+pub(crate) struct Other<'a> {
+    pub(crate) way: &'a Way,
+    pub(crate) places: [Point; 2],
+    /// Centre to centre.
+    pub(crate) berth: f64,
+}
+
+impl Meeting {
+    /// `samples` are places along the own way, the own place first. `None` when the two cannot meet.
+    pub(crate) fn of(own: &Way, samples: &[(f64, Point)], other: &Other<'_>) -> Option<Self> {
+        if own.apart(other.way, other.berth + BESIDE) {
+            return None;
+        }
+        let place = samples.first()?.1;
+        let (distance, peer_to_place) = other.way.nearest(place, HORIZON);
+        let on_way = distance < other.berth;
+        let meeting = Self {
+            on_way,
+            zone: zone(samples, other, on_way),
+            peer_to_place,
+            disc: other.places.iter().filter_map(|at| before_disc(samples, *at, other.berth)).reduce(f64::min),
+        };
+        (meeting.on_way || meeting.zone.is_some() || meeting.disc.is_some()).then_some(meeting)
+    }
+}
+
+fn zone(samples: &[(f64, Point)], other: &Other<'_>, on_way: bool) -> Option<Zone> {
+    let berth = if on_way { other.berth } else { other.berth + BESIDE };
+    let mut limit = Ratchet::new(berth);
+    let mut zone: Option<Zone> = None;
+    let mut at_entry = 0.0;
+    for &(along, point) in samples {
+        let (distance, peer_along) =
+            if other.way.far_from(point, berth) { (berth, 0.0) } else { other.way.nearest(point, HORIZON) };
+        match &mut zone {
+            None => {
+                if limit.crossed(distance) || (on_way && along == 0.0) {
+                    at_entry = peer_along;
+                    zone = Some(Zone { enters: along, leaves: None, peer_enters: peer_along, against: 0.0 });
+                }
+            }
+            Some(zone) if distance < berth => {
+                zone.peer_enters = zone.peer_enters.min(peer_along);
+                zone.against = zone.against.max(at_entry - peer_along);
+            }
+            Some(zone) => {
+                zone.leaves = Some(along);
+                break;
+            }
+        }
+    }
+    zone
+}
+
+/// How far along the samples one may go before coming nearer than `berth` to a disc, or, where that is already so,
+/// nearer than one has been on the way.
+fn before_disc(samples: &[(f64, Point)], disc: Point, berth: f64) -> Option<f64> {
+    let mut limit = Ratchet::new(berth);
+    let mut before = 0.0;
+    for &(along, point) in samples {
+        if limit.crossed(point.distance(disc)) {
+            return Some(before);
+        }
+        before = along;
+    }
+    None
+}
+
+/// A distance that must not be undercut; where the start already does, what has been gained must not be lost.
+struct Ratchet {
+    berth: f64,
+    limit: f64,
+}
+
+impl Ratchet {
+    fn new(berth: f64) -> Self {
+        Self { berth, limit: f64::NEG_INFINITY }
+    }
+
+    fn crossed(&mut self, distance: f64) -> bool {
+        if distance < self.limit {
+            return true;
+        }
+        self.limit = self.limit.max(self.berth.min(distance) - NOISE);
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BERTH: f64 = 0.75;
+
+    fn p(x: f64, y: f64) -> Point {
+        Point::new(x, y)
+    }
+
+    fn meet(own: &[Point], peer: &[Point]) -> Option<Meeting> {
+        let (own, peer) = (Way::new(own[0], &own[1..]), Way::new(peer[0], &peer[1..]));
+        let places = [peer.points()[0]; 2];
+        Meeting::of(&own, &own.samples(STEP, HORIZON), &Other { way: &peer, places, berth: BERTH })
+    }
+
+    #[test]
+    fn a_crossing_is_entered_before_the_berth_and_left_behind_it() {
+        let meeting = meet(&[p(0.0, 0.0), p(6.0, 0.0)], &[p(3.0, -3.0), p(3.0, 3.0)]).unwrap();
+        let zone = meeting.zone.unwrap();
+        assert!(!meeting.on_way && meeting.disc.is_none());
+        assert!((2.1..2.3).contains(&zone.enters) && (3.7..4.0).contains(&zone.leaves.unwrap()));
+        assert!(zone.against < 0.1 && (2.9..3.1).contains(&zone.peer_enters));
+    }
+
+    #[test]
+    fn two_head_on_stand_on_each_others_way_and_run_against_it() {
+        let meeting = meet(&[p(0.0, 0.0), p(4.5, 0.0)], &[p(4.0, 0.0), p(-2.0, 0.0)]).unwrap();
+        assert!(meeting.on_way);
+        assert!((meeting.peer_to_place - 4.0).abs() < 1e-9);
+        assert!(meeting.zone.unwrap().against > 3.5 && meeting.zone.unwrap().leaves.is_none());
+        assert!((3.1..3.3).contains(&meeting.disc.unwrap()));
+    }
+
+    #[test]
+    fn a_follower_runs_along_and_is_held_behind_the_leader() {
+        let meeting = meet(&[p(0.0, 0.0), p(6.0, 0.0)], &[p(2.0, 0.0), p(6.0, 0.0)]).unwrap();
+        assert!(!meeting.on_way);
+        assert!((1.1..1.3).contains(&meeting.disc.unwrap()));
+        let leader = meet(&[p(2.0, 0.0), p(6.0, 0.0)], &[p(0.0, 0.0), p(6.0, 0.0)]).unwrap();
+        assert!(leader.on_way && leader.disc.is_none() && leader.zone.unwrap().against < 0.1);
+    }
+
+    #[test]
+    fn ways_that_stay_apart_do_not_meet() {
+        assert_eq!(meet(&[p(0.0, 0.0), p(5.0, 0.0)], &[p(0.0, 1.0), p(5.0, 1.0)]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_motion_that_opens_the_distance_is_never_held_back(x in -0.7_f64..0.7, y in -0.7_f64..0.7) {
+            prop_assume!(x.hypot(y) > 0.05);
+            let own = [p(x, y), p(x, y) * 8.0];
+            let held = meet(&own, &[p(0.0, 0.0)]).and_then(|meeting| meeting.disc);
+            prop_assert_eq!(held, None);
+        }
+
+        #[test]
+        fn no_place_before_the_hold_is_nearer_to_the_disc_than_the_berth(y in -2.0_f64..2.0, start in 1.0_f64..5.0) {
+            let own = Way::new(p(-start, 0.0), &[p(3.0, 0.0)]);
+            let samples = own.samples(STEP, HORIZON);
+            if let Some(hold) = before_disc(&samples, p(0.0, y), BERTH) {
+                let near = samples.iter().filter(|(s, _)| *s <= hold).map(|(_, q)| q.distance(p(0.0, y))).fold(9.0, f64::min);
+                prop_assert!(near >= BERTH - 2.0 * NOISE);
+            } else {
+                prop_assert!(y.abs() >= BERTH - NOISE || start < BERTH + STEP);
+            }
+        }
+    }
+}

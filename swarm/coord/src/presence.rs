@@ -1,0 +1,196 @@
+//! Which peers there are, and what each said last.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use skein_types::coord::{AgentState, Intent};
+use skein_types::geometry::Point;
+use skein_types::ids::{AgentId, BootId};
+use skein_types::time::MonoTime;
+
+use crate::claim::Claim;
+use crate::trust::Trust;
+use crate::way::Way;
+
+/// A peer that says nothing for this long is gone.
+pub const SILENCE_MAX: Duration = Duration::from_secs(1);
+/// Most peers that are kept; more are not heard, so that a flood of names cannot exhaust the memory.
+pub const PEERS_KNOWN_MAX: usize = 64;
+/// Earlier lives of a peer that are remembered, so that their late messages are not taken for a restart.
+const LIVES_KNOWN_MAX: usize = 4;
+/// A peer that is gone is planned around, where it was last seen, for this long; what stands there longer is seen by
+/// the own sensors.
+const GHOST_FOR: Duration = Duration::from_secs(5);
+/// A said way shorter than this means that the peer stays where it is.
+const STAYS: f64 = 0.1;
+/// A peer that moved less than this makes no headway.
+const HEADWAY: f64 = 0.2;
+/// A position is carried forward with its velocity over at most this long.
+const EXTRAPOLATE: f64 = 0.3;
+
+/// What is known of one peer, as others may see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeerView {
+    /// Its last word.
+    pub intent: Intent,
+    /// How long ago that was heard.
+    pub age: Duration,
+    /// How far its promises are believed, 0 to 1.
+    pub trust: f64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    pub(crate) intent: Intent,
+    pub(crate) heard_at: MonoTime,
+    /// Its place and the way it means to go.
+    pub(crate) way: Way,
+    pub(crate) claim: Claim,
+    pub(crate) trust: Trust,
+    /// When and where it last made headway.
+    pub(crate) headway: (MonoTime, Point),
+}
+
+impl Peer {
+    fn new(now: MonoTime, intent: Intent, before: Option<&Self>) -> Self {
+        let place = intent.pose.position;
+        let way = Way::new(place, &intent.path);
+        let claim = Claim::of(&intent, way.length() > STAYS);
+        let trust = before.map(|peer| peer.trust.clone()).unwrap_or_default();
+        let headway = before.map_or((now, place), |peer| peer.headway);
+        let headway = if headway.1.distance(place) > HEADWAY { (now, place) } else { headway };
+        Self { intent, heard_at: now, way, claim, trust, headway }
+    }
+
+    /// Whether it can be asked to move.
+    pub(crate) fn mobile(&self) -> bool {
+        match self.intent.state {
+            AgentState::Stopped | AgentState::Fault | AgentState::Charging => false,
+            AgentState::Idle
+            | AgentState::MovingToStart
+            | AgentState::Executing
+            | AgentState::CarryingPayload
+            | AgentState::Yielding
+            | AgentState::Waiting
+            | AgentState::Returning => true,
+        }
+    }
+
+    /// Where it was when it spoke, and where it should be by now.
+    pub(crate) fn places(&self, now: MonoTime) -> [Point; 2] {
+        let ahead = now.secs_since(self.heard_at).min(EXTRAPOLATE);
+        [self.intent.pose.position, self.intent.pose.position + self.intent.velocity * ahead]
+    }
+
+    /// It made headway within this span.
+    pub(crate) fn underway(&self, now: MonoTime, within: Duration) -> bool {
+        now.since(self.headway.0) < within
+    }
+
+    pub(crate) fn silent_at(&self) -> MonoTime {
+        self.heard_at + SILENCE_MAX
+    }
+}
+
+/// What a message changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// Old, a duplicate, of an earlier life, or one peer too many.
+    Nothing,
+    /// A peer that was not there before, or lives anew.
+    New,
+    /// A peer that was there.
+    Known,
+}
+
+/// The table of peers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Presence {
+    peers: BTreeMap<AgentId, Peer>,
+    /// Lives that ended, and the last number of the one before a peer went silent.
+    lives: BTreeMap<AgentId, Lives>,
+    ghosts: BTreeMap<AgentId, Peer>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Lives {
+    ended: Vec<BootId>,
+    last: Option<(BootId, u64)>,
+}
+
+impl Presence {
+    pub(crate) fn hear(&mut self, now: MonoTime, intent: Intent) -> Heard {
+        let sender = intent.sender.clone();
+        let room = self.peers.contains_key(&sender) || self.peers.len() < PEERS_KNOWN_MAX;
+        if !room || !self.note_life(&intent) {
+            return Heard::Nothing;
+        }
+        self.ghosts.remove(&sender);
+        let before = self.peers.get(&sender);
+        let known = before.is_some_and(|peer| peer.intent.boot == intent.boot);
+        let peer = Peer::new(now, intent, before);
+        self.peers.insert(sender, peer);
+        if known { Heard::Known } else { Heard::New }
+    }
+
+    /// Whether the message is newer than all heard of its sender.
+    fn note_life(&mut self, intent: &Intent) -> bool {
+        if !self.lives.contains_key(&intent.sender) && self.lives.len() >= 2 * PEERS_KNOWN_MAX {
+            let forgotten = self.lives.keys().find(|agent| !self.peers.contains_key(*agent)).cloned();
+            forgotten.map(|agent| self.lives.remove(&agent));
+        }
+        let lives = self.lives.entry(intent.sender.clone()).or_default();
+        if lives.ended.contains(&intent.boot) {
+            return false;
+        }
+        match lives.last {
+            Some((boot, sequence)) if boot == intent.boot && intent.sequence <= sequence => return false,
+            Some((boot, _)) if boot != intent.boot => {
+                if lives.ended.len() == LIVES_KNOWN_MAX {
+                    lives.ended.remove(0);
+                }
+                lives.ended.push(boot);
+            }
+            Some(_) | None => {}
+        }
+        lives.last = Some((intent.boot, intent.sequence));
+        true
+    }
+
+    /// Takes a peer away; it stays as a ghost for a while.
+    pub(crate) fn lose(&mut self, now: MonoTime, agent: &AgentId) -> bool {
+        self.ghosts.retain(|_, ghost| now.since(ghost.heard_at) < GHOST_FOR);
+        match self.peers.remove(agent) {
+            Some(peer) => {
+                self.ghosts.insert(agent.clone(), peer);
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(crate) fn silent(&self, now: MonoTime) -> Vec<AgentId> {
+        self.peers.iter().filter(|(_, peer)| peer.silent_at() <= now).map(|(agent, _)| agent.clone()).collect()
+    }
+
+    pub(crate) fn next_silence(&self) -> Option<MonoTime> {
+        self.peers.values().map(Peer::silent_at).min()
+    }
+
+    pub(crate) fn get(&self, agent: &AgentId) -> Option<&Peer> {
+        self.peers.get(agent)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&AgentId, &Peer)> {
+        self.peers.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
+        self.peers.values_mut()
+    }
+
+    /// Peers that went silent a short while ago: they may still stand there.
+    pub(crate) fn ghosts(&self, now: MonoTime) -> impl Iterator<Item = (&AgentId, &Peer)> {
+        self.ghosts.iter().filter(move |(_, ghost)| now.since(ghost.heard_at) < GHOST_FOR)
+    }
+}
