@@ -1,0 +1,66 @@
+//! A* square by square: for grids without bits and for costs that differ from square to square.
+
+use super::{Search, octile};
+use crate::planning::Passable;
+
+/// Whether the goal was reached. `weight` multiplies the length of a step in a square; it is at least 1.
+pub(super) fn search(
+    search: &mut Search,
+    grid: &impl Passable,
+    start: u32,
+    goal: u32,
+    weight: impl Fn(u32) -> f64,
+) -> bool {
+    let frame = *grid.frame();
+    let width = frame.width;
+    let (goal_x, goal_y) = (goal % width, goal / width);
+    let to_go = |square: u32| octile((square % width).abs_diff(goal_x), (square / width).abs_diff(goal_y));
+    search.begin(frame.squares() as usize);
+    search.improve(start, 0.0, start, 0);
+    search.open.push(to_go(start), 0.0, start);
+    while let Some((square, node)) = search.pop() {
+        if square == goal {
+            return true;
+        }
+        let here = weight(square);
+        for_neighbours(grid, square, |next, length| {
+            let g = node.g + length * 0.5 * (here + weight(next));
+            if search.improve(next, g, square, 0) {
+                search.open.push(g + to_go(next), g, next);
+            }
+        });
+    }
+    false
+}
+
+/// The squares one step away and the lengths of the steps.
+#[inline]
+pub(crate) fn for_neighbours(grid: &impl Passable, square: u32, mut visit: impl FnMut(u32, f64)) {
+    let frame = grid.frame();
+    let (width, column, row) = (frame.width, square % frame.width, square / frame.width);
+    let passable = |inside: bool, next: u32| inside && grid.passable(next);
+    let east = passable(column + 1 < width, square.wrapping_add(1));
+    let west = passable(column > 0, square.wrapping_sub(1));
+    let north = passable(row + 1 < frame.height, square.wrapping_add(width));
+    let south = passable(row > 0, square.wrapping_sub(width));
+    for (open, next) in [
+        (east, square.wrapping_add(1)),
+        (west, square.wrapping_sub(1)),
+        (north, square.wrapping_add(width)),
+        (south, square.wrapping_sub(width)),
+    ] {
+        if open {
+            visit(next, 1.0);
+        }
+    }
+    for (open, next) in [
+        (east && north, square.wrapping_add(width).wrapping_add(1)),
+        (west && north, square.wrapping_add(width).wrapping_sub(1)),
+        (east && south, square.wrapping_sub(width).wrapping_add(1)),
+        (west && south, square.wrapping_sub(width).wrapping_sub(1)),
+    ] {
+        if open && grid.passable(next) {
+            visit(next, std::f64::consts::SQRT_2);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Who sees what: lines, discs and rays over the conservative grid.
+
+use skein_types::geometry::Point;
+use skein_types::region::RegionFrame;
+use skein_types::units::Meters;
+
+use crate::planning::PlanningMap;
+
+/// Walks the squares that a line touches, in order, with the share of the line inside each, until `visit` says no.
+/// Where the line goes exactly through a corner, both squares beside the corner are visited too (with share zero).
+/// False when `visit` said no or the line leaves the frame.
+pub fn line_squares(frame: &RegionFrame, from: Point, to: Point, mut visit: impl FnMut(u32, f64) -> bool) -> bool {
+    let mut walk = match Walk::new(frame, from, to) {
+        Some(walk) => walk,
+        None => return false,
+    };
+    loop {
+        let until = walk.next_x.min(walk.next_y).min(1.0);
+        let share = (until - walk.at).max(0.0);
+        walk.at = until;
+        if !walk.square(frame).is_some_and(|square| visit(square, share)) {
+            return false;
+        }
+        if until >= 1.0 {
+            return true;
+        }
+        if walk.next_x == walk.next_y {
+            let beside = [(walk.x + walk.step_x, walk.y), (walk.x, walk.y + walk.step_y)];
+            if !beside.into_iter().all(|(x, y)| square_at(frame, x, y).is_some_and(|square| visit(square, 0.0))) {
+                return false;
+            }
+            walk.cross_x();
+            walk.cross_y();
+        } else if walk.next_x < walk.next_y {
+            walk.cross_x();
+        } else {
+            walk.cross_y();
+        }
+    }
+}
+
+/// A line on its way through the squares (Amanatides and Woo 1987). Shares of the line's length.
+struct Walk {
+    x: i64,
+    y: i64,
+    step_x: i64,
+    step_y: i64,
+    /// Where the next edge across x and across y is crossed.
+    next_x: f64,
+    next_y: f64,
+    /// Share of the line from one such edge to the next.
+    every_x: f64,
+    every_y: f64,
+    at: f64,
+}
+
+impl Walk {
+    fn new(frame: &RegionFrame, from: Point, to: Point) -> Option<Self> {
+        if !from.is_finite() || !to.is_finite() {
+            return None;
+        }
+        let local = |p: Point| ((p.x - frame.origin.x) / frame.resolution, (p.y - frame.origin.y) / frame.resolution);
+        let ((x0, y0), (x1, y1)) = (local(from), local(to));
+        let ((column, step_x), (row, step_y)) = (start_of(x0, x1 - x0), start_of(y0, y1 - y0));
+        let axis = |start: f64, cell: f64, delta: f64| {
+            if delta > 0.0 {
+                ((cell + 1.0 - start) / delta, 1.0 / delta)
+            } else if delta < 0.0 {
+                ((cell - start) / delta, -1.0 / delta)
+            } else {
+                (f64::INFINITY, f64::INFINITY)
+            }
+        };
+        let (next_x, every_x) = axis(x0, column, x1 - x0);
+        let (next_y, every_y) = axis(y0, row, y1 - y0);
+        Some(Self { x: column as i64, y: row as i64, step_x, step_y, next_x, next_y, every_x, every_y, at: 0.0 })
+    }
+
+    fn square(&self, frame: &RegionFrame) -> Option<u32> {
+        square_at(frame, self.x, self.y)
+    }
+
+    fn cross_x(&mut self) {
+        self.x += self.step_x;
+        self.next_x += self.every_x;
+    }
+
+    fn cross_y(&mut self) {
+        self.y += self.step_y;
+        self.next_y += self.every_y;
+    }
+}
+
+/// The cell in which a line starts along one axis: on an edge, the one it goes into.
+fn start_of(start: f64, delta: f64) -> (f64, i64) {
+    let cell = start.floor();
+    if delta < 0.0 { (if cell == start { cell - 1.0 } else { cell }, -1) } else { (cell, 1) }
+}
+
+fn square_at(frame: &RegionFrame, x: i64, y: i64) -> Option<u32> {
+    let inside = (0..i64::from(frame.width)).contains(&x) && (0..i64::from(frame.height)).contains(&y);
+    inside.then(|| (y * i64::from(frame.width) + x) as u32)
+}
+
+/// Whether nothing blocked lies on the line between two points.
+#[must_use]
+pub fn line_free(map: &PlanningMap, from: Point, to: Point) -> bool {
+    line_squares(map.frame(), from, to, |square, _| !map.blocked(square))
+}
+
+/// Whether the middle of a robot may follow the line between two points.
+#[must_use]
+pub fn line_passable(grid: &impl crate::planning::Passable, from: Point, to: Point) -> bool {
+    line_squares(grid.frame(), from, to, |square, _| grid.passable(square))
+}
+
+/// Every free square whose middle is within `range` of a point and in line of sight of it.
+pub fn visible_squares(map: &PlanningMap, from: Point, range: Meters, mut visit: impl FnMut(u32)) {
+    let frame = *map.frame();
+    let Some(home) = frame.square_of(from).filter(|&square| !map.blocked(square)) else { return };
+    let reach = range.0.clamp(0.0, 1000.0) / frame.resolution;
+    let (x, y) = ((from.x - frame.origin.x) / frame.resolution, (from.y - frame.origin.y) / frame.resolution);
+    // Nothing blocked is nearer than this: the clearance of the square the point is in, less what a blocked square
+    // may reach beyond the pixel that blocks it, less the way to the middle of that square.
+    let open = f64::from(map.clearance(home)) / frame.resolution - 2.2;
+    let first_row = (y - reach).floor().max(0.0) as u32;
+    let last_row = (y + reach).ceil().clamp(0.0, f64::from(frame.height - 1)) as u32;
+    for row in first_row..=last_row {
+        let dy = f64::from(row) + 0.5 - y;
+        let half = reach * reach - dy * dy;
+        if half < 0.0 {
+            continue;
+        }
+        let half = half.sqrt();
+        let first = (x - half - 0.5).ceil().max(0.0) as u32;
+        let last = (x + half - 0.5).floor();
+        if last < 0.0 {
+            continue;
+        }
+        for column in first..=(last.min(f64::from(frame.width - 1)) as u32) {
+            let square = row * frame.width + column;
+            let dx = f64::from(column) + 0.5 - x;
+            if map.blocked(square) {
+                continue;
+            }
+            let near = open > 0.0 && dx * dx + dy * dy <= open * open;
+            if near || line_free(map, from, frame.center_of(square)) {
+                visit(square);
+            }
+        }
+    }
+}
+
+/// Distance from a point to the first blocked square along a heading, metres; `None` when there is none within `max`.
+#[must_use]
+pub fn raycast(map: &PlanningMap, from: Point, heading: f64, max: Meters) -> Option<Meters> {
+    let to = from + Point::from_heading(heading) * max.0;
+    let mut share = 0.0;
+    let mut hit = false;
+    line_squares(map.frame(), from, to, |square, inside| {
+        hit = map.blocked(square);
+        if !hit {
+            share += inside;
+        }
+        !hit
+    });
+    // Leaving the frame without a hit is unknown ground, which is blocked.
+    let left = !hit && share < 1.0 - 1e-9;
+    (hit || left).then_some(Meters(share * max.0))
+}

@@ -1,0 +1,148 @@
+//! Paths have the lengths that an independent search finds, and take only steps that are allowed.
+
+use pathfinding::prelude::dijkstra;
+use proptest::prelude::*;
+use skein_space::boards::Boards;
+use skein_space::path::{GridPath, Search, distances, shortest, shortest_into};
+use skein_space::planning::Passable;
+use skein_types::geometry::Point;
+use skein_types::region::RegionFrame;
+use skein_types::units::Meters;
+
+struct Grid {
+    frame: RegionFrame,
+    boards: Boards,
+    with_boards: bool,
+}
+
+impl Passable for Grid {
+    fn frame(&self) -> &RegionFrame {
+        &self.frame
+    }
+    fn passable(&self, square: u32) -> bool {
+        self.boards.free(square)
+    }
+    fn boards(&self) -> Option<&Boards> {
+        self.with_boards.then_some(&self.boards)
+    }
+}
+
+fn grid(width: u32, height: u32, free: &[bool], with_boards: bool) -> Grid {
+    let frame = RegionFrame { origin: Point::default(), resolution: 1.0, width, height };
+    Grid { frame, boards: Boards::new(width, height, |sq| free[sq as usize]), with_boards }
+}
+
+/// Straight and diagonal steps counted apart, so that the oracle compares exactly.
+const STRAIGHT: u64 = 1_000_000_000;
+const DIAGONAL: u64 = 1_414_213_562;
+
+fn steps(grid: &Grid, square: u32) -> Vec<(u32, u64)> {
+    let (width, height) = (i64::from(grid.frame.width), i64::from(grid.frame.height));
+    let (x, y) = (i64::from(square) % width, i64::from(square) / width);
+    let free = |x: i64, y: i64| {
+        (0..width).contains(&x) && (0..height).contains(&y) && grid.boards.free((y * width + x) as u32)
+    };
+    let mut next = Vec::new();
+    for dy in -1..=1 {
+        for dx in -1..=1 {
+            if (dx, dy) != (0, 0) && free(x + dx, y + dy) && free(x + dx, y) && free(x, y + dy) {
+                let cost = if dx != 0 && dy != 0 { DIAGONAL } else { STRAIGHT };
+                next.push((((y + dy) * width + x + dx) as u32, cost));
+            }
+        }
+    }
+    next
+}
+
+fn cost(path: &GridPath) -> u64 {
+    u64::from(path.straights) * STRAIGHT + u64::from(path.diagonals) * DIAGONAL
+}
+
+fn check(grid: &Grid, search: &mut Search, start: u32, goal: u32) -> Result<(), TestCaseError> {
+    let oracle = if grid.boards.free(start) {
+        dijkstra(&start, |&sq| steps(grid, sq), |&sq| sq == goal).map(|(_, cost)| cost)
+    } else {
+        None
+    };
+    let ours = shortest(search, grid, start, goal);
+    prop_assert_eq!(ours.as_ref().map(cost), oracle, "from {} to {}", start, goal);
+    if let Some(path) = ours {
+        prop_assert_eq!((path.squares.first(), path.squares.last()), (Some(&start), Some(&goal)));
+        let mut walked = 0;
+        for pair in path.squares.windows(2) {
+            let step = steps(grid, pair[0]).into_iter().find(|&(next, _)| next == pair[1]);
+            prop_assert!(step.is_some(), "no step from {} to {}", pair[0], pair[1]);
+            walked += step.map_or(0, |(_, cost)| cost);
+        }
+        prop_assert_eq!(walked, cost(&path));
+    }
+    Ok(())
+}
+
+fn any_grid() -> impl Strategy<Value = (u32, u32, Vec<bool>)> {
+    (1_u32..90, 1_u32..24, 0.05_f64..0.95, any::<bool>()).prop_flat_map(|(w, h, density, turned)| {
+        let (w, h) = if turned { (h, w) } else { (w, h) };
+        (Just(w), Just(h), prop::collection::vec(prop::bool::weighted(density), (w * h) as usize))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn shortest_paths_are_as_long_as_dijkstras((w, h, free) in any_grid(), ends in prop::collection::vec((any::<u32>(), any::<u32>()), 8)) {
+        let mut search = Search::new();
+        for with_boards in [true, false] {
+            let grid = grid(w, h, &free, with_boards);
+            for &(start, goal) in &ends {
+                check(&grid, &mut search, start % (w * h), goal % (w * h))?;
+            }
+        }
+    }
+
+    #[test]
+    fn boards_changed_square_by_square_are_as_if_made_anew((w, h, free) in any_grid(), changes in prop::collection::vec(any::<u32>(), 0..60)) {
+        let mut wanted = free.clone();
+        let mut boards = Boards::new(w, h, |sq| free[sq as usize]);
+        for change in changes {
+            let square = change % (w * h);
+            wanted[square as usize] = !wanted[square as usize];
+            boards.set(square, wanted[square as usize]);
+        }
+        prop_assert_eq!(boards, Boards::new(w, h, |sq| wanted[sq as usize]));
+    }
+
+    #[test]
+    fn a_distance_field_agrees_with_the_shortest_path_to_every_square((w, h, free) in any_grid(), start in any::<u32>()) {
+        let grid = grid(w, h, &free, true);
+        let start = start % (w * h);
+        let mut search = Search::new();
+        let field = distances(&mut search, &grid, start, Meters(f64::INFINITY));
+        for square in 0..w * h {
+            let path = shortest(&mut search, &grid, start, square).map(|p| p.length());
+            match (field.to(square), path) {
+                (Some(there), Some(path)) => prop_assert!((there.0 - path).abs() < 1e-3, "{} {}", there, path),
+                (there, path) => prop_assert_eq!(there.is_some(), path.is_some()),
+            }
+        }
+    }
+}
+
+#[test]
+fn there_is_no_path_from_or_to_outside_the_grid() {
+    let grid = grid(4, 4, &[true; 16], true);
+    let mut search = Search::new();
+    assert_eq!(shortest(&mut search, &grid, 0, 16), None);
+    assert_eq!(shortest(&mut search, &grid, u32::MAX, 0), None);
+    assert_eq!(shortest(&mut search, &grid, 5, 5).map(|p| p.squares), Some(vec![5]));
+}
+
+#[test]
+fn a_path_that_is_reused_forgets_the_one_before() {
+    let grid = grid(3, 1, &[true, true, false], true);
+    let (mut search, mut path) = (Search::new(), GridPath::default());
+    assert!(shortest_into(&mut search, &grid, 0, 1, &mut path));
+    assert_eq!(path.squares, [0, 1]);
+    assert!(!shortest_into(&mut search, &grid, 0, 2, &mut path));
+    assert_eq!(path, GridPath::default());
+}
