@@ -60,6 +60,11 @@ impl Boards {
         self.rows.is_open_or_beyond(y, x)
     }
 
+    /// Up to 64 squares of a row as bits, the first at `column`; what lies outside is not free.
+    pub(crate) fn window(&self, column: i32, row: i32) -> u64 {
+        if row < 0 || row >= self.height as i32 { 0 } else { self.rows.window(row as usize, column) }
+    }
+
     /// Frees or blocks a square.
     pub fn set(&mut self, square: u32, free: bool) {
         let (x, y) = ((square % self.width.max(1)) as usize, (square / self.width.max(1)) as usize);
@@ -109,6 +114,15 @@ impl Lines {
     fn is_open_at(&self, line: i32, at: i32) -> bool {
         let index = (line + 1) as usize * self.words + at as usize / 64;
         self.open[index] >> (at as u32 % 64) & 1 == 1
+    }
+
+    fn window(&self, line: usize, from: i32) -> u64 {
+        let word = |index: i32| {
+            let inside = (0..self.words as i32).contains(&index);
+            if inside { self.open[(line + 1) * self.words + index as usize] } else { 0 }
+        };
+        let (index, shift) = (from.div_euclid(64), from.rem_euclid(64) as u32);
+        if shift == 0 { word(index) } else { word(index) >> shift | word(index + 1) << (64 - shift) }
     }
 
     fn find_stops(&mut self) {

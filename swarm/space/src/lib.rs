@@ -13,6 +13,7 @@ pub mod boards;
 mod edt;
 pub mod map;
 pub mod movingai;
+pub mod overlay;
 pub mod partition;
 pub mod path;
 pub mod planning;

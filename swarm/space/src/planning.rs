@@ -2,7 +2,7 @@
 
 use skein_types::body::BodyDescriptor;
 use skein_types::geometry::Point;
-use skein_types::region::{REGION_RUNS_MAX, REGION_SQUARES_MAX, Region, RegionFrame};
+use skein_types::region::{REGION_RUNS_MAX, Region, RegionError, RegionFrame};
 use skein_types::units::Meters;
 use thiserror::Error;
 
@@ -43,9 +43,9 @@ pub enum PlanningError {
         /// Clearance, metres.
         clearance: f64,
     },
-    /// More squares than a region may have.
-    #[error("the planning grid would have {0} squares, more than {REGION_SQUARES_MAX}: use a coarser map")]
-    TooLarge(u64),
+    /// The grid cannot hold regions: too many squares, or an origin that is no number.
+    #[error("no planning grid can be laid over the map: {0}")]
+    Frame(#[from] RegionError),
     /// So many specks that free space cannot be written down as runs.
     #[error("the map's free space falls into {0} runs, more than {REGION_RUNS_MAX}: is it noise?")]
     TooRagged(usize),
@@ -110,9 +110,7 @@ impl PlanningMap {
             width: pixels.squares_wide() as u32,
             height: pixels.squares_high() as u32,
         };
-        if frame.squares() > REGION_SQUARES_MAX {
-            return Err(PlanningError::TooLarge(frame.squares()));
-        }
+        Region::empty(frame)?;
         let clearance: Vec<f32> =
             pixels.clearances().into_iter().map(|d| (f64::from(d) * source.resolution) as f32).collect();
         let open = Boards::new(frame.width, frame.height, |square| square_is_free(&pixels, &frame, square));
@@ -162,6 +160,12 @@ impl PlanningMap {
     #[must_use]
     pub const fn open(&self) -> &Boards {
         &self.open
+    }
+
+    /// The passable squares, as bits.
+    #[must_use]
+    pub const fn passable_boards(&self) -> &Boards {
+        &self.passable
     }
 
     /// Distance from the middle of a square to the nearest place that is not free, metres.

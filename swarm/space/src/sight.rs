@@ -114,41 +114,53 @@ pub fn line_passable(grid: &impl crate::planning::Passable, from: Point, to: Poi
     line_squares(grid.frame(), from, to, |square, _| grid.passable(square))
 }
 
-/// Every free square whose middle is within `range` of a point and in line of sight of it.
+/// Every free square whose middle is within `range` of a point and in line of sight of it, each once.
 pub fn visible_squares(map: &PlanningMap, from: Point, range: Meters, mut visit: impl FnMut(u32)) {
     let frame = *map.frame();
     let Some(home) = frame.square_of(from).filter(|&square| !map.blocked(square)) else { return };
-    let reach = range.0.clamp(0.0, 1000.0) / frame.resolution;
+    let reach = range.0.clamp(0.0, 10_000.0) / frame.resolution;
     let (x, y) = ((from.x - frame.origin.x) / frame.resolution, (from.y - frame.origin.y) / frame.resolution);
-    // Nothing blocked is nearer than this: the clearance of the square the point is in, less what a blocked square
-    // may reach beyond the pixel that blocks it, less the way to the middle of that square.
-    let open = f64::from(map.clearance(home)) / frame.resolution - 2.2;
-    let first_row = (y - reach).floor().max(0.0) as u32;
-    let last_row = (y + reach).ceil().clamp(0.0, f64::from(frame.height - 1)) as u32;
-    for row in first_row..=last_row {
-        let dy = f64::from(row) + 0.5 - y;
-        let half = reach * reach - dy * dy;
-        if half < 0.0 {
-            continue;
-        }
-        let half = half.sqrt();
-        let first = (x - half - 0.5).ceil().max(0.0) as u32;
-        let last = (x + half - 0.5).floor();
-        if last < 0.0 {
-            continue;
-        }
-        for column in first..=(last.min(f64::from(frame.width - 1)) as u32) {
-            let square = row * frame.width + column;
-            let dx = f64::from(column) + 0.5 - x;
-            if map.blocked(square) {
+    let (column, row) = ((home % frame.width) as i32, (home / frame.width) as i32);
+    let rows = reach.ceil() as i32 + 1;
+    for (first, step) in [(row, 1), (row - 1, -1)] {
+        // Columns in which something is blocked in the rows passed so far, the point's own column in the middle.
+        let mut blocked = if step < 0 { !map.open().window(column - MIDDLE, row) } else { 0 };
+        for distance in 0..=rows {
+            let at = first + step * distance;
+            let dy = f64::from(at) + 0.5 - y;
+            let half = reach * reach - dy * dy;
+            let open = map.open().window(column - MIDDLE, at);
+            blocked |= !open;
+            if half < 0.0 || at < 0 || at >= frame.height as i32 {
                 continue;
             }
-            let near = open > 0.0 && dx * dx + dy * dy <= open * open;
-            if near || line_free(map, from, frame.center_of(square)) {
-                visit(square);
+            // Both are clamped into the row.
+            let left = (x - half.sqrt() - 0.5).ceil().max(0.0) as i32;
+            let right = (x + half.sqrt() - 0.5).floor().min(f64::from(frame.width - 1)) as i32;
+            for target in left..=right {
+                let square = (at * frame.width as i32 + target) as u32;
+                let bit = target - column + MIDDLE;
+                let visible = if (0..64).contains(&bit) {
+                    open >> bit & 1 == 1
+                        && (blocked & between(bit) == 0 || line_free(map, from, frame.center_of(square)))
+                } else {
+                    !map.blocked(square) && line_free(map, from, frame.center_of(square))
+                };
+                if visible {
+                    visit(square);
+                }
             }
         }
     }
+}
+
+/// Bit of the point's own column in a window of 64.
+const MIDDLE: i32 = 31;
+
+/// The bits from the point's own column to another, both included.
+fn between(bit: i32) -> u64 {
+    let (low, high) = (bit.min(MIDDLE), bit.max(MIDDLE));
+    (u64::MAX >> (63 - high)) & (u64::MAX << low)
 }
 
 /// Distance from a point to the first blocked square along a heading, metres; `None` when there is none within `max`.
