@@ -41,11 +41,13 @@ const PASS_STILL: f64 = 1.0;
 /// A stretch that runs less than this against the peer is a crossing or runs along with it, metres.
 const CROSSING: f64 = 0.8;
 /// A peer this near to the common stretch has begun to pass, metres.
-const BEGUN: f64 = 1.5;
+const BEGUN: f64 = 4.0;
 /// Who made no headway for this long is not passing.
 const STALLED: Duration = Duration::from_secs(3);
 /// A robot that is cornered keeps to its way out for at most this long.
 const ESCAPE_MAX: Duration = Duration::from_secs(30);
+/// A way aside that is blocked for this long is looked for anew.
+const BLOCKED_MAX: Duration = Duration::from_secs(1);
 /// A robot that went on by this much on its own way no longer counts as having waited, metres.
 const PROGRESS: f64 = 2.5;
 /// Longest chain of robots that wait for each other that is followed.
@@ -224,6 +226,10 @@ impl Coord {
     fn decide<M: Passable>(&mut self, now: MonoTime, map: &M, own: &OwnState) -> Guidance {
         self.advance_course(now, own);
         let mut look = self.look(now, own);
+        if let Some(winner) = self.blocked_aside(now, &look).filter(|_| self.may_search(now)) {
+            self.find_aside(now, map, own, &winner, &look.claim);
+            look = self.look(now, own);
+        }
         if let Some((winner, because)) = look.pressed_by.clone() {
             if self.may_search(now) {
                 self.find_aside(now, map, own, &winner, &look.claim);
@@ -232,6 +238,17 @@ impl Coord {
             return self.conclude(now, look, Some((winner, because)));
         }
         self.conclude(now, look, None)
+    }
+
+    /// For whom the robot moves aside, if it could not move for too long.
+    fn blocked_aside(&self, now: MonoTime, look: &Look) -> Option<AgentId> {
+        let blocked = look.limit.as_ref().is_some_and(|limit| limit.distance < STANDS);
+        match &self.standing.course {
+            Course::Aside { for_agent, moved_at, .. } if blocked && now.since(*moved_at) > BLOCKED_MAX => {
+                Some(for_agent.clone())
+            }
+            Course::Aside { .. } | Course::Own => None,
+        }
     }
 
     fn may_search(&self, now: MonoTime) -> bool {
@@ -281,7 +298,10 @@ impl Coord {
                 Verdict::Second(because) if encounter.mobile => Some(because),
                 Verdict::Second(_) | Verdict::First(_) => None,
             };
-            let mut limit_at = encounter.meeting.disc;
+            let for_me = encounter.peer.intent.yields_to.as_ref() == Some(&self.config.id);
+            let makes_room = because.is_none() && for_me && encounter.peer.intent.state == AgentState::Yielding;
+            let nearing = encounter.meeting.nearing.filter(|_| makes_room && encounter.mobile);
+            let mut limit_at = earlier(encounter.meeting.disc, nearing);
             if let Some(because) = because {
                 look.yielding.insert(encounter.agent.clone());
                 let leaving = matches!(self.standing.course, Course::Aside { .. });
@@ -293,7 +313,7 @@ impl Coord {
                     if self.passes_before(encounter, &zone) {
                         look.passing.insert(encounter.agent.clone());
                     } else {
-                        limit_at = Some(limit_at.map_or(zone.enters, |disc| disc.min(zone.enters)));
+                        limit_at = earlier(limit_at, Some(zone.enters));
                     }
                 }
             }
@@ -305,7 +325,7 @@ impl Coord {
         let blocker = look.limit.as_ref().and_then(|limit| encounters.iter().find(|e| *e.agent == limit.agent));
         look.pressed_by = pressing
             .into_iter()
-            .filter(|(encounter, _)| !clears(encounter, free, blocker))
+            .filter(|(encounter, _)| way.length() < STAYS || !clears(encounter, free, blocker))
             .reduce(|a, b| if b.0.peer.claim.beats(&a.0.peer.claim) { b } else { a })
             .map(|(encounter, because)| (encounter.agent.clone(), because));
         look
@@ -549,6 +569,10 @@ impl Coord {
         }
         self.outputs.extend(broken);
     }
+}
+
+fn earlier(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    [a, b].into_iter().flatten().reduce(f64::min)
 }
 
 /// Who may be asked to make room for the way aside.

@@ -24,6 +24,8 @@ pub(crate) struct Meeting {
     pub(crate) peer_to_place: f64,
     /// How far the own way leads before it comes too near to where the peer is now.
     pub(crate) disc: Option<f64>,
+    /// How far the own way leads before it comes too near to the peer's way, or nearer than it was.
+    pub(crate) nearing: Option<f64>,
 }
 
 /// The first stretch of the own way that lies on the peer's.
@@ -56,9 +58,11 @@ impl Meeting {
         let place = samples.first()?.1;
         let (distance, peer_to_place) = other.way.nearest(place, HORIZON);
         let on_way = distance < other.berth;
+        let (zone, nearing) = zone(samples, other, on_way);
         let meeting = Self {
             on_way,
-            zone: zone(samples, other, on_way),
+            zone,
+            nearing,
             peer_to_place,
             disc: other.places.iter().filter_map(|at| before_disc(samples, *at, other.berth)).reduce(f64::min),
         };
@@ -66,32 +70,41 @@ impl Meeting {
     }
 }
 
-fn zone(samples: &[(f64, Point)], other: &Other<'_>, on_way: bool) -> Option<Zone> {
+/// The stretch on the peer's way, and where the own way begins to come nearer to it.
+fn zone(samples: &[(f64, Point)], other: &Other<'_>, on_way: bool) -> (Option<Zone>, Option<f64>) {
     let berth = if on_way { other.berth } else { other.berth + BESIDE };
     let mut limit = Ratchet::new(berth);
     let mut zone: Option<Zone> = None;
-    let mut at_entry = 0.0;
+    let mut nearing = None;
+    let (mut at_entry, mut before) = (0.0, 0.0);
     for &(along, point) in samples {
         let (distance, peer_along) =
             if other.way.far_from(point, berth) { (berth, 0.0) } else { other.way.nearest(point, HORIZON) };
+        let crossed = limit.crossed(distance);
+        if crossed && nearing.is_none() {
+            nearing = Some(before);
+        }
+        before = along;
         match &mut zone {
             None => {
-                if limit.crossed(distance) || (on_way && along == 0.0) {
+                if crossed || (on_way && along == 0.0) {
                     at_entry = peer_along;
                     zone = Some(Zone { enters: along, leaves: None, peer_enters: peer_along, against: 0.0 });
                 }
             }
-            Some(zone) if distance < berth => {
+            Some(zone) if distance < berth && zone.leaves.is_none() => {
                 zone.peer_enters = zone.peer_enters.min(peer_along);
                 zone.against = zone.against.max(at_entry - peer_along);
             }
             Some(zone) => {
-                zone.leaves = Some(along);
-                break;
+                zone.leaves.get_or_insert(along);
+                if nearing.is_some() {
+                    break;
+                }
             }
         }
     }
-    zone
+    (zone, nearing)
 }
 
 /// How far along the samples one may go before coming nearer than `berth` to a disc, or, where that is already so,
