@@ -113,7 +113,7 @@ impl WireError {
         &self.fault
     }
 
-    fn within(mut self, outer: &str) -> Self {
+    pub(crate) fn within(mut self, outer: &str) -> Self {
         if !self.path.is_empty() {
             self.path.insert(0, '.');
         }

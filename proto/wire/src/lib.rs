@@ -12,6 +12,7 @@
 //! Nothing in this crate opens a socket: clients are made from a channel, servers are routes.
 
 pub mod bounds;
+pub mod check;
 mod convert;
 mod error;
 mod kept;

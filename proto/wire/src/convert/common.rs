@@ -3,7 +3,7 @@
 use skein_types::body::{BodyDescriptor, Drive};
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::polygon::{POLYGON_CORNERS_MAX, Polygon};
-use skein_types::region::{REGION_RUNS_MAX, Region, RegionFrame, Run};
+use skein_types::region::{REGION_RUNS_MAX, Region, RegionError, RegionFrame, Run};
 use skein_types::safety::{FailsafeLevel, Latch};
 use skein_types::units::{Kilograms, Meters, MetersPerSecond, MetersPerSecondSquared, RadiansPerSecond, WattHours};
 
@@ -118,8 +118,16 @@ impl TryFrom<v1::Region> for Region {
     fn try_from(wire: v1::Region) -> Result<Self, WireError> {
         let frame: RegionFrame = nested(wire.frame, "frame")?;
         let runs = runs_from_gaps(&wire.runs)?;
-        Ok(Self::new(frame, runs)?)
+        Self::new(frame, runs).map_err(|error| match error {
+            RegionError::Frame { .. } | RegionError::TooLarge(_) => located(error, "frame".to_owned()),
+            RegionError::Run { index } => located(error, format!("runs[{index}]")),
+            RegionError::TooManyRuns(_) | RegionError::FramesDiffer => error.into(),
+        })
     }
+}
+
+fn located(error: RegionError, field: String) -> WireError {
+    WireError::from(error).within(&field)
 }
 
 impl From<Region> for v1::Region {

@@ -1,6 +1,6 @@
 //! What a robot tells its supervisor about itself.
 //!
-//! In a batch, a sample leaves out what is as in the sample before it and says so in `unchanged`: that is two thirds
+//! In a batch, a sample leaves out what is as in the sample before it and says so in `unchanged`: that is half
 //! of its size at 100 Hz.
 
 use skein_types::coord::AgentState;

@@ -1,0 +1,550 @@
+//! Strategies for every domain type that travels.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test program uses its own part; a draw that fails ends the test"
+)]
+
+use core::time::Duration;
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use skein_types::body::{BodyDescriptor, Drive};
+use skein_types::coord::{AgentState, Hazard, HazardKind, INTENT_PATH_MAX, Intent, RightOfWay};
+use skein_types::event::{Event, EventBatch, EventHash, EventKind};
+use skein_types::fleet::{FleetView, RobotView};
+use skein_types::geometry::{Point, Pose, Twist};
+use skein_types::ids::{AgentId, BootId, CommandId, EventId, FleetId, Generation, MissionId, OperatorId};
+use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Hello, Order};
+use skein_types::mission::{
+    Assignment, Mission, MissionSpec, MissionState, Objective, Preview, PreviewSlice, Priority, Slice, SliceProgress,
+    SliceState, Task, Verdict, VerdictLevel,
+};
+use skein_types::polygon::Polygon;
+use skein_types::region::{Region, RegionFrame};
+use skein_types::safety::{Cause, Causes, FailsafeLevel, Latch};
+use skein_types::telemetry::{AgentTelemetry, LinkState, OperatingMode, ReflexStats, TelemetryBatch};
+use skein_types::time::{MonoTime, WallTime};
+use skein_types::units::{Meters, Percent, Seconds};
+use skein_wire::request;
+use uuid::Uuid;
+
+pub(crate) fn finite() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        3 => -1e3..1e3_f64,
+        1 => prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL | prop::num::f64::ZERO,
+        1 => Just(0.0),
+    ]
+}
+
+pub(crate) fn not_negative() -> impl Strategy<Value = f64> {
+    finite().prop_map(f64::abs)
+}
+
+pub(crate) fn text() -> impl Strategy<Value = String> {
+    prop_oneof![Just(String::new()), "[ -~]{1,40}", ".{0,60}"]
+}
+
+pub(crate) fn agent() -> impl Strategy<Value = AgentId> {
+    prop_oneof!["rover-[0-9]{1,2}", "[a-z0-9][a-z0-9_-]{0,47}"].prop_map(|name| AgentId::new(name).unwrap())
+}
+
+pub(crate) fn operator() -> impl Strategy<Value = OperatorId> {
+    "[a-z0-9][a-z0-9_-]{0,47}".prop_map(|name| OperatorId::new(name).unwrap())
+}
+
+pub(crate) fn uuid() -> impl Strategy<Value = Uuid> {
+    any::<u128>().prop_map(Uuid::from_u128)
+}
+
+pub(crate) fn wall() -> impl Strategy<Value = WallTime> {
+    any::<i64>().prop_map(WallTime::from_unix_nanos)
+}
+
+pub(crate) fn span() -> impl Strategy<Value = Duration> {
+    any::<u64>().prop_map(Duration::from_nanos)
+}
+
+pub(crate) fn point() -> impl Strategy<Value = Point> {
+    (finite(), finite()).prop_map(|(x, y)| Point::new(x, y))
+}
+
+pub(crate) fn pose() -> impl Strategy<Value = Pose> {
+    (point(), finite(), finite()).prop_map(|(position, z, heading)| Pose { position, z, heading })
+}
+
+pub(crate) fn twist() -> impl Strategy<Value = Twist> {
+    (finite(), finite(), finite(), finite()).prop_map(|(vx, vy, vz, yaw_rate)| Twist { vx, vy, vz, yaw_rate })
+}
+
+/// A convex ring around a centre, sometimes with a smaller one cut out of it.
+pub(crate) fn polygon() -> impl Strategy<Value = Polygon> {
+    let ring = |corners: u32, center: Point, radius: f64| -> Vec<Point> {
+        let angle = |i: u32| f64::from(i) * std::f64::consts::TAU / f64::from(corners);
+        (0..corners).map(|i| center + Point::from_heading(angle(i)) * radius).collect()
+    };
+    (3..40_u32, -1e3..1e3_f64, -1e3..1e3_f64, 0.1..50.0_f64, any::<bool>()).prop_map(
+        move |(n, x, y, radius, hollow)| {
+            let center = Point::new(x, y);
+            let holes = if hollow { vec![ring(n, center, radius / 4.0)] } else { Vec::new() };
+            Polygon::new(ring(n, center, radius), holes).unwrap()
+        },
+    )
+}
+
+pub(crate) fn region() -> impl Strategy<Value = Region> {
+    let frame = (point(), 0.01..1.0_f64, 1..60_u32, 1..60_u32)
+        .prop_map(|(origin, resolution, width, height)| RegionFrame { origin, resolution, width, height });
+    (frame, vec(any::<bool>(), 0..600)).prop_map(|(frame, chosen)| {
+        let last = u32::try_from(frame.squares()).unwrap();
+        let squares = (0..last).zip(chosen).filter(|(_, chosen)| *chosen).map(|(square, _)| square);
+        Region::from_squares(frame, squares).unwrap()
+    })
+}
+
+pub(crate) fn body() -> impl Strategy<Value = BodyDescriptor> {
+    let kinds = [BodyDescriptor::rover(), BodyDescriptor::holonomic(), BodyDescriptor::multirotor()];
+    (select(kinds.to_vec()), select(vec![Drive::Differential, Drive::Holonomic, Drive::Multirotor]), 0.1..2.0_f64)
+        .prop_map(|(body, drive, radius)| BodyDescriptor { drive, radius: Meters(radius), ..body })
+}
+
+pub(crate) fn priority() -> impl Strategy<Value = Priority> {
+    (1..=10_u32).prop_map(|value| Priority::new(value).unwrap())
+}
+
+pub(crate) fn spec() -> impl Strategy<Value = MissionSpec> {
+    let objective =
+        select(vec![Objective::Survey, Objective::Search, Objective::Patrol, Objective::Deliver, Objective::Guard]);
+    (text(), objective, polygon(), priority(), vec(agent(), 0..4), any::<bool>()).prop_map(
+        |(name, objective, zone, priority, robots, return_home)| MissionSpec {
+            name,
+            objective,
+            zone,
+            priority,
+            robots,
+            return_home,
+        },
+    )
+}
+
+pub(crate) fn task() -> impl Strategy<Value = Task> {
+    prop_oneof![
+        region().prop_map(|region| Task::Survey { region }),
+        (point(), option::of(span())).prop_map(|(goal, hold)| Task::GoTo { goal, hold }),
+        Just(Task::Return),
+        Just(Task::Charge),
+    ]
+}
+
+pub(crate) fn assignment() -> impl Strategy<Value = Assignment> {
+    (uuid(), any::<u64>(), task(), priority(), any::<bool>()).prop_map(
+        |(mission, generation, task, priority, return_home)| Assignment {
+            mission: MissionId(mission),
+            generation: Generation(generation),
+            task,
+            priority,
+            return_home,
+        },
+    )
+}
+
+pub(crate) fn slice_state() -> impl Strategy<Value = SliceState> {
+    select(vec![
+        SliceState::Accepted,
+        SliceState::MovingToStart,
+        SliceState::Executing,
+        SliceState::Paused,
+        SliceState::Done,
+        SliceState::Failed,
+        SliceState::Cancelled,
+    ])
+}
+
+pub(crate) fn progress() -> impl Strategy<Value = SliceProgress> {
+    (uuid(), any::<u64>(), slice_state(), text(), finite(), option::of(region()), option::of(finite())).prop_map(
+        |(mission, generation, state, reason, covered, remaining, eta)| SliceProgress {
+            mission: MissionId(mission),
+            generation: Generation(generation),
+            state,
+            reason,
+            covered: Percent(covered),
+            remaining,
+            eta: eta.map(Seconds),
+        },
+    )
+}
+
+fn slice() -> impl Strategy<Value = Slice> {
+    (agent(), any::<u64>(), slice_state(), text(), not_negative(), finite()).prop_map(
+        |(agent, generation, state, reason, area, covered)| Slice {
+            agent,
+            generation: Generation(generation),
+            state,
+            reason,
+            area,
+            covered: Percent(covered),
+        },
+    )
+}
+
+pub(crate) fn mission() -> impl Strategy<Value = Mission> {
+    let state = select(vec![
+        MissionState::Draft,
+        MissionState::Queued,
+        MissionState::Assigned,
+        MissionState::Running,
+        MissionState::Paused,
+        MissionState::Done,
+        MissionState::Failed,
+        MissionState::Cancelled,
+    ]);
+    (uuid(), spec(), state, text(), finite(), not_negative(), vec(slice(), 0..4), wall(), wall()).prop_map(
+        |(id, spec, state, reason, covered, area, slices, submitted_at, updated_at)| Mission {
+            id: MissionId(id),
+            spec,
+            state,
+            reason,
+            covered: Percent(covered),
+            area,
+            slices,
+            submitted_at,
+            updated_at,
+        },
+    )
+}
+
+pub(crate) fn preview() -> impl Strategy<Value = Preview> {
+    let level = select(vec![VerdictLevel::Info, VerdictLevel::Warning, VerdictLevel::Error]);
+    let verdict = (level, text(), text()).prop_map(|(level, code, text)| Verdict { level, code, text });
+    let slice = (agent(), region(), vec(point(), 0..20), not_negative(), not_negative(), finite(), text()).prop_map(
+        |(agent, region, path, distance, duration, energy, reason)| PreviewSlice {
+            agent,
+            region,
+            path,
+            distance: Meters(distance),
+            duration: Seconds(duration),
+            energy: Percent(energy),
+            reason,
+        },
+    );
+    (not_negative(), not_negative(), vec(slice, 0..4), not_negative(), vec(verdict, 0..4)).prop_map(
+        |(area, unreachable_area, slices, duration, verdicts)| Preview {
+            area,
+            unreachable_area,
+            slices,
+            duration: Seconds(duration),
+            verdicts,
+        },
+    )
+}
+
+pub(crate) fn agent_state() -> impl Strategy<Value = AgentState> {
+    select(vec![
+        AgentState::Idle,
+        AgentState::MovingToStart,
+        AgentState::Executing,
+        AgentState::CarryingPayload,
+        AgentState::Yielding,
+        AgentState::Waiting,
+        AgentState::Returning,
+        AgentState::Charging,
+        AgentState::Stopped,
+        AgentState::Fault,
+    ])
+}
+
+pub(crate) fn failsafe() -> impl Strategy<Value = FailsafeLevel> {
+    select(vec![
+        FailsafeLevel::None,
+        FailsafeLevel::Warn,
+        FailsafeLevel::Slow,
+        FailsafeLevel::Hold,
+        FailsafeLevel::Return,
+        FailsafeLevel::Land,
+        FailsafeLevel::Stop,
+        FailsafeLevel::Kill,
+    ])
+}
+
+pub(crate) fn latch() -> impl Strategy<Value = Latch> {
+    select(vec![Latch::Released, Latch::Stop, Latch::Kill])
+}
+
+fn reflex_stats() -> impl Strategy<Value = ReflexStats> {
+    (any::<u64>(), any::<u64>(), finite(), finite(), finite()).prop_map(|(ticks, missed_ticks, p50, p99, max)| {
+        ReflexStats { ticks, missed_ticks, lateness_us_p50: p50, lateness_us_p99: p99, lateness_us_max: max }
+    })
+}
+
+pub(crate) fn telemetry() -> impl Strategy<Value = AgentTelemetry> {
+    let mode = select(vec![
+        OperatingMode::Startup,
+        OperatingMode::Automatic,
+        OperatingMode::SemiAutomatic,
+        OperatingMode::Intervened,
+        OperatingMode::Manual,
+        OperatingMode::Service,
+        OperatingMode::TeachIn,
+    ]);
+    let causes = vec(select(Cause::ALL.to_vec()), 0..5)
+        .prop_map(|causes| causes.into_iter().fold(Causes::NONE, |all, cause| all.with(cause)));
+    let who = (agent(), wall(), any::<u64>(), option::of(uuid()), text());
+    let place = (pose(), not_negative(), twist(), finite());
+    let state = (mode, agent_state(), failsafe(), causes);
+    let rest = (any::<bool>(), any::<bool>(), any::<u32>(), reflex_stats());
+    (who, place, state, rest).prop_map(
+        |(
+            (agent, at, sequence, mission, why),
+            (pose, std, twist, battery),
+            (mode, state, failsafe, causes),
+            (cloud, mesh, peers_visible, reflex),
+        )| {
+            AgentTelemetry {
+                agent,
+                at,
+                sequence,
+                pose,
+                position_std: Meters(std),
+                twist,
+                battery: Percent(battery),
+                mode,
+                state,
+                failsafe,
+                causes,
+                mission: mission.map(MissionId),
+                link: LinkState { cloud, mesh },
+                peers_visible,
+                reflex,
+                why,
+            }
+        },
+    )
+}
+
+/// Samples that repeat parts of one another as a robot's do.
+pub(crate) fn batch() -> impl Strategy<Value = TelemetryBatch> {
+    let sample = (telemetry(), any::<[bool; 4]>());
+    vec(sample, 0..12).prop_map(|drawn| {
+        let mut samples: Vec<AgentTelemetry> = Vec::new();
+        for (mut sample, keeps) in drawn {
+            if let Some(before) = samples.last() {
+                if keeps[0] {
+                    sample.agent = before.agent.clone();
+                }
+                if keeps[1] {
+                    sample.mission = before.mission;
+                }
+                if keeps[2] {
+                    sample.reflex = before.reflex;
+                }
+                if keeps[3] {
+                    sample.why = before.why.clone();
+                }
+            }
+            samples.push(sample);
+        }
+        TelemetryBatch { samples }
+    })
+}
+
+pub(crate) fn event() -> impl Strategy<Value = Event> {
+    let kind = select(vec![
+        EventKind::Decision,
+        EventKind::StateChange,
+        EventKind::System,
+        EventKind::Message,
+        EventKind::Command,
+        EventKind::Safety,
+    ]);
+    let previous = prop_oneof![Just([0_u8; 32]), any::<[u8; 32]>()];
+    (uuid(), agent(), uuid(), any::<u64>(), wall(), any::<u64>(), kind, text(), ".{0,200}", previous).prop_map(
+        |(id, agent, boot, sequence, at, mono, kind, name, payload, previous)| Event {
+            id: EventId(id),
+            agent,
+            boot: BootId(boot),
+            sequence,
+            at,
+            mono: MonoTime::from_nanos(mono),
+            kind,
+            name,
+            payload,
+            previous: EventHash(previous),
+        },
+    )
+}
+
+pub(crate) fn events() -> impl Strategy<Value = EventBatch> {
+    vec(event(), 0..6).prop_map(|events| EventBatch { events })
+}
+
+pub(crate) fn intent() -> impl Strategy<Value = Intent> {
+    let right = (any::<bool>(), any::<bool>(), priority(), any::<u16>(), agent()).prop_map(
+        |(emergency, carrying, priority, waited_steps, claimant)| RightOfWay {
+            emergency,
+            carrying,
+            priority,
+            waited_steps,
+            claimant,
+        },
+    );
+    let who = (agent(), uuid(), any::<u64>(), wall());
+    let place = (pose(), point(), not_negative(), vec(point(), 0..=INTENT_PATH_MAX));
+    (who, place, agent_state(), right, any::<bool>(), option::of(agent())).prop_map(
+        |(
+            (sender, boot, sequence, sent_at),
+            (pose, velocity, radius, path),
+            state,
+            right_of_way,
+            cornered,
+            yields_to,
+        )| {
+            Intent {
+                sender,
+                boot: BootId(boot),
+                sequence,
+                sent_at,
+                pose,
+                velocity,
+                radius: Meters(radius),
+                path,
+                state,
+                right_of_way,
+                cornered,
+                yields_to,
+            }
+        },
+    )
+}
+
+pub(crate) fn hazard() -> impl Strategy<Value = Hazard> {
+    let kind = select(vec![HazardKind::Cliff, HazardKind::Person, HazardKind::Obstacle, HazardKind::Breakdown]);
+    (agent(), any::<u64>(), kind, point(), not_negative(), span(), wall()).prop_map(
+        |(reporter, sequence, kind, position, radius, time_to_live, seen_at)| Hazard {
+            reporter,
+            sequence,
+            kind,
+            position,
+            radius: Meters(radius),
+            time_to_live,
+            seen_at,
+        },
+    )
+}
+
+pub(crate) fn hello() -> impl Strategy<Value = Hello> {
+    let fleet = "[a-z0-9][a-z0-9_-]{0,47}".prop_map(|name| FleetId::new(name).unwrap());
+    let work = option::of((uuid(), any::<u64>()));
+    let who = (agent(), fleet, uuid(), body(), pose());
+    (who, text(), any::<u32>(), option::of(uuid()), work, text(), "[0-9a-f]{64}").prop_map(
+        |((agent, fleet, boot, body, home), software, schema_version, last, work, debug_address, map_hash)| Hello {
+            agent,
+            fleet,
+            boot: BootId(boot),
+            body,
+            home,
+            software,
+            schema_version,
+            last_command: last.map(CommandId),
+            working_on: work.map(|(mission, generation)| (MissionId(mission), Generation(generation))),
+            debug_address,
+            map_hash,
+        },
+    )
+}
+
+pub(crate) fn ack() -> impl Strategy<Value = CommandAck> {
+    let outcome = prop_oneof![
+        Just(CommandOutcome::Accepted),
+        text().prop_map(CommandOutcome::Rejected),
+        Just(CommandOutcome::Done),
+        text().prop_map(CommandOutcome::Failed),
+    ];
+    (uuid(), outcome).prop_map(|(command, outcome)| CommandAck { command: CommandId(command), outcome })
+}
+
+pub(crate) fn report() -> impl Strategy<Value = AgentReport> {
+    prop_oneof![
+        hello().prop_map(AgentReport::Hello),
+        batch().prop_map(AgentReport::Telemetry),
+        ack().prop_map(AgentReport::Ack),
+        progress().prop_map(AgentReport::Progress),
+        events().prop_map(AgentReport::Events),
+    ]
+}
+
+pub(crate) fn command() -> impl Strategy<Value = CloudCommand> {
+    let order = prop_oneof![
+        6 => assignment().prop_map(Order::Assign),
+        1 => uuid().prop_map(|id| Order::Pause(MissionId(id))),
+        1 => uuid().prop_map(|id| Order::Resume(MissionId(id))),
+        1 => uuid().prop_map(|id| Order::Cancel(MissionId(id))),
+        1 => text().prop_map(Order::Stop),
+        1 => text().prop_map(Order::Kill),
+        1 => text().prop_map(Order::Release),
+        1 => (uuid(), any::<u64>()).prop_map(|(boot, sequence)| Order::EventsKept { boot: BootId(boot), sequence }),
+    ];
+    (uuid(), any::<u64>(), option::of(wall()), order).prop_map(|(id, generation, expires_at, order)| CloudCommand {
+        id: CommandId(id),
+        generation: Generation(generation),
+        expires_at,
+        order,
+    })
+}
+
+pub(crate) fn robot() -> impl Strategy<Value = RobotView> {
+    let who = (agent(), uuid(), body(), pose());
+    (who, any::<bool>(), latch(), option::of(telemetry()), not_negative(), text(), text()).prop_map(
+        |((agent, boot, body, home), connected, latch, telemetry, age, debug_address, software)| RobotView {
+            agent,
+            boot: BootId(boot),
+            body,
+            home,
+            connected,
+            latch,
+            telemetry,
+            age: Seconds(age),
+            debug_address,
+            software,
+        },
+    )
+}
+
+pub(crate) fn fleet() -> impl Strategy<Value = FleetView> {
+    (any::<u64>(), wall(), vec(robot(), 0..4), vec(mission(), 0..3))
+        .prop_map(|(sequence, at, robots, missions)| FleetView { sequence, at, robots, missions })
+}
+
+pub(crate) fn targets() -> impl Strategy<Value = request::Targets> {
+    prop_oneof![Just(request::Targets::All), vec(agent(), 1..4).prop_map(request::Targets::Robots)]
+}
+
+pub(crate) fn outcome() -> impl Strategy<Value = request::RobotOutcome> {
+    (agent(), any::<bool>(), latch(), text()).prop_map(|(robot, acknowledged, latch, text)| request::RobotOutcome {
+        robot,
+        acknowledged,
+        latch,
+        text,
+    })
+}
+
+pub(crate) fn lease() -> impl Strategy<Value = request::Lease> {
+    (uuid(), operator(), vec(agent(), 0..4), wall()).prop_map(|(id, operator, robots, expires_at)| request::Lease {
+        id,
+        operator,
+        robots,
+        expires_at,
+    })
+}
+
+pub(crate) fn explanation() -> impl Strategy<Value = request::Explanation> {
+    (text(), failsafe(), vec(select(Cause::ALL.to_vec()), 0..5), vec(event(), 0..3))
+        .prop_map(|(why, failsafe, causes, decisions)| request::Explanation { why, failsafe, causes, decisions })
+}
+
+pub(crate) fn filter() -> impl Strategy<Value = request::EventFilter> {
+    let kinds = vec(select(vec![EventKind::Decision, EventKind::Safety, EventKind::Command]), 0..3);
+    (option::of(agent()), kinds, option::of(wall()), option::of(wall()))
+        .prop_map(|(agent, kinds, since, until)| request::EventFilter { agent, kinds, since, until })
+}
