@@ -139,6 +139,12 @@ impl Causes {
         self.0 == 0
     }
 
+    /// Whether any of the others is there.
+    #[must_use]
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
     /// What is in either.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {

@@ -1,0 +1,137 @@
+//! Every figure the reflex decides with, named.
+
+use core::time::Duration;
+use skein_types::body::BodyDescriptor;
+use skein_types::units::{Meters, MetersPerSecond, Percent, Radians, RadiansPerSecond, Seconds};
+
+/// The body, and the distances, ages and limits the reflex keeps with it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ReflexConfig {
+    /// What the body can do.
+    pub descriptor: BodyDescriptor,
+    /// Time between two ticks.
+    pub period: Duration,
+    /// From the decision to the first braking: one tick and the way to the motors.
+    pub reaction: Duration,
+
+    /// At full speed nothing on the way may be nearer than this; shrinks with the braking distance at the speed limit.
+    pub stop_distance: Meters,
+    /// Nearer than this: slower, and steer clear. Shrinks likewise.
+    pub avoid_distance: Meters,
+    /// Kept free ahead whatever the speed.
+    pub margin: Meters,
+    /// Kept free beside the footprint.
+    pub side_margin: Meters,
+    /// Kept free beside the footprint in addition, for each m/s.
+    pub side_margin_per_speed: Seconds,
+    /// Slowest it passes something that is close beside it.
+    pub creep: MetersPerSecond,
+    /// Most it steers beside the way that was asked for.
+    pub steer_max: RadiansPerSecond,
+
+    /// Oldest setpoint that is followed, whatever it says of itself.
+    pub setpoint_age_max: Duration,
+    /// Oldest sensor frame.
+    pub frame_age_max: Duration,
+    /// Oldest lidar revolution.
+    pub scan_age_max: Duration,
+    /// Oldest pose.
+    pub pose_age_max: Duration,
+    /// Least certain pose, per axis.
+    pub pose_std_max: Meters,
+    /// Longest run of beams without an answer that the beams beside it may speak for.
+    pub dropout_beams_max: usize,
+
+    /// Kept free around a peer beside both radii: both poses are estimates.
+    pub peer_margin: Meters,
+    /// Older words of a peer are not believed.
+    pub peer_age_max: Duration,
+    /// How far peers are thought ahead.
+    pub peer_horizon: Duration,
+
+    /// Steepest it may stand.
+    pub tilt_max: Radians,
+    /// Tilted this long, it takes a person to release it.
+    pub tilt_latch: Duration,
+    /// Share by which the measured speed may exceed the body's own limit.
+    pub over_speed_share: f64,
+    /// Time the power may take to return after a person's release.
+    pub power_return_max: Duration,
+    /// Below this the robot should go home.
+    pub battery_low: Percent,
+    /// Below this it should not move any more.
+    pub battery_critical: Percent,
+}
+
+impl ReflexConfig {
+    /// The product's figures for a body.
+    #[must_use]
+    pub const fn new(descriptor: BodyDescriptor) -> Self {
+        Self {
+            descriptor,
+            period: Duration::from_millis(10),
+            reaction: Duration::from_millis(40),
+            stop_distance: Meters(0.5),
+            avoid_distance: Meters(1.0),
+            margin: Meters(0.10),
+            side_margin: Meters(0.03),
+            side_margin_per_speed: Seconds(0.10),
+            creep: MetersPerSecond(0.10),
+            steer_max: RadiansPerSecond(0.4),
+            setpoint_age_max: Duration::from_millis(100),
+            frame_age_max: Duration::from_millis(50),
+            scan_age_max: Duration::from_millis(300),
+            pose_age_max: Duration::from_millis(500),
+            pose_std_max: Meters(0.5),
+            dropout_beams_max: 6,
+            peer_margin: Meters(0.15),
+            peer_age_max: Duration::from_millis(1_200),
+            peer_horizon: Duration::from_millis(1_500),
+            tilt_max: Radians(0.35),
+            tilt_latch: Duration::from_millis(100),
+            over_speed_share: 0.2,
+            power_return_max: Duration::from_secs(2),
+            battery_low: Percent(15.0),
+            battery_critical: Percent(3.0),
+        }
+    }
+
+    /// From this speed to standing, metres, once it brakes.
+    pub(crate) fn braking_distance(&self, speed: f64) -> f64 {
+        speed * speed / (2.0 * self.descriptor.braking_max.0)
+    }
+
+    /// The same with the time until it brakes.
+    pub(crate) fn halting_distance(&self, speed: f64) -> f64 {
+        self.braking_distance(speed) + speed * self.reaction.as_secs_f64()
+    }
+
+    /// How much of the full distances is kept at this speed limit: the share of the braking distance.
+    pub(crate) fn share_at(&self, limit: f64) -> f64 {
+        let ratio = limit / self.descriptor.speed_max.0;
+        (ratio * ratio).min(1.0)
+    }
+
+    /// The braking it plans with, m/s²: half of what it can, so that there is a reserve.
+    pub(crate) fn soft_braking(&self) -> f64 {
+        self.descriptor.braking_max.0 / 2.0
+    }
+
+    /// Fastest it may be to come to stand, softly, after this way.
+    pub(crate) fn speed_to_stop_in(&self, distance: f64) -> f64 {
+        libm::sqrt(2.0 * self.soft_braking() * distance.max(0.0))
+    }
+
+    /// How far ahead anything can matter, metres from the centre.
+    pub(crate) fn reach(&self) -> f64 {
+        let fastest = self.descriptor.speed_max.0;
+        let stop = self.stop_distance.0.max(self.halting_distance(fastest) + self.margin.0);
+        let slowing = (fastest * fastest / (2.0 * self.soft_braking())).max(self.avoid_distance.0 - stop);
+        self.half_width(fastest) + stop + slowing
+    }
+
+    /// Half the width of the strip that is swept at this speed.
+    pub(crate) fn half_width(&self, speed: f64) -> f64 {
+        self.descriptor.radius.0 + self.side_margin.0 + self.side_margin_per_speed.0 * speed
+    }
+}
