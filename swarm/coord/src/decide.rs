@@ -415,11 +415,18 @@ impl Coord {
             return Verdict::First(Because::Promise);
         }
         let begun = encounter.meeting.zone.is_some_and(|zone| zone.peer_enters < BEGUN);
-        let underway = begun && peer.underway(now, STALLED) && self.standing.yielding.contains(encounter.agent);
-        if underway && !claim.clearly_beats(&peer.claim) {
+        let before = self.standing.yielding.contains(encounter.agent);
+        if begun && before && self.underway(now, peer) && !claim.clearly_beats(&peer.claim) {
             return Verdict::Second(Because::Underway);
         }
         claim.against(&peer.claim)
+    }
+
+    /// Whether the peer, or someone who makes room for it, made headway lately.
+    fn underway(&self, now: MonoTime, peer: &Peer) -> bool {
+        let claimant = &peer.claim.right_of_way.claimant;
+        let same = |other: &Peer| other.claim.right_of_way.claimant == *claimant;
+        self.presence.iter().any(|(_, other)| same(other) && other.underway(now, STALLED))
     }
 
     /// The peer this robot waits for in a ring of robots that wait for each other, if this robot is the one to go.

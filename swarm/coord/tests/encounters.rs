@@ -32,7 +32,7 @@ const HALL: &str = "
 
 #[test]
 fn two_meet_in_a_hall_one_robot_wide_and_both_get_through() {
-    for seed in 0..SEEDS {
+    for seed in std::env::var("YARD_SEED").map_or(0..SEEDS, |s| s.parse().map_or(0..SEEDS, |s| s..s+1)) {
         let mut yard = Yard::new(map(HALL, 1.0), seed);
         let (a, b) = (mark(HALL, 1.0, 'a')[0], mark(HALL, 1.0, 'b')[0]);
         yard.add(a, &[b]);
@@ -43,7 +43,7 @@ fn two_meet_in_a_hall_one_robot_wide_and_both_get_through() {
 
 #[test]
 fn the_one_with_a_payload_goes_first_through_the_hall() {
-    for seed in 0..SEEDS {
+    for seed in std::env::var("YARD_SEED").map_or(0..SEEDS, |s| s.parse().map_or(0..SEEDS, |s| s..s+1)) {
         let mut yard = Yard::new(map(HALL, 1.0), seed);
         let (a, b) = (mark(HALL, 1.0, 'a')[0], mark(HALL, 1.0, 'b')[0]);
         yard.add(a, &[b]).priority = Priority::new(9).unwrap();
@@ -68,7 +68,7 @@ const DOOR: &str = "
 
 #[test]
 fn five_and_five_change_rooms_through_one_door() {
-    for seed in 0..SEEDS {
+    for seed in std::env::var("YARD_SEED").map_or(0..SEEDS, |s| s.parse().map_or(0..SEEDS, |s| s..s+1)) {
         let mut yard = Yard::new(map(DOOR, 1.0), seed);
         let (a, b) = (mark(DOOR, 1.0, 'a'), mark(DOOR, 1.0, 'b'));
         for (from, to) in a.iter().zip(&b) {
@@ -93,7 +93,7 @@ const RING: &str = "
 
 #[test]
 fn robots_go_round_a_ring_both_ways() {
-    for seed in 0..SEEDS {
+    for seed in std::env::var("YARD_SEED").map_or(0..SEEDS, |s| s.parse().map_or(0..SEEDS, |s| s..s+1)) {
         let mut yard = Yard::new(map(RING, 1.0), seed);
         let corners = [p(1.5, 1.5), p(10.5, 1.5), p(10.5, 8.5), p(1.5, 8.5)];
         for i in 0..4 {
@@ -116,7 +116,7 @@ const DEAD_END: &str = "
 
 #[test]
 fn one_lets_the_other_out_of_a_dead_end_at_its_only_passing_place() {
-    for seed in 0..SEEDS {
+    for seed in std::env::var("YARD_SEED").map_or(0..SEEDS, |s| s.parse().map_or(0..SEEDS, |s| s..s+1)) {
         for carrying in [0, 1] {
             let mut yard = Yard::new(map(DEAD_END, 1.0), seed);
             let (a, b) = (mark(DEAD_END, 1.0, 'a')[0], mark(DEAD_END, 1.0, 'b')[0]);
@@ -129,36 +129,39 @@ fn one_lets_the_other_out_of_a_dead_end_at_its_only_passing_place() {
 }
 
 const CROSSING: &str = "
-    ###########
-    #####n#####
-    #####.#####
-    #####.#####
-    #####.#####
-    #w.......e#
-    #####.#####
-    #####.#####
-    #####.#####
-    #####s#####
-    ###########";
+    ###############
+    #####.....#####
+    #####.n...#####
+    #####.....#####
+    #######.#######
+    #...###.###...#
+    #.w.###.###...#
+    #.............#
+    #...###.###.e.#
+    #...###.###...#
+    #######.#######
+    #####.....#####
+    #####...s.#####
+    #####.....#####
+    ###############";
 
 #[test]
 fn four_cross_where_two_halls_meet() {
     for seed in 0..SEEDS {
         let mut yard = Yard::new(map(CROSSING, 1.0), seed);
         let at = |c| mark(CROSSING, 1.0, c)[0];
-        // Each leaves where the next to the left came from, so that no two have to change places.
-        for (from, to) in [('n', 'e'), ('e', 's'), ('s', 'w'), ('w', 'n')] {
-            let (from, to) = (at(from), at(to));
-            yard.add(from.lerp(p(5.5, 5.5), 0.4), &[to]);
+        let turns = if seed % 2 == 0 { ['e', 's', 'w', 'n'] } else { ['s', 'w', 'n', 'e'] };
+        for (from, to) in ['n', 'e', 's', 'w'].into_iter().zip(turns) {
+            yard.add(at(from), &[at(to)]);
         }
-        finish(yard, seed, 60.0);
+        finish(yard, seed, 90.0);
     }
 }
 
 #[test]
 fn four_cross_an_open_place_straight_on() {
     let open = format!("{}\n", ["....................", ""].concat()).repeat(20);
-    for seed in 0..SEEDS {
+    for seed in std::env::var("YARD_SEED").map_or(0..SEEDS, |s| s.parse().map_or(0..SEEDS, |s| s..s+1)) {
         let mut yard = Yard::new(map(&open, 1.0), seed);
         let ends = [p(2.0, 10.0), p(10.0, 2.0), p(18.0, 10.0), p(10.0, 18.0)];
         for i in 0..4 {
@@ -204,7 +207,7 @@ fn somewhere(yard: &Yard, dice: &mut Dice, apart_from: &[Point]) -> Point {
 
 #[test]
 fn ten_that_start_in_a_cluster_all_leave_for_their_goals() {
-    for seed in 0..SEEDS {
+    for seed in std::env::var("YARD_SEED").map_or(0..SEEDS, |s| s.parse().map_or(0..SEEDS, |s| s..s+1)) {
         let mut yard = Yard::new(map(SHELVES, 1.0), seed);
         let mut dice = Dice(seed);
         let mut goals: Vec<Point> = Vec::new();
@@ -220,7 +223,7 @@ fn ten_that_start_in_a_cluster_all_leave_for_their_goals() {
 
 #[test]
 fn ten_among_shelves_change_places_again_and_again() {
-    for seed in 0..SEEDS {
+    for seed in std::env::var("YARD_SEED").map_or(0..SEEDS, |s| s.parse().map_or(0..SEEDS, |s| s..s+1)) {
         let mut yard = Yard::new(map(SHELVES, 1.0), seed);
         let mut dice = Dice(seed);
         let mut starts: Vec<Point> = Vec::new();

@@ -75,6 +75,7 @@ pub struct Bot {
     pub done_at: Option<f64>,
     pub guidance: Guidance,
     pub distance: f64,
+    pub said: Option<Intent>,
     /// Goes on along its way whatever it is told.
     pub liar: bool,
     pub mute: bool,
@@ -165,6 +166,7 @@ impl Yard {
             done_at: None,
             guidance: Guidance::Go,
             distance: 0.0,
+            said: None,
             liar: false,
             mute: false,
             obstructed: Duration::ZERO,
@@ -191,16 +193,25 @@ impl Yard {
         let mut text = format!("at {:.2} s, separation {:.2}\n", self.seconds(), self.separation);
         for bot in &self.bots {
             let p = bot.pose.position;
-            let goal = bot.goals.first().map(|g| format!("({:.2},{:.2})", g.x, g.y));
+            let goal = bot.goals.first().map(|g| format!("to ({:.1},{:.1})", g.x, g.y)).unwrap_or_default();
+            let told = match &bot.guidance {
+                Guidance::Go => "goes".to_owned(),
+                Guidance::Hold { at_distance, for_agent, reason } => {
+                    format!("holds in {:.2} {reason:?} {for_agent}", at_distance.0)
+                }
+                Guidance::MoveAside { path, for_agent } => {
+                    let end = path.last().copied().unwrap_or_default();
+                    format!("aside to ({:.2},{:.2}) for {for_agent}", end.x, end.y)
+                }
+            };
+            let said = bot.said.as_ref().map(|i| {
+                let mark = if i.cornered { " cornered" } else { "" };
+                let end = i.path.last().copied().unwrap_or(i.pose.position);
+                format!("[{} {}{mark} ->({:.1},{:.1})]", i.right_of_way.claimant, i.right_of_way.waited_steps, end.x, end.y)
+            });
             text += &format!(
-                "  {} at ({:.2},{:.2}) v {:.2} goal {} {:?} {:?}\n",
-                bot.id,
-                p.x,
-                p.y,
-                bot.speed,
-                goal.unwrap_or_default(),
-                bot.state,
-                bot.guidance
+                "  {} ({:.2},{:.2}) v {:.1} {goal} {told} {}\n",
+                bot.id, p.x, p.y, bot.speed, said.unwrap_or_default()
             );
         }
         text
@@ -284,6 +295,7 @@ impl Yard {
                 }
             }
         }
+        bot.said = said.last().cloned().or(bot.said.take());
         if bot.mute {
             return;
         }
