@@ -1,0 +1,100 @@
+//! The robot's own record: a chain of events, and the wall clock that dates them.
+
+use serde_json::Value;
+use skein_types::event::{EVENT_PAYLOAD_BYTES_MAX, Event, EventHash, EventKind};
+use skein_types::ids::{AgentId, BootId, EventId};
+use skein_types::time::{MonoTime, WallTime};
+use uuid::Uuid;
+
+/// Writes events, each tied to the one before.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    agent: AgentId,
+    boot: BootId,
+    sequence: u64,
+    previous: EventHash,
+    wall: Option<(MonoTime, WallTime)>,
+}
+
+impl Record {
+    pub(crate) const fn new(agent: AgentId, boot: BootId) -> Self {
+        Self { agent, boot, sequence: 0, previous: EventHash([0; 32]), wall: None }
+    }
+
+    /// What the wall clock said at a moment.
+    pub(crate) const fn set_wall(&mut self, now: MonoTime, wall: WallTime) {
+        self.wall = Some((now, wall));
+    }
+
+    /// The wall clock now; the boot's own clock until it was told.
+    pub(crate) fn wall(&self, now: MonoTime) -> WallTime {
+        match self.wall {
+            Some((at, wall)) => wall + now.since(at),
+            None => WallTime::from_unix_nanos(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)),
+        }
+    }
+
+    /// The next event. A payload that is too long is cut to a note that says so.
+    pub(crate) fn event(&mut self, now: MonoTime, kind: EventKind, name: &str, payload: &Value) -> Event {
+        let text = payload.to_string();
+        let payload = if text.len() <= EVENT_PAYLOAD_BYTES_MAX {
+            text
+        } else {
+            format!("{{\"cut\":\"payload of {} bytes\"}}", text.len())
+        };
+        let at = self.wall(now);
+        let event = Event {
+            id: self.id(at),
+            agent: self.agent.clone(),
+            boot: self.boot,
+            sequence: self.sequence,
+            at,
+            mono: now,
+            kind,
+            name: name.to_owned(),
+            payload,
+            previous: self.previous,
+        };
+        self.previous = event.hash();
+        self.sequence += 1;
+        event
+    }
+
+    /// A UUIDv7 whose random part comes from the boot and the sequence, so that a run repeats itself.
+    fn id(&self, at: WallTime) -> EventId {
+        let millis = u128::try_from(at.unix_millis().max(0)).unwrap_or(0) & 0xffff_ffff_ffff;
+        let mixed =
+            self.boot.0.as_u128() ^ (u128::from(self.sequence).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+        let a = u128::from(self.sequence & 0xfff);
+        let b = (mixed ^ (mixed >> 64)) & 0x3fff_ffff_ffff_ffff;
+        EventId(Uuid::from_u128((millis << 80) | (0x7 << 76) | (a << 64) | (0b10 << 62) | b))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use skein_types::event::first_break;
+
+    #[test]
+    fn events_form_an_unbroken_chain_with_ids_of_their_own() {
+        let mut record = Record::new(AgentId::new("rover-1").unwrap(), BootId(Uuid::from_u128(99)));
+        record.set_wall(MonoTime::ZERO, WallTime::from_unix_nanos(1_700_000_000_000_000_000));
+        let events: Vec<Event> = (0..50)
+            .map(|i| record.event(MonoTime::from_millis(i), EventKind::Decision, "chosen", &json!({ "i": i })))
+            .collect();
+        assert_eq!(first_break(&events), None);
+        let mut ids: Vec<_> = events.iter().map(|event| event.id).collect();
+        ids.dedup();
+        assert_eq!(ids.len(), 50);
+        assert!(events.iter().all(|event| event.id.0.get_version_num() == 7));
+    }
+
+    #[test]
+    fn a_payload_that_is_too_long_is_replaced_by_a_note() {
+        let mut record = Record::new(AgentId::new("rover-1").unwrap(), BootId(Uuid::from_u128(1)));
+        let event = record.event(MonoTime::ZERO, EventKind::System, "long", &json!({ "x": "y".repeat(20_000) }));
+        assert!(event.payload.contains("20008 bytes"), "{}", event.payload);
+    }
+}

@@ -1,0 +1,129 @@
+//! The map with what is known beyond it laid over: obstacles, hazards, places given up for a while, peers that stand.
+
+use skein_space::boards::Boards;
+use skein_space::planning::{Passable, PlanningMap};
+use skein_types::geometry::Point;
+use skein_types::region::RegionFrame;
+use std::sync::Arc;
+
+/// A grid to plan on.
+#[derive(Clone, Debug)]
+pub(crate) struct Terrain {
+    map: Arc<PlanningMap>,
+    boards: Boards,
+    covered: Vec<u32>,
+}
+
+impl Passable for Terrain {
+    fn frame(&self) -> &RegionFrame {
+        self.map.frame()
+    }
+
+    fn passable(&self, square: u32) -> bool {
+        self.boards.free(square)
+    }
+
+    fn clearance(&self, square: u32) -> f32 {
+        self.map.clearance(square)
+    }
+
+    fn boards(&self) -> Option<&Boards> {
+        Some(&self.boards)
+    }
+}
+
+impl Terrain {
+    /// The bare map.
+    pub(crate) fn new(map: Arc<PlanningMap>) -> Self {
+        let frame = *map.frame();
+        let boards = match Passable::boards(&*map) {
+            Some(boards) => boards.clone(),
+            None => Boards::new(frame.width, frame.height, |square| map.passable(square)),
+        };
+        Self { map, boards, covered: Vec::new() }
+    }
+
+    /// The map below.
+    pub(crate) const fn map(&self) -> &Arc<PlanningMap> {
+        &self.map
+    }
+
+    /// Takes everything off again.
+    pub(crate) fn clear(&mut self) {
+        for square in self.covered.drain(..) {
+            self.boards.set(square, true);
+        }
+    }
+
+    /// Blocks every square whose middle is nearer than `radius` to a point.
+    pub(crate) fn block_disc(&mut self, at: Point, radius: f64) {
+        let frame = *self.map.frame();
+        for square in squares_within(&frame, at, radius) {
+            if self.boards.free(square) {
+                self.boards.set(square, false);
+                self.covered.push(square);
+            }
+        }
+    }
+
+    /// Frees what lies within `radius` of a point and was blocked here (not by the map): a robot that stands there has
+    /// to get away.
+    pub(crate) fn unblock_disc(&mut self, at: Point, radius: f64) {
+        let frame = *self.map.frame();
+        let inside = |square: &u32| frame.center_of(*square).distance(at) < radius;
+        let boards = &mut self.boards;
+        self.covered.retain(|square| {
+            if inside(square) {
+                boards.set(*square, true);
+                return false;
+            }
+            true
+        });
+    }
+
+    /// Whether the middle of a robot can go straight from one point to the other.
+    pub(crate) fn straight(&self, from: Point, to: Point) -> bool {
+        let frame = self.map.frame();
+        let steps = (from.distance(to) / (frame.resolution * 0.4)).ceil().clamp(1.0, 4000.0) as u32;
+        (0..=steps).all(|step| {
+            let point = from.lerp(to, f64::from(step) / f64::from(steps));
+            frame.square_of(point).is_some_and(|square| self.boards.free(square))
+        })
+    }
+
+    /// Smallest clearance of the map along a straight line, metres.
+    pub(crate) fn clearance_along(&self, from: Point, to: Point) -> f64 {
+        let frame = self.map.frame();
+        let steps = (from.distance(to) / frame.resolution).ceil().clamp(1.0, 4000.0) as u32;
+        (0..=steps)
+            .map(|step| self.clearance_at(from.lerp(to, f64::from(step) / f64::from(steps))))
+            .fold(f64::INFINITY, f64::min)
+    }
+
+    /// Clearance of the map at a point, metres.
+    pub(crate) fn clearance_at(&self, at: Point) -> f64 {
+        self.map.frame().square_of(at).map_or(0.0, |square| f64::from(self.map.clearance(square)))
+    }
+
+    /// Whether the middle of a robot may be at a point.
+    pub(crate) fn passable_at(&self, at: Point) -> bool {
+        self.map.frame().square_of(at).is_some_and(|square| self.boards.free(square))
+    }
+}
+
+/// Squares whose middle is nearer than `radius` to a point.
+pub(crate) fn squares_within(frame: &RegionFrame, at: Point, radius: f64) -> impl Iterator<Item = u32> + use<> {
+    let frame = *frame;
+    let column = |x: f64, limit: u32| ((x / frame.resolution).floor().max(0.0) as u32).min(limit);
+    let (west, east) = (
+        column(at.x - radius - frame.origin.x, frame.width),
+        column(at.x + radius - frame.origin.x + frame.resolution, frame.width),
+    );
+    let (south, north) = (
+        column(at.y - radius - frame.origin.y, frame.height),
+        column(at.y + radius - frame.origin.y + frame.resolution, frame.height),
+    );
+    (south..north)
+        .flat_map(move |row| (west..east).map(move |column| row * frame.width + column))
+        .filter(move |square| frame.center_of(*square).distance(at) < radius)
+}
