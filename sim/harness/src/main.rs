@@ -1,3 +1,102 @@
-//! The fleet on a virtual clock, the world process and the benchmark grids.
+//! `skein-sim`: the world process, the fleet on a virtual clock, and the benchmark grids.
 
-fn main() {}
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand, ValueEnum};
+use skein_sim::{grid, place};
+
+/// Failed for a reason in the work itself.
+const FAILED: u8 = 1;
+/// The command line or a file named on it is wrong.
+const USAGE: u8 = 2;
+
+/// Simulated worlds for Skein.
+#[derive(Parser)]
+#[command(name = "skein-sim", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Solve every line of a MovingAI scenario and compare with the published lengths.
+    #[command(after_help = "Example:\n  skein-sim grid --map arena.map --scen arena.map.scen -o json")]
+    Grid(GridArgs),
+}
+
+#[derive(clap::Args)]
+struct GridArgs {
+    /// The benchmark map (`type octile`).
+    #[arg(long)]
+    map: PathBuf,
+    /// The scenario (`version 1`).
+    #[arg(long)]
+    scen: PathBuf,
+    /// How to print the result.
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    output: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// A summary for people.
+    Table,
+    /// Everything, for programs.
+    Json,
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Grid(args) => report(grid_command(&args)),
+    }
+}
+
+/// A file or a flag that is wrong is the caller's; what fails later is ours.
+fn report(outcome: anyhow::Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("skein-sim: {error:#}");
+        ExitCode::from(USAGE)
+    })
+}
+
+fn grid_command(args: &GridArgs) -> anyhow::Result<ExitCode> {
+    let map = place::read_text(&args.map, grid::GRID_BYTES_MAX)?;
+    let scenario = place::read_text(&args.scen, grid::GRID_BYTES_MAX)?;
+    let names = |path: &Path| path.display().to_string();
+    let report = grid::run(&map, &scenario)
+        .with_context(|| format!("map {} with scenario {}", names(&args.map), names(&args.scen)))?;
+    let summary = &report.summary;
+    match args.output {
+        Format::Json => print_line(&serde_json::to_string(&report)?)?,
+        Format::Table => print_line(&format!(
+            "{} queries, {} as short as published, worst error {:.6} squares\nmicroseconds a query: p50 {:.1}, p99 {:.1}, mean {:.1}, all {:.0}",
+            summary.queries,
+            summary.optimal,
+            summary.worst_error,
+            summary.micros.p50,
+            summary.micros.p99,
+            summary.micros.mean,
+            summary.micros.total
+        ))?,
+    }
+    if summary.optimal == summary.queries {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!(
+        "skein-sim: {} of {} lengths differ from the published ones",
+        summary.queries - summary.optimal,
+        summary.queries
+    );
+    Ok(ExitCode::from(FAILED))
+}
+
+/// A closed pipe is an error like any other, not a panic.
+fn print_line(text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}

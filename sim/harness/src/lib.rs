@@ -1,0 +1,6 @@
+//! The world as a process, the fleet on a virtual clock, and the benchmark grids.
+
+pub mod clock;
+pub mod grid;
+pub mod place;
+pub mod zone;

@@ -1,0 +1,180 @@
+//! A map and a zone from their files, ready to be a world.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use skein_space::map::{Cell, MAP_PIXELS_MAX, META_BYTES_MAX, MapError, MapMeta, OccupancyMap};
+use skein_space::planning::{PlanningError, PlanningMap, PlanningParams};
+use skein_space::zone::{ZoneError, reachable_zone, zone_region};
+use skein_types::body::BodyDescriptor;
+use skein_types::geometry::{Point, Pose};
+use skein_types::polygon::Polygon;
+use skein_types::region::Region;
+use skein_world::placement::{PlacementError, start_places};
+use skein_world::{RobotSpec, Survey, Terrain, TerrainError, WorldConfig};
+use thiserror::Error;
+
+use crate::zone::{ZONE_BYTES_MAX, ZoneFileError, parse_zone};
+
+/// Why a place was refused.
+#[derive(Debug, Error)]
+pub enum PlaceError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is larger than anything sensible.
+    #[error("{} has more than {limit} bytes", path.display())]
+    TooLarge {
+        /// Which.
+        path: PathBuf,
+        /// What is allowed.
+        limit: u64,
+    },
+    /// A file is no text.
+    #[error("{} is no UTF-8 text", path.display())]
+    NotText {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The map is wrong.
+    #[error("map {}: {source}", path.display())]
+    Map {
+        /// Its YAML.
+        path: PathBuf,
+        /// What is wrong.
+        source: MapError,
+    },
+    /// Nobody can plan on the map.
+    #[error("map {}: {source}", path.display())]
+    Planning {
+        /// Its YAML.
+        path: PathBuf,
+        /// Why.
+        source: PlanningError,
+    },
+    /// Nothing to drive on.
+    #[error(transparent)]
+    Terrain(#[from] TerrainError),
+    /// The zone file is wrong.
+    #[error("zone {}: {source}", path.display())]
+    ZoneFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ZoneFileError,
+    },
+    /// The zone does not fit the map.
+    #[error(transparent)]
+    Zone(#[from] ZoneError),
+    /// The robots do not fit.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
+}
+
+/// A map, what robots plan on, and what is truly solid.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The map as imported.
+    pub map: OccupancyMap,
+    /// The conservative grid.
+    pub planning: Arc<PlanningMap>,
+    /// What is truly solid: everything that is not known to be free.
+    pub terrain: Arc<Terrain>,
+}
+
+impl Place {
+    /// Makes a place of a map for one kind of body.
+    ///
+    /// # Errors
+    /// [`PlanningError`] or [`TerrainError`] as [`PlaceError`], with the name given for the map.
+    pub fn new(map: OccupancyMap, body: &BodyDescriptor, name: &Path) -> Result<Self, PlaceError> {
+        let planning = PlanningMap::new(&map, &PlanningParams::for_body(body))
+            .map_err(|source| PlaceError::Planning { path: name.to_owned(), source })?;
+        let terrain = Terrain::new(*map.frame(), |square| map.cell(square) != Cell::Free)?;
+        Ok(Self { map, planning: Arc::new(planning), terrain: Arc::new(terrain) })
+    }
+
+    /// Reads a ROS map: the YAML and the image it names.
+    ///
+    /// # Errors
+    /// [`PlaceError`] names the file.
+    pub fn load(yaml: &Path, body: &BodyDescriptor) -> Result<Self, PlaceError> {
+        let wrong = |source: MapError| PlaceError::Map { path: yaml.to_owned(), source };
+        let text = read_text(yaml, META_BYTES_MAX as u64)?;
+        let meta = MapMeta::parse(&text).map_err(|error| wrong(error.into()))?;
+        let image = yaml.parent().unwrap_or(Path::new("")).join(&meta.image);
+        let bytes = read_bounded(&image, MAP_PIXELS_MAX * 4)?;
+        let map = OccupancyMap::from_pgm(&meta, &bytes).map_err(wrong)?;
+        Self::new(map, body, yaml)
+    }
+
+    /// Reads a zone file.
+    ///
+    /// # Errors
+    /// [`PlaceError`] names the file and what is wrong in it.
+    pub fn load_zone(&self, file: &Path) -> Result<Polygon, PlaceError> {
+        let text = read_text(file, ZONE_BYTES_MAX)?;
+        parse_zone(&text, self.map.datum()).map_err(|source| PlaceError::ZoneFile { path: file.to_owned(), source })
+    }
+
+    /// Places robots near a zone, and says which squares of it they can sweep.
+    ///
+    /// # Errors
+    /// [`PlaceError`] when the zone is not on the map or the robots do not fit.
+    pub fn start(&self, zone: &Polygon, robots: usize, seed: u64) -> Result<Start, PlaceError> {
+        let inside = zone_region(self.planning.frame(), zone)?;
+        let poses = start_places(&self.planning, &inside, robots, seed)?;
+        let points: Vec<Point> = poses.iter().map(|pose| pose.position).collect();
+        let region = reachable_zone(&self.planning, zone, &points)?;
+        Ok(Start { poses, region })
+    }
+
+    /// A world with robots of one kind at their places.
+    #[must_use]
+    pub fn world(&self, start: &Start, body: BodyDescriptor, seed: u64) -> WorldConfig {
+        let spec = |&pose: &Pose| RobotSpec { descriptor: body, start: pose };
+        WorldConfig {
+            robots: start.poses.iter().map(spec).collect(),
+            survey: Some(Survey { map: Arc::clone(&self.planning), zone: start.region.clone() }),
+            ..WorldConfig::new(seed, Arc::clone(&self.terrain))
+        }
+    }
+}
+
+/// Where robots start, and what is to be swept.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// One pose a robot.
+    pub poses: Vec<Pose>,
+    /// The squares of the zone that can be swept from there.
+    pub region: Region,
+}
+
+/// Reads a file of bounded size.
+///
+/// # Errors
+/// [`PlaceError::Read`] or [`PlaceError::TooLarge`].
+pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, PlaceError> {
+    use std::io::Read;
+    let failed = |source| PlaceError::Read { path: path.to_owned(), source };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        return Err(PlaceError::TooLarge { path: path.to_owned(), limit });
+    }
+    Ok(bytes)
+}
+
+/// Reads a text file of bounded size.
+///
+/// # Errors
+/// As [`read_bounded`], and [`PlaceError::NotText`].
+pub fn read_text(path: &Path, limit: u64) -> Result<String, PlaceError> {
+    String::from_utf8(read_bounded(path, limit)?).map_err(|_| PlaceError::NotText { path: path.to_owned() })
+}
