@@ -46,7 +46,9 @@ impl Supervisor {
         let said = hello.working_on.map(|(_, generation)| generation).unwrap_or_default();
         let known = record_of(hello, robot.known.generation.max(said));
         if known.boot != robot.known.boot {
+            // What was known of its earlier life says nothing about this one.
             robot.telemetry = None;
+            robot.latch = Latch::Released;
         }
         let changed = known != robot.known || robot.revision == 0;
         robot.known = known;

@@ -42,3 +42,35 @@ impl Supervisor {
         self.revision
     }
 }
+
+impl Supervisor {
+    /// Looks for a broken invariant, for tests: squares that two have or nobody, and robots that think otherwise.
+    ///
+    /// # Errors
+    /// A sentence that names it.
+    pub fn audit(&self) -> Result<(), String> {
+        for mission in self.missions.values() {
+            let mut seen = self.terrain.empty().map_err(|e| e.to_string())?;
+            let all = core::iter::once(&mission.unowned).chain(mission.parts.values().map(|part| &part.remaining));
+            for region in all {
+                if !seen.intersection(region).map_err(|e| e.to_string())?.is_empty() {
+                    return Err(format!("{}: squares are given twice", mission.id));
+                }
+                seen = seen.union(region).map_err(|e| e.to_string())?;
+            }
+            if !seen.difference(&mission.area).map_err(|e| e.to_string())?.is_empty() {
+                return Err(format!("{}: squares outside its area are given", mission.id));
+            }
+            if mission.state().is_terminal() {
+                continue;
+            }
+            for (agent, part) in mission.open_parts() {
+                let robot = self.robots.get(agent).ok_or(format!("{agent} is not known"))?;
+                if robot.mission != Some(mission.id) || part.generation > robot.known.generation {
+                    return Err(format!("{agent} does not know of its part of {}", mission.id));
+                }
+            }
+        }
+        Ok(())
+    }
+}
