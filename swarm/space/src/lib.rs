@@ -8,7 +8,6 @@
 //!
 //! Everything here is a function of its arguments: no clock, no threads, no randomness.
 
-mod assign;
 pub mod boards;
 mod edt;
 pub mod map;

@@ -2,12 +2,14 @@
 //!
 //! A step is at least one square long, so all squares whose distance has the same whole part are final together and
 //! need no order among themselves (Dial 1969, with buckets as wide as the shortest step).
+//!
+//! Indexing: a [`Terrain`] has a closed border around its squares, so the eight neighbours of an open place exist.
 
 use skein_types::geometry::Point;
 use skein_types::region::RegionFrame;
 use skein_types::units::Meters;
 
-use super::{Search, plain::for_neighbours};
+use super::Search;
 use crate::planning::Passable;
 
 /// Length of the shortest way from one place to every square.
@@ -48,60 +50,135 @@ impl DistanceField {
 #[must_use]
 pub fn distances(search: &mut Search, grid: &impl Passable, from: u32, limit: Meters) -> DistanceField {
     let frame = *grid.frame();
-    let mut meters = vec![f32::INFINITY; frame.squares() as usize];
+    let terrain = Terrain::new(frame.width, frame.height, |square| grid.passable(square));
     let limit_squares = (limit.0 / frame.resolution) as f32;
-    if grid.passable(from) {
-        let seeds = [Seed { square: from, owner: 0, offset: 0.0 }];
-        search.flood.run(grid, &seeds, limit_squares, &mut meters, |_, _| {});
-    }
-    for distance in &mut meters {
-        *distance *= frame.resolution as f32;
+    let mut meters = vec![f32::INFINITY; frame.squares() as usize];
+    if let Some(place) = terrain.place(from) {
+        let seeds = [Seed { place, owner: 0, offset: 0.0 }];
+        search.flood.run(&terrain, &seeds, limit_squares, |place, _, distance| {
+            meters[terrain.square(place) as usize] = (f64::from(distance) * frame.resolution) as f32;
+        });
     }
     DistanceField { frame, meters }
+}
+
+/// Open squares with a closed border, as fast to look at as it gets. A *place* is an index into it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Terrain {
+    width: u32,
+    height: u32,
+    open: Vec<bool>,
+}
+
+impl Terrain {
+    pub(crate) fn new(width: u32, height: u32, open: impl Fn(u32) -> bool) -> Self {
+        let stride = width as usize + 2;
+        let mut terrain = Self { width, height, open: vec![false; stride * (height as usize + 2)] };
+        for row in 0..height {
+            let base = (row as usize + 1) * stride + 1;
+            for column in 0..width {
+                terrain.open[base + column as usize] = open(row * width + column);
+            }
+        }
+        terrain
+    }
+
+    const fn stride(&self) -> usize {
+        self.width as usize + 2
+    }
+
+    pub(crate) fn places(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(crate) fn is_open(&self, place: u32) -> bool {
+        self.open[place as usize]
+    }
+
+    /// The place of a square, if it is open.
+    pub(crate) fn place(&self, square: u32) -> Option<u32> {
+        let (row, column) = (square / self.width.max(1), square % self.width.max(1));
+        let place = (row + 1) * (self.width + 2) + column + 1;
+        (row < self.height && self.is_open(place)).then_some(place)
+    }
+
+    pub(crate) fn square(&self, place: u32) -> u32 {
+        let stride = self.width + 2;
+        (place / stride - 1) * self.width + place % stride - 1
+    }
+}
+
+impl Terrain {
+    /// The four places that share an edge with one inside the border.
+    pub(crate) fn beside(&self, place: u32) -> [u32; 4] {
+        let stride = self.width + 2;
+        [place + 1, place - 1, place + stride, place - stride]
+    }
+
+    /// The places to the east and the north, so that a walk over all places meets every pair once.
+    pub(crate) fn ahead(&self, place: u32) -> [u32; 2] {
+        [place + 1, place + self.width + 2]
+    }
 }
 
 /// Where a flood starts, and with what lead.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seed {
-    pub(crate) square: u32,
-    /// Handed on to every square that this seed reaches first.
+    pub(crate) place: u32,
+    /// Handed on to every place that this seed reaches first.
     pub(crate) owner: u32,
     /// Distance it starts with, in squares; not negative.
     pub(crate) offset: f32,
 }
 
-/// Buckets of squares by the whole part of their distance.
+/// Buckets of places by the whole part of their distance, and the distances.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Flood {
-    buckets: Vec<Vec<(u32, u32, f32)>>,
+    buckets: Vec<Vec<Entry>>,
+    /// Squares; infinite where the flood has not come.
+    distance: Vec<f32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    place: u32,
+    owner: u32,
+    distance: f32,
 }
 
 impl Flood {
-    /// Fills `squares` (infinite before) with distances in squares; `settle` hears of every square once, in order of
-    /// whole distance, with its owner.
-    pub(crate) fn run(
+    /// Distance of a place in the last run, in squares.
+    pub(crate) fn distance(&self, place: u32) -> f32 {
+        self.distance.get(place as usize).copied().unwrap_or(f32::INFINITY)
+    }
+
+    /// Floods from all seeds at once; `settle` hears of every place reached within the limit once, with its owner and
+    /// distance, in order of whole distance.
+    pub(crate) fn run(&mut self, terrain: &Terrain, seeds: &[Seed], limit: f32, settle: impl FnMut(u32, u32, f32)) {
+        self.distance.clear();
+        self.distance.resize(terrain.places(), f32::INFINITY);
+        self.run_on(terrain, seeds, limit, settle);
+    }
+
+    /// As [`Self::run`], but places that earlier runs on the same terrain reached at no greater distance stay as they are.
+    pub(crate) fn run_on(
         &mut self,
-        grid: &impl Passable,
+        terrain: &Terrain,
         seeds: &[Seed],
         limit: f32,
-        squares: &mut [f32],
-        mut settle: impl FnMut(u32, u32),
+        mut settle: impl FnMut(u32, u32, f32),
     ) {
-        self.buckets.iter_mut().for_each(Vec::clear);
-        for seed in seeds.iter().filter(|seed| grid.passable(seed.square)) {
-            self.offer(seed.square, seed.owner, seed.offset, limit, squares);
+        for seed in seeds.iter().filter(|seed| terrain.is_open(seed.place)) {
+            self.offer(Entry { place: seed.place, owner: seed.owner, distance: seed.offset }, limit);
         }
         let mut level = 0;
         while level < self.buckets.len() {
             let mut bucket = std::mem::take(&mut self.buckets[level]);
-            for &(square, owner, distance) in &bucket {
-                if squares[square as usize] < distance {
-                    continue;
+            for &entry in &bucket {
+                if self.distance[entry.place as usize] >= entry.distance {
+                    settle(entry.place, entry.owner, entry.distance);
+                    self.spread(terrain, entry, limit);
                 }
-                settle(square, owner);
-                for_neighbours(grid, square, |next, length| {
-                    self.offer(next, owner, distance + length as f32, limit, squares);
-                });
             }
             bucket.clear();
             self.buckets[level] = bucket;
@@ -110,16 +187,36 @@ impl Flood {
     }
 
     #[inline]
-    fn offer(&mut self, square: u32, owner: u32, distance: f32, limit: f32, squares: &mut [f32]) {
-        let known = &mut squares[square as usize];
-        if distance < *known && distance <= limit {
-            *known = distance;
-            // Not negative and below the number of squares, so the conversion only drops the fraction.
-            let level = distance as usize;
+    fn spread(&mut self, terrain: &Terrain, from: Entry, limit: f32) {
+        let (stride, open, at) = (terrain.stride(), &terrain.open, from.place as usize);
+        let (east, west, north, south) = (open[at + 1], open[at - 1], open[at + stride], open[at - stride]);
+        let mut step = |ok: bool, to: usize, length: f32| {
+            if ok {
+                self.offer(Entry { place: to as u32, owner: from.owner, distance: from.distance + length }, limit);
+            }
+        };
+        step(east, at + 1, 1.0);
+        step(west, at - 1, 1.0);
+        step(north, at + stride, 1.0);
+        step(south, at - stride, 1.0);
+        let diagonal = std::f32::consts::SQRT_2;
+        step(north && east && open[at + stride + 1], at + stride + 1, diagonal);
+        step(north && west && open[at + stride - 1], at + stride - 1, diagonal);
+        step(south && east && open[at - stride + 1], at - stride + 1, diagonal);
+        step(south && west && open[at - stride - 1], at - stride - 1, diagonal);
+    }
+
+    #[inline]
+    fn offer(&mut self, entry: Entry, limit: f32) {
+        let known = &mut self.distance[entry.place as usize];
+        if entry.distance < *known && entry.distance <= limit {
+            *known = entry.distance;
+            // Not negative and below the number of places, so the conversion only drops the fraction.
+            let level = entry.distance as usize;
             if self.buckets.len() <= level {
                 self.buckets.resize_with(level + 1, Vec::new);
             }
-            self.buckets[level].push((square, owner, distance));
+            self.buckets[level].push(entry);
         }
     }
 }

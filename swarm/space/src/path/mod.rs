@@ -4,6 +4,7 @@
 //! A straight step costs 1, a diagonal one √2, in squares.
 
 mod angle;
+mod coarse;
 mod field;
 mod jump;
 mod plain;
@@ -13,8 +14,9 @@ use skein_types::region::RegionFrame;
 use crate::planning::Passable;
 
 pub use angle::{AngleOptions, any_angle, path_length};
+pub(crate) use coarse::Coarse;
 pub use field::{DistanceField, distances};
-pub(crate) use field::{Flood, Seed};
+pub(crate) use field::{Flood, Seed, Terrain};
 
 /// A shortest path: every square from start to goal.
 #[derive(Clone, Debug, Default, PartialEq)]

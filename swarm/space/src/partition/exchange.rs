@@ -1,0 +1,150 @@
+//! Evens out cells by handing places over their common borders, without tearing the giver apart.
+//!
+//! Indexing: vectors over places have one entry for each place of the terrain, the others one for each cell.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{Ground, NOBODY};
+
+/// Largest error of an area that is left alone.
+const GOOD_ENOUGH: f64 = 0.03;
+/// Most hand-overs for each cell.
+const HANDOVERS_MAX: usize = 12;
+
+/// Hands over between the neighbours that differ most until all areas fit or nothing helps.
+pub(super) fn even_out(ground: &Ground, wanted: &[f64], owner: &mut [u32]) {
+    let mut exchange = Exchange { ground, wanted, areas: vec![0.0; wanted.len()], useless: BTreeSet::new() };
+    exchange.measure(owner);
+    for _ in 0..HANDOVERS_MAX * wanted.len() {
+        if exchange.error() < GOOD_ENOUGH {
+            break;
+        }
+        let Some((from, to)) = exchange.pair(owner) else { break };
+        if exchange.hand_over(owner, from, to) {
+            exchange.useless.retain(|&(a, b)| ![a, b].iter().any(|cell| [from, to].contains(cell)));
+        } else {
+            exchange.useless.insert((from, to));
+        }
+    }
+}
+
+struct Exchange<'a> {
+    ground: &'a Ground,
+    wanted: &'a [f64],
+    areas: Vec<f64>,
+    /// Pairs between which handing over did not help, until one of them changes.
+    useless: BTreeSet<(u32, u32)>,
+}
+
+impl Exchange<'_> {
+    fn measure(&mut self, owner: &[u32]) {
+        self.areas.fill(0.0);
+        for &place in &self.ground.places {
+            if let Some(area) = self.areas.get_mut(owner[place as usize] as usize) {
+                *area += 1.0;
+            }
+        }
+    }
+
+    fn fill(&self, cell: u32) -> f64 {
+        self.areas[cell as usize] / self.wanted[cell as usize]
+    }
+
+    fn error(&self) -> f64 {
+        (0..self.areas.len() as u32).map(|cell| (self.fill(cell) - 1.0).abs()).fold(0.0, f64::max)
+    }
+
+    /// The neighbours that differ most: who has too much first.
+    fn pair(&self, owner: &[u32]) -> Option<(u32, u32)> {
+        let mut borders: BTreeMap<(u32, u32), f64> = BTreeMap::new();
+        let mut last = (NOBODY, NOBODY);
+        for &place in &self.ground.places {
+            let here = owner[place as usize];
+            for next in self.ground.terrain.ahead(place) {
+                let there = owner[next as usize];
+                if here != there && here != NOBODY && there != NOBODY && (here, there) != last {
+                    last = (here, there);
+                    let difference = self.fill(here) - self.fill(there);
+                    let pair = if difference > 0.0 { (here, there) } else { (there, here) };
+                    borders.insert(pair, difference.abs());
+                }
+            }
+        }
+        let open = borders.into_iter().filter(|(pair, by)| *by > GOOD_ENOUGH && !self.useless.contains(pair));
+        open.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0))).map(|(pair, _)| pair)
+    }
+
+    /// Moves what makes both equally full; undone when it does not make them more alike.
+    fn hand_over(&mut self, owner: &mut [u32], from: u32, to: u32) -> bool {
+        let (wanted_from, wanted_to) = (self.wanted[from as usize], self.wanted[to as usize]);
+        let before = self.fill(from) - self.fill(to);
+        let amount = before * wanted_from * wanted_to / (wanted_from + wanted_to);
+        let mut taken = self.nearest(owner, from, to, amount);
+        taken.iter().for_each(|&place| owner[place as usize] = to);
+        for cut_off in self.cut_off(owner, from) {
+            owner[cut_off as usize] = to;
+            taken.push(cut_off);
+        }
+        let areas = self.areas.clone();
+        self.measure(owner);
+        let better = (self.fill(from) - self.fill(to)).abs() < 0.9 * before;
+        if !better {
+            taken.iter().for_each(|&place| owner[place as usize] = from);
+            self.areas = areas;
+        }
+        better
+    }
+
+    /// The places of `from` nearest to its border with `to`, as many as hold the amount.
+    fn nearest(&self, owner: &[u32], from: u32, to: u32, amount: f64) -> Vec<u32> {
+        let terrain = &self.ground.terrain;
+        let mut known = vec![false; terrain.places()];
+        let mut queue = VecDeque::new();
+        for place in (0_u32..).zip(owner).filter(|(_, cell)| **cell == from).map(|(place, _)| place) {
+            if terrain.beside(place).into_iter().any(|next| owner[next as usize] == to) {
+                known[place as usize] = true;
+                queue.push_back(place);
+            }
+        }
+        let (mut taken, mut mass) = (Vec::new(), 0.0);
+        while let Some(place) = queue.pop_front() {
+            mass += f64::from(u8::from(self.ground.inside[place as usize]));
+            if mass > amount {
+                break;
+            }
+            taken.push(place);
+            for next in terrain.beside(place) {
+                if owner[next as usize] == from && !std::mem::replace(&mut known[next as usize], true) {
+                    queue.push_back(next);
+                }
+            }
+        }
+        taken
+    }
+
+    /// Everything of a cell but its largest connected part.
+    fn cut_off(&self, owner: &[u32], cell: u32) -> Vec<u32> {
+        let terrain = &self.ground.terrain;
+        let mut known = vec![false; terrain.places()];
+        let mut parts: Vec<(usize, Vec<u32>)> = Vec::new();
+        for first in (0_u32..).zip(owner).filter(|(_, c)| **c == cell).map(|(place, _)| place) {
+            if std::mem::replace(&mut known[first as usize], true) {
+                continue;
+            }
+            let (mut part, mut next, mut mass) = (vec![first], 0, 0);
+            while let Some(&place) = part.get(next) {
+                next += 1;
+                mass += usize::from(self.ground.inside[place as usize]);
+                for beside in terrain.beside(place) {
+                    if owner[beside as usize] == cell && !std::mem::replace(&mut known[beside as usize], true) {
+                        part.push(beside);
+                    }
+                }
+            }
+            parts.push((mass, part));
+        }
+        let largest = (0..parts.len()).max_by_key(|&i| (parts[i].0, std::cmp::Reverse(i)));
+        let others = parts.into_iter().enumerate().filter(|(i, _)| Some(*i) != largest);
+        others.flat_map(|(_, (_, part))| part).collect()
+    }
+}

@@ -1,0 +1,72 @@
+//! How one robot sees all of an area.
+//!
+//! Viewpoints are laid along boustrophedon lanes wherever the robot can stand; what they miss (corners, places behind
+//! shelves) gets viewpoints of its own. Then the way through all of them is shortened by the distances that are really
+//! driven, viewpoints that show nothing of their own are dropped, and the others move as near to the way as their view
+//! allows.
+
+mod look;
+mod tour;
+
+use skein_types::geometry::Point;
+use skein_types::region::Region;
+use skein_types::units::{Meters, Radians};
+
+use crate::planning::{PlanningMap, region_where};
+use look::Look;
+use tour::Tour;
+
+/// Kept back from the sensor's range.
+const RANGE_MARGIN: Meters = Meters(0.15);
+
+/// A way to sweep an area: whoever visits the viewpoints in order, looking around at each, sees what `swept` says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SweepPlan {
+    /// Where to look from, in order, in the middle of passable squares.
+    pub viewpoints: Vec<Point>,
+    /// Length of the way from the start through all viewpoints over passable squares, about.
+    pub length: Meters,
+    /// Direction of the lanes, radians counter-clockwise from east, in [0, π).
+    pub direction: Radians,
+    /// Squares of the area that are seen.
+    pub swept: Region,
+    /// Squares of the area that cannot be seen from anywhere the robot gets to.
+    pub unseen: Region,
+}
+
+/// Plans a sweep of `region` from `start` with a sensor that sees as far as `range`. Lanes run along `direction`, or
+/// along whichever of two directions, across or along the map, makes the way shorter.
+#[must_use]
+pub fn plan(map: &PlanningMap, region: &Region, start: Point, range: Meters, direction: Option<Radians>) -> SweepPlan {
+    let standing = map.standing_from(&[start]);
+    // A robot passes a viewpoint by a hand's breadth: what only just is in range from it would stay unseen.
+    let range = Meters((range.0 - RANGE_MARGIN.0).max(0.5 * range.0));
+    let one = |angle: f64| sweep(map, region, &standing, start, range, angle);
+    match direction {
+        Some(direction) => one(direction.0.rem_euclid(std::f64::consts::PI)),
+        None => {
+            let (across, along) = (one(0.0), one(std::f64::consts::FRAC_PI_2));
+            if along.length < across.length { along } else { across }
+        }
+    }
+}
+
+fn sweep(map: &PlanningMap, region: &Region, standing: &Region, start: Point, range: Meters, angle: f64) -> SweepPlan {
+    let mut look = Look::new(map, region, standing, range);
+    look.lanes(start, angle);
+    look.residual();
+    let mut tour = Tour::new(map, start, look.viewpoints());
+    tour.shorten();
+    for _ in 0..2 {
+        look.settle(&mut tour);
+        tour.shorten();
+    }
+    let (viewpoints, length) = tour.finish();
+    SweepPlan {
+        viewpoints,
+        length,
+        direction: Radians(angle),
+        swept: region_where(*map.frame(), |square| look.is_seen(square)),
+        unseen: region_where(*map.frame(), |square| look.is_missed(square)),
+    }
+}
