@@ -51,22 +51,16 @@ pub(crate) struct Mask {
 pub(crate) struct Evidence {
     squares: BTreeMap<u32, Seen>,
     consistency: f64,
-    changed: u64,
 }
 
 impl Evidence {
     pub(crate) const fn new() -> Self {
-        Self { squares: BTreeMap::new(), consistency: 1.0, changed: 0 }
+        Self { squares: BTreeMap::new(), consistency: 1.0 }
     }
 
     /// Share of the recent beams that saw what the map promises, 0 to 1.
     pub(crate) const fn consistency(&self) -> f64 {
         self.consistency
-    }
-
-    /// Rises whenever a square became an obstacle or ceased to be one.
-    pub(crate) const fn version(&self) -> u64 {
-        self.changed
     }
 
     /// Squares believed to hold something, in rising order.
@@ -95,9 +89,7 @@ impl Evidence {
 
     /// Forgets what nobody renewed.
     pub(crate) fn fade(&mut self, now: MonoTime) {
-        let before = self.obstacles().count();
         self.squares.retain(|_, seen| now.since(seen.last) < FORGOTTEN_AFTER);
-        self.changed += u64::from(self.obstacles().count() != before);
     }
 
     fn hit(&mut self, now: MonoTime, square: u32) {
@@ -109,29 +101,24 @@ impl Evidence {
         if seen.hits == 0 || seen.last < now {
             seen.hits = (seen.hits + 1).min(HITS_MAX);
             seen.last = now;
-            self.changed += u64::from(seen.hits == HITS_BELIEVED);
         }
     }
 
     /// Counts down the squares that a beam passed through.
     fn free(&mut self, now: MonoTime, map: &PlanningMap, pose: &Pose, scan: &Scan) {
-        let mut changed = 0;
         self.squares.retain(|square, seen| {
             let toward = map.frame().center_of(*square) - pose.position;
             let distance = toward.norm();
-            if distance > BELIEVED_RANGE || distance < 0.05 || seen.last >= now {
+            if !(0.05..=BELIEVED_RANGE).contains(&distance) || seen.last >= now {
                 return true;
             }
             let passed = beam_towards(toward.heading() - pose.heading, scan)
                 .is_some_and(|range| range > distance + 2.0 * map.frame().resolution);
             if passed {
-                let was = seen.hits >= HITS_BELIEVED;
                 seen.hits = seen.hits.saturating_sub(PASS_WEIGHT);
-                changed += u64::from(was && seen.hits < HITS_BELIEVED);
             }
             seen.hits > 0
         });
-        self.changed += changed;
     }
 
     /// Compares some beams with what the map promises.

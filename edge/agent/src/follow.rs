@@ -79,9 +79,10 @@ impl Follower {
     /// One step of `dt` seconds.
     pub(crate) fn step(&mut self, route: &mut Route, pose: &Pose, brake: &Brake, dt: f64) -> Wish {
         let facing = if self.backwards { wrap_angle(pose.heading + std::f64::consts::PI) } else { pose.heading };
-        let lookahead = 0.45f64.mul_add(self.speed, 0.22);
-        let steered = if self.drive == Drive::Differential { facing } else { f64::NAN };
-        let heading = if steered.is_nan() { route_heading(route, pose) } else { steered };
+        let (lookahead, heading) = match self.drive {
+            Drive::Differential => (0.22 + 0.45 * self.speed, facing),
+            Drive::Holonomic | Drive::Multirotor => (0.15 + 0.2 * self.speed, route_heading(route, pose)),
+        };
         let Some(ahead) = route.follow(pose.position, heading, lookahead) else { return Wish::STAND };
         let top = self.top_speed(&ahead, brake);
         match self.drive {

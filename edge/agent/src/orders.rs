@@ -28,11 +28,6 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
-    /// Newest generation obeyed.
-    pub(crate) const fn generation(&self) -> Generation {
-        self.generation
-    }
-
     /// Last command that took effect.
     pub(crate) const fn last(&self) -> Option<CommandId> {
         self.last

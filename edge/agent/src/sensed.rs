@@ -22,8 +22,10 @@ const CORRECTION_TIME: f64 = 0.25;
 const GATE_POSITION: f64 = 0.30;
 /// A word that disagrees by more than this is a jump, radians.
 const GATE_HEADING: f64 = 0.35;
-/// A jump that is repeated for this long is believed.
-const JUMP_BELIEVED_AFTER: Duration = Duration::from_millis(700);
+/// A jump that is repeated for this long is believed; until then the odometry carries the belief.
+const JUMP_BELIEVED_AFTER: Duration = Duration::from_secs(6);
+/// A localiser that is this unsure is followed at half weight, metres; one much less sure hardly at all.
+const UNSURE: f64 = 0.08;
 /// Odometry that moves farther than this between two frames was reset, metres.
 const ODOMETRY_RESET: f64 = 0.5;
 
@@ -153,7 +155,8 @@ impl Sensed {
             return Some(error.norm());
         }
         self.doubted_since = None;
-        let share = since_last / (CORRECTION_TIME + since_last);
+        let unsure = estimate.position_std.get().max(0.0) / UNSURE;
+        let share = since_last / (CORRECTION_TIME + since_last) / (1.0 + unsure * unsure);
         let corrected = Pose {
             position: belief.position + error * share,
             z: word.z,
@@ -226,8 +229,8 @@ mod tests {
         assert!(sensed.pose().unwrap().position.distance(Point::new(7.0, 5.0)) < 0.05);
         assert!(!sensed.doubts());
         let mut moved = Sensed::new();
-        drive(&mut moved, 2000, 50, |ms| if ms >= 1000 { 2.0 } else { 0.0 });
-        assert!(moved.pose().unwrap().position.distance(Point::new(9.0, 5.0)) < 0.05);
+        drive(&mut moved, 9000, 50, |ms| if ms >= 1000 { 2.0 } else { 0.0 });
+        assert!(moved.pose().unwrap().position.distance(Point::new(16.0, 5.0)) < 0.05);
     }
 
     #[test]

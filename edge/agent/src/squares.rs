@@ -16,15 +16,6 @@ impl Squares {
         Self { words: vec![0; words], count: 0 }
     }
 
-    /// The squares of a region.
-    pub(crate) fn of(region: &Region) -> Self {
-        let mut squares = Self::none(region.frame());
-        for square in region.squares() {
-            squares.insert(square);
-        }
-        squares
-    }
-
     pub(crate) fn contains(&self, square: u32) -> bool {
         self.words.get(square as usize / 64).is_some_and(|word| word >> (square % 64) & 1 == 1)
     }
@@ -47,11 +38,6 @@ impl Squares {
         *word &= !bit;
         self.count -= u64::from(there);
         there
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.words.fill(0);
-        self.count = 0;
     }
 
     /// How many.
@@ -105,7 +91,7 @@ mod tests {
             }
             prop_assert_eq!(squares.iter().collect::<Vec<_>>(), plain.iter().copied().collect::<Vec<_>>());
             let region = squares.to_region(FRAME).unwrap();
-            prop_assert_eq!(&Squares::of(&region), &squares);
+            prop_assert_eq!(region.squares().collect::<Vec<_>>(), squares.iter().collect::<Vec<_>>());
         }
     }
 

@@ -28,14 +28,6 @@ const CELL: f64 = 1.0;
 /// Most leftover cells weighed in one choice of the next viewpoint.
 const CELLS_WEIGHED: usize = 96;
 
-/// Where to look from next.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Viewpoint {
-    pub(crate) at: Point,
-    /// One of the planned lanes, or a leftover.
-    pub(crate) planned: bool,
-}
-
 /// A region on its way to being swept.
 #[derive(Clone, Debug)]
 pub(crate) struct Survey {

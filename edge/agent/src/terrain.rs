@@ -81,16 +81,6 @@ impl Terrain {
         });
     }
 
-    /// Whether the middle of a robot can go straight from one point to the other.
-    pub(crate) fn straight(&self, from: Point, to: Point) -> bool {
-        let frame = self.map.frame();
-        let steps = (from.distance(to) / (frame.resolution * 0.4)).ceil().clamp(1.0, 4000.0) as u32;
-        (0..=steps).all(|step| {
-            let point = from.lerp(to, f64::from(step) / f64::from(steps));
-            frame.square_of(point).is_some_and(|square| self.boards.free(square))
-        })
-    }
-
     /// Smallest clearance of the map along a straight line, metres.
     pub(crate) fn clearance_along(&self, from: Point, to: Point) -> f64 {
         let frame = self.map.frame();

@@ -1,0 +1,196 @@
+//! One robot in a small place: it sweeps what it is asked to, finds its way round what is on no map, charges when low,
+//! lets a person drive and obeys each order once.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Rig, from_rows, mission, two_rooms};
+use skein_agent::{Input, OverrideCommand, OverrideWish};
+use skein_types::coord::AgentState;
+use skein_types::event::first_break;
+use skein_types::geometry::{Point, Pose, Twist};
+use skein_types::ids::OperatorId;
+use skein_types::link::{CommandOutcome, Order};
+use skein_types::mission::{SliceState, Task};
+use skein_types::safety::Latch;
+
+fn ended(rig: &Rig) -> bool {
+    rig.progress.last().is_some_and(|progress| progress.state.is_terminal())
+}
+
+#[test]
+fn it_sweeps_two_rooms_to_the_last_corner_and_says_so() {
+    let mut rig = Rig::new(two_rooms(), Pose::new(1.0, 1.0, 0.0));
+    let region = rig.whole();
+    let area = region.area();
+    let id = rig.assign(1, Task::Survey { region });
+    assert!(rig.until(240.0, ended), "why: {}", rig.agent.status(rig.now).why);
+    let last = rig.progress.last().unwrap();
+    assert_eq!((last.state, last.mission), (SliceState::Done, mission()));
+    assert!(last.covered.get() >= 99.5, "{} {}", last.covered, last.reason);
+    assert_eq!(rig.touched, 0);
+    let states: Vec<_> = rig.acks.iter().filter(|ack| ack.command == id).map(|ack| ack.outcome.clone()).collect();
+    assert_eq!(states, [CommandOutcome::Accepted, CommandOutcome::Done]);
+    assert_eq!(first_break(&rig.events), None);
+    let seconds = rig.now.as_secs_f64() - 1.2;
+    println!("{area:.0} m² in {seconds:.0} s, {:.0} m driven, {:?}", rig.driven, rig.agent.status(rig.now).counters);
+    assert!(rig.driven / seconds > 0.4, "{} m in {seconds} s", rig.driven);
+    let expected = 100 * (rig.now.as_nanos() / 1_000_000_000 - 1);
+    assert!((rig.telemetry as i64 - expected as i64).abs() < 200, "{} samples", rig.telemetry);
+}
+
+#[test]
+fn a_blocked_door_becomes_knowledge_and_the_other_door_is_taken() {
+    let mut rig = Rig::new(two_rooms(), Pose::new(2.0, 1.2, 0.0));
+    // The lower door is 1.2 m wide at y = 1.2.
+    rig.things = vec![(Point::new(6.4, 0.9), 0.25), (Point::new(6.4, 1.4), 0.25)];
+    rig.assign(1, Task::GoTo { goal: Point::new(10.0, 1.2), hold: Some(Duration::from_secs(1)) });
+    assert!(rig.until(90.0, ended), "why: {}", rig.agent.status(rig.now).why);
+    assert_eq!(rig.progress.last().unwrap().state, SliceState::Done, "{:?}", rig.progress.last());
+    assert_eq!(rig.touched, 0);
+    assert!(rig.named("way_blocked") >= 1 && rig.named("replanned") >= 1);
+    assert!(rig.trail.iter().any(|at| at.y > 4.5), "it took the upper door");
+    assert!(!rig.agent.status(rig.now).world.obstacles.is_empty());
+}
+
+#[test]
+fn a_manual_command_drives_the_robot_and_expires() {
+    let mut rig = Rig::new(two_rooms(), Pose::new(2.0, 2.0, 0.0));
+    let drive = OverrideCommand {
+        wish: OverrideWish::Twist(Twist::planar(0.4, 0.0)),
+        ttl: Duration::from_millis(800),
+        operator: OperatorId::new("ada").unwrap(),
+        reason: "look behind the shelf".into(),
+    };
+    rig.give(Input::Override(drive));
+    rig.run(0.5);
+    let status = rig.agent.status(rig.now);
+    assert_eq!(serde_json::to_value(status.mode).unwrap(), "MANUAL");
+    assert!(status.why.contains("ada"), "{}", status.why);
+    assert!(rig.pose.position.x > 2.1);
+    rig.run(0.6);
+    let at = rig.pose.position;
+    rig.run(1.0);
+    assert!(rig.pose.position.distance(at) < 0.01, "it went on");
+    assert_eq!(serde_json::to_value(rig.agent.status(rig.now).mode).unwrap(), "AUTOMATIC");
+    assert_eq!((rig.named("override_begins"), rig.named("override_ends")), (1, 1));
+}
+
+#[test]
+fn stale_and_repeated_orders_change_nothing() {
+    let mut rig = Rig::new(two_rooms(), Pose::new(2.0, 2.0, 0.0));
+    rig.assign(5, Task::GoTo { goal: Point::new(4.0, 4.5), hold: None });
+    let stale = rig.assign(4, Task::Return);
+    let refusal = rig.acks.iter().find(|ack| ack.command == stale).unwrap();
+    assert!(matches!(&refusal.outcome, CommandOutcome::Rejected(why) if why.contains("stale")), "{refusal:?}");
+    assert_eq!(rig.agent.status(rig.now).mission.unwrap().task, "go_to");
+}
+
+#[test]
+fn stop_holds_the_robot_until_a_person_releases_it() {
+    let mut rig = Rig::new(two_rooms(), Pose::new(2.0, 2.0, 0.0));
+    rig.assign(1, Task::GoTo { goal: Point::new(10.0, 5.0), hold: None });
+    rig.run(3.0);
+    assert!(rig.driven > 0.5);
+    rig.order(0, Order::Stop("drill".into()));
+    rig.run(0.3);
+    let at = rig.pose.position;
+    rig.run(3.0);
+    assert!(rig.pose.position.distance(at) < 0.01);
+    assert_eq!(rig.agent.status(rig.now).state, AgentState::Stopped);
+    rig.order(2, Order::Release("over".into()));
+    assert_eq!(rig.latches, [Latch::Stop, Latch::Released]);
+    rig.run(3.0);
+    assert!(rig.pose.position.distance(at) > 0.5, "it goes on with its order");
+}
+
+#[test]
+fn a_low_battery_sends_it_home_and_it_goes_on_when_charged() {
+    let mut rig = Rig::new(two_rooms(), Pose::new(1.0, 1.0, 0.0));
+    rig.battery = 27.0;
+    rig.appetite = 1.0;
+    let region = rig.whole();
+    rig.assign(1, Task::Survey { region });
+    let charging = |rig: &Rig| rig.agent.status(rig.now).state == AgentState::Charging;
+    assert!(rig.until(90.0, charging), "why: {}", rig.agent.status(rig.now).why);
+    assert!(rig.pose.position.distance(rig.home) < 0.35 && rig.battery < 20.0);
+    let covered = rig.progress.last().unwrap().covered;
+    assert!(covered.get() > 5.0);
+    rig.appetite = 0.05;
+    assert!(rig.until(300.0, ended), "why: {}", rig.agent.status(rig.now).why);
+    assert_eq!(rig.progress.last().unwrap().state, SliceState::Done);
+    assert_eq!((rig.named("charge_low"), rig.named("charged")), (1, 1));
+}
+
+#[test]
+fn pause_keeps_the_order_and_resume_goes_on_with_it() {
+    let mut rig = Rig::new(two_rooms(), Pose::new(1.0, 1.0, 0.0));
+    let region = rig.whole();
+    rig.assign(1, Task::Survey { region: region.clone() });
+    rig.run(5.0);
+    rig.order(1, Order::Pause(mission()));
+    rig.run(1.0);
+    let (at, covered) = (rig.pose.position, rig.progress.last().unwrap().covered);
+    rig.run(3.0);
+    assert!(rig.pose.position.distance(at) < 0.01);
+    assert_eq!(rig.progress.last().unwrap().state, SliceState::Paused);
+    rig.order(1, Order::Resume(mission()));
+    rig.run(5.0);
+    assert!(rig.progress.last().unwrap().covered.get() > covered.get());
+    // A newer order of the same mission keeps what was swept.
+    let covered = rig.progress.last().unwrap().covered;
+    rig.assign(2, Task::Survey { region });
+    rig.run(0.2);
+    assert!(rig.progress.last().unwrap().covered.get() >= covered.get());
+    rig.order(2, Order::Cancel(mission()));
+    rig.run(0.2);
+    assert_eq!(rig.progress.last().unwrap().state, SliceState::Cancelled);
+    assert!(rig.progress.last().unwrap().remaining.as_ref().is_some_and(|rest| !rest.is_empty()));
+}
+
+#[test]
+fn what_an_obstacle_hides_for_good_is_given_up_with_a_reason() {
+    let mut rig = Rig::new(
+        from_rows(&[
+            "####################",
+            "#..................#",
+            "#..................#",
+            "#..................#",
+            "#............#######",
+            "#............#######",
+            "#............#######",
+            "#..................#",
+            "#..................#",
+            "#............#.....#",
+            "#............#.....#",
+            "#............#.....#",
+            "####################",
+        ]),
+        Pose::new(1.0, 3.0, 0.0),
+    );
+    // Stands in the only door (y = 1.6 to 2.4) of the chamber in the south-east.
+    rig.things = vec![(Point::new(5.4, 1.8), 0.2), (Point::new(5.4, 2.2), 0.2)];
+    let region = rig.whole();
+    rig.assign(1, Task::Survey { region });
+    assert!(rig.until(240.0, ended), "why: {}", rig.agent.status(rig.now).why);
+    let last = rig.progress.last().unwrap();
+    assert_eq!(last.state, SliceState::Done);
+    assert!(last.covered.get() < 99.0 && last.reason.contains("gave up"), "{} {}", last.covered, last.reason);
+    assert!(last.remaining.as_ref().unwrap().area() > 0.3);
+    assert!(rig.named("given_up") >= 1);
+    assert_eq!(rig.touched, 0);
+}
+
+#[test]
+fn the_same_inputs_give_the_same_outputs() {
+    let run = || {
+        let mut rig = Rig::new(two_rooms(), Pose::new(1.0, 1.0, 0.0));
+        let region = rig.whole();
+        rig.assign(1, Task::Survey { region });
+        rig.run(20.0);
+        let events: Vec<_> = rig.events.iter().map(|event| event.hash()).collect();
+        (rig.pose, rig.driven.to_bits(), events, serde_json::to_string(&rig.agent.status(rig.now)).unwrap())
+    };
+    assert_eq!(run(), run());
+}
