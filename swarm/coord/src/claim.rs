@@ -71,7 +71,7 @@ impl Claim {
             (mine.emergency.cmp(&theirs.emergency), Because::Emergency),
             (mine.carrying.cmp(&theirs.carrying), Because::Carrying),
             (mine.priority.cmp(&theirs.priority), Because::Priority),
-            (mine.waited_steps.cmp(&theirs.waited_steps), Because::Waited),
+            (waited(mine).cmp(&waited(theirs)), Because::Waited),
         ]
         .into_iter()
         .find(|(order, _)| order.is_ne());
@@ -92,6 +92,13 @@ impl Claim {
     pub fn clearly_beats(&self, other: &Self) -> bool {
         matches!(self.against(other), Verdict::First(because) if !matches!(because, Because::Waited | Because::Id | Because::Behalf))
     }
+}
+
+/// Waiting counts in steps that double: 10 s, 30 s, 70 s, 150 s. Robots that stand in the same jam have waited about
+/// equally long; were every step of five seconds to count, they would change places in the order faster than they can
+/// change places on the floor, and none would get through.
+fn waited(claim: &RightOfWay) -> u32 {
+    (claim.waited_steps / 2 + 1).ilog2()
 }
 
 impl Verdict {

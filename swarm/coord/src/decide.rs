@@ -2,7 +2,7 @@
 //! to get out of someone's way.
 
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use skein_space::planning::Passable;
 use skein_types::coord::{AgentState, RightOfWay, WAIT_STEP};
@@ -17,7 +17,7 @@ use crate::claim::{Claim, Verdict};
 use crate::coord::{Coord, Output, OwnState};
 use crate::guidance::{Because, Guidance, HoldReason};
 use crate::meeting::{BESIDE, HORIZON, Meeting, Other, STEP, Zone};
-use crate::presence::Peer;
+use crate::presence::{HEADWAY, Peer};
 use crate::way::Way;
 
 /// Peers farther than this do not matter: two horizons and a bit.
@@ -40,8 +40,6 @@ const PASS_BEFORE: f64 = 2.0;
 const PASS_STILL: f64 = 1.0;
 /// A stretch that runs less than this against the peer is a crossing or runs along with it, metres.
 const CROSSING: f64 = 0.8;
-/// A peer this near to the common stretch has begun to pass, metres.
-const BEGUN: f64 = 4.0;
 /// Who made no headway for this long is not passing.
 const STALLED: Duration = Duration::from_secs(3);
 /// A robot that is cornered keeps to its way out for at most this long.
@@ -70,8 +68,9 @@ pub(crate) struct Standing {
     cornered: bool,
     held: bool,
     yields_to: Option<(AgentId, Because)>,
-    yielding: BTreeSet<AgentId>,
+    settled: BTreeMap<AgentId, Settled>,
     passing: BTreeSet<AgentId>,
+    headway: (MonoTime, Point),
     searched_at: Option<MonoTime>,
     waited: Duration,
     progress: f64,
@@ -87,8 +86,9 @@ impl Standing {
             cornered: false,
             held: false,
             yields_to: None,
-            yielding: BTreeSet::new(),
+            settled: BTreeMap::new(),
             passing: BTreeSet::new(),
+            headway: (MonoTime::ZERO, Point::default()),
             searched_at: None,
             waited: Duration::ZERO,
             progress: 0.0,
@@ -139,6 +139,9 @@ impl Standing {
     /// Counts waiting and progress.
     fn count(&mut self, now: MonoTime, own: &OwnState, wants: bool) {
         let place = own.pose.position;
+        if self.headway.1.distance(place) > HEADWAY {
+            self.headway = (now, place);
+        }
         let Some((before, from)) = self.last.replace((now, place)) else { return };
         let aside = matches!(self.course, Course::Aside { .. });
         if wants && (aside || self.held) {
@@ -167,6 +170,13 @@ struct Encounter<'a> {
     meeting: Meeting,
 }
 
+/// What was decided about a peer, as long as the two ways meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Settled {
+    First,
+    Second,
+}
+
 /// How far the way is free, and who ends it.
 #[derive(Clone, Debug)]
 struct Limit {
@@ -182,7 +192,7 @@ struct Look {
     limit: Option<Limit>,
     /// Who wants to pass where the robot stands, and cannot be let by along the own way.
     pressed_by: Option<(AgentId, Because)>,
-    yielding: BTreeSet<AgentId>,
+    settled: BTreeMap<AgentId, Settled>,
     passing: BTreeSet<AgentId>,
 }
 
@@ -218,7 +228,7 @@ impl Coord {
         standing.cornered = false;
         standing.held = false;
         standing.yields_to = None;
-        standing.yielding.clear();
+        standing.settled.clear();
         standing.passing.clear();
         Guidance::Go
     }
@@ -283,8 +293,11 @@ impl Coord {
         let base = self.standing.base_claim(own, &self.config.id);
         let freed = self.ring_to_break(&base);
         let claim = self.effective_claim(now, &base, &encounters, freed.as_ref());
-        let mut look =
-            Look { claim, limit: None, pressed_by: None, yielding: BTreeSet::new(), passing: BTreeSet::new() };
+        let settled = match self.standing.course {
+            Course::Own => BTreeMap::new(),
+            Course::Aside { .. } => self.standing.settled.clone(),
+        };
+        let mut look = Look { claim, limit: None, pressed_by: None, settled, passing: BTreeSet::new() };
         let mut pressing: Vec<(&Encounter<'_>, Because)> = Vec::new();
         for encounter in &encounters {
             let before = |limit: &Option<Limit>, at: f64| limit.as_ref().is_none_or(|known| at < known.distance);
@@ -298,12 +311,15 @@ impl Coord {
                 Verdict::Second(because) if encounter.mobile => Some(because),
                 Verdict::Second(_) | Verdict::First(_) => None,
             };
+            if encounter.mobile {
+                let settled = if because.is_some() { Settled::Second } else { Settled::First };
+                look.settled.insert(encounter.agent.clone(), settled);
+            }
             let for_me = encounter.peer.intent.yields_to.as_ref() == Some(&self.config.id);
             let makes_room = because.is_none() && for_me && encounter.peer.intent.state == AgentState::Yielding;
             let nearing = encounter.meeting.nearing.filter(|_| makes_room && encounter.mobile);
             let mut limit_at = earlier(encounter.meeting.disc, nearing);
             if let Some(because) = because {
-                look.yielding.insert(encounter.agent.clone());
                 let leaving = matches!(self.standing.course, Course::Aside { .. });
                 if encounter.meeting.on_way {
                     if !leaving || !self.course_serves(encounter) {
@@ -414,12 +430,33 @@ impl Coord {
         if promised && !owed && peer.trust.believed(now) {
             return Verdict::First(Because::Promise);
         }
-        let begun = encounter.meeting.zone.is_some_and(|zone| zone.peer_enters < BEGUN);
-        let before = self.standing.yielding.contains(encounter.agent);
-        if begun && before && self.underway(now, peer) && !claim.clearly_beats(&peer.claim) {
-            return Verdict::Second(Because::Underway);
+        let clear = claim.clearly_beats(&peer.claim) || peer.claim.clearly_beats(claim);
+        match self.passing_now(now, encounter) {
+            Some(verdict) if !clear => verdict,
+            Some(_) | None => claim.against(&peer.claim),
         }
-        claim.against(&peer.claim)
+    }
+
+    /// What speaks against changing one's mind: one of the two is on its way through, and the other let it, or is
+    /// still outside where they would meet head-on.
+    fn passing_now(&self, now: MonoTime, encounter: &Encounter<'_>) -> Option<Verdict> {
+        let meeting = &encounter.meeting;
+        let (mine, theirs) = (self.makes_headway(now), self.underway(now, encounter.peer));
+        let head_on = meeting.zone.is_some_and(|zone| zone.against > CROSSING);
+        match self.standing.settled.get(encounter.agent) {
+            Some(Settled::First) if mine => Some(Verdict::First(Because::Underway)),
+            Some(Settled::Second) if theirs => Some(Verdict::Second(Because::Underway)),
+            Some(_) | None if !head_on => None,
+            Some(_) | None if mine && meeting.on_way && !meeting.peer_on_way => Some(Verdict::First(Because::Underway)),
+            Some(_) | None if theirs && meeting.peer_on_way && !meeting.on_way => {
+                Some(Verdict::Second(Because::Underway))
+            }
+            Some(_) | None => None,
+        }
+    }
+
+    fn makes_headway(&self, now: MonoTime) -> bool {
+        now.since(self.standing.headway.0) < STALLED
     }
 
     /// Whether the peer, or someone who makes room for it, made headway lately.
@@ -464,7 +501,7 @@ impl Coord {
     /// Turns the look into the answer and remembers what peers have to be told.
     fn conclude(&mut self, now: MonoTime, look: Look, pressed_by: Option<(AgentId, Because)>) -> Guidance {
         let standing = &mut self.standing;
-        standing.yielding = look.yielding;
+        standing.settled = look.settled;
         standing.passing = look.passing;
         standing.claim = Some(look.claim);
         let free = look.limit.as_ref().map_or(f64::INFINITY, |limit| limit.distance);

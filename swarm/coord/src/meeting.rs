@@ -11,7 +11,7 @@ pub(crate) const HORIZON: f64 = 6.0;
 /// A robot that waits beside a way keeps this much more than the berth, so that nobody stands on the limit.
 pub(crate) const BESIDE: f64 = 0.1;
 /// Smaller changes of a distance are noise.
-const NOISE: f64 = 0.02;
+const NOISE: f64 = 1e-4;
 
 /// How the own way meets a peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,6 +20,8 @@ pub(crate) struct Meeting {
     pub(crate) on_way: bool,
     /// The stretch of the own way on the peer's way.
     pub(crate) zone: Option<Zone>,
+    /// The peer's place is on the own way.
+    pub(crate) peer_on_way: bool,
     /// How far along its way the peer comes nearest to the own place.
     pub(crate) peer_to_place: f64,
     /// How far the own way leads before it comes too near to where the peer is now.
@@ -58,9 +60,11 @@ impl Meeting {
         let place = samples.first()?.1;
         let (distance, peer_to_place) = other.way.nearest(place, HORIZON);
         let on_way = distance < other.berth;
+        let near = |at: &Point| samples.iter().any(|(_, point)| point.distance(*at) < other.berth);
         let (zone, nearing) = zone(samples, other, on_way);
         let meeting = Self {
             on_way,
+            peer_on_way: other.places.first().is_some_and(near),
             zone,
             nearing,
             peer_to_place,
@@ -84,12 +88,12 @@ fn zone(samples: &[(f64, Point)], other: &Other<'_>, on_way: bool) -> (Option<Zo
         if crossed && nearing.is_none() {
             nearing = Some(before);
         }
-        before = along;
+        let enters = std::mem::replace(&mut before, along);
         match &mut zone {
             None => {
                 if crossed || (on_way && along == 0.0) {
                     at_entry = peer_along;
-                    zone = Some(Zone { enters: along, leaves: None, peer_enters: peer_along, against: 0.0 });
+                    zone = Some(Zone { enters, leaves: None, peer_enters: peer_along, against: 0.0 });
                 }
             }
             Some(zone) if distance < berth && zone.leaves.is_none() => {

@@ -24,7 +24,7 @@ const GHOST_FOR: Duration = Duration::from_secs(5);
 /// A said way shorter than this means that the peer stays where it is.
 const STAYS: f64 = 0.1;
 /// A peer that moved less than this makes no headway.
-const HEADWAY: f64 = 0.2;
+pub(crate) const HEADWAY: f64 = 0.2;
 /// A position is carried forward with its velocity over at most this long.
 const EXTRAPOLATE: f64 = 0.3;
 

@@ -10,6 +10,12 @@ use yard::{Dice, RADIUS, Yard, map, mark};
 const SEEDS: u64 = 20;
 const SEPARATION: f64 = 2.0 * RADIUS + 0.1;
 
+/// All seeds, or the one in `YARD_SEED`; `YARD_TRACE=1` tells every second of it.
+fn seeds() -> std::ops::Range<u64> {
+    let one = std::env::var("YARD_SEED").ok().and_then(|seed| seed.parse::<u64>().ok());
+    one.map_or(0..SEEDS, |seed| seed..seed + 1)
+}
+
 fn p(x: f64, y: f64) -> Point {
     Point::new(x, y)
 }
@@ -32,7 +38,7 @@ const HALL: &str = "
 
 #[test]
 fn two_meet_in_a_hall_one_robot_wide_and_both_get_through() {
-    for seed in std::env::var("YARD_SEED").map_or(0..SEEDS, |s| s.parse().map_or(0..SEEDS, |s| s..s+1)) {
+    for seed in seeds() {
         let mut yard = Yard::new(map(HALL, 1.0), seed);
         let (a, b) = (mark(HALL, 1.0, 'a')[0], mark(HALL, 1.0, 'b')[0]);
         yard.add(a, &[b]);
@@ -43,7 +49,7 @@ fn two_meet_in_a_hall_one_robot_wide_and_both_get_through() {
 
 #[test]
 fn the_one_with_a_payload_goes_first_through_the_hall() {
-    for seed in std::env::var("YARD_SEED").map_or(0..SEEDS, |s| s.parse().map_or(0..SEEDS, |s| s..s+1)) {
+    for seed in seeds() {
         let mut yard = Yard::new(map(HALL, 1.0), seed);
         let (a, b) = (mark(HALL, 1.0, 'a')[0], mark(HALL, 1.0, 'b')[0]);
         yard.add(a, &[b]).priority = Priority::new(9).unwrap();
@@ -68,7 +74,7 @@ const DOOR: &str = "
 
 #[test]
 fn five_and_five_change_rooms_through_one_door() {
-    for seed in std::env::var("YARD_SEED").map_or(0..SEEDS, |s| s.parse().map_or(0..SEEDS, |s| s..s+1)) {
+    for seed in seeds() {
         let mut yard = Yard::new(map(DOOR, 1.0), seed);
         let (a, b) = (mark(DOOR, 1.0, 'a'), mark(DOOR, 1.0, 'b'));
         for (from, to) in a.iter().zip(&b) {
@@ -93,7 +99,7 @@ const RING: &str = "
 
 #[test]
 fn robots_go_round_a_ring_both_ways() {
-    for seed in std::env::var("YARD_SEED").map_or(0..SEEDS, |s| s.parse().map_or(0..SEEDS, |s| s..s+1)) {
+    for seed in seeds() {
         let mut yard = Yard::new(map(RING, 1.0), seed);
         let corners = [p(1.5, 1.5), p(10.5, 1.5), p(10.5, 8.5), p(1.5, 8.5)];
         for i in 0..4 {
@@ -116,7 +122,7 @@ const DEAD_END: &str = "
 
 #[test]
 fn one_lets_the_other_out_of_a_dead_end_at_its_only_passing_place() {
-    for seed in std::env::var("YARD_SEED").map_or(0..SEEDS, |s| s.parse().map_or(0..SEEDS, |s| s..s+1)) {
+    for seed in seeds() {
         for carrying in [0, 1] {
             let mut yard = Yard::new(map(DEAD_END, 1.0), seed);
             let (a, b) = (mark(DEAD_END, 1.0, 'a')[0], mark(DEAD_END, 1.0, 'b')[0]);
@@ -147,7 +153,7 @@ const CROSSING: &str = "
 
 #[test]
 fn four_cross_where_two_halls_meet() {
-    for seed in 0..SEEDS {
+    for seed in seeds() {
         let mut yard = Yard::new(map(CROSSING, 1.0), seed);
         let at = |c| mark(CROSSING, 1.0, c)[0];
         let turns = if seed % 2 == 0 { ['e', 's', 'w', 'n'] } else { ['s', 'w', 'n', 'e'] };
@@ -161,7 +167,7 @@ fn four_cross_where_two_halls_meet() {
 #[test]
 fn four_cross_an_open_place_straight_on() {
     let open = format!("{}\n", ["....................", ""].concat()).repeat(20);
-    for seed in std::env::var("YARD_SEED").map_or(0..SEEDS, |s| s.parse().map_or(0..SEEDS, |s| s..s+1)) {
+    for seed in seeds() {
         let mut yard = Yard::new(map(&open, 1.0), seed);
         let ends = [p(2.0, 10.0), p(10.0, 2.0), p(18.0, 10.0), p(10.0, 18.0)];
         for i in 0..4 {
@@ -207,7 +213,7 @@ fn somewhere(yard: &Yard, dice: &mut Dice, apart_from: &[Point]) -> Point {
 
 #[test]
 fn ten_that_start_in_a_cluster_all_leave_for_their_goals() {
-    for seed in std::env::var("YARD_SEED").map_or(0..SEEDS, |s| s.parse().map_or(0..SEEDS, |s| s..s+1)) {
+    for seed in seeds() {
         let mut yard = Yard::new(map(SHELVES, 1.0), seed);
         let mut dice = Dice(seed);
         let mut goals: Vec<Point> = Vec::new();
@@ -223,7 +229,7 @@ fn ten_that_start_in_a_cluster_all_leave_for_their_goals() {
 
 #[test]
 fn ten_among_shelves_change_places_again_and_again() {
-    for seed in std::env::var("YARD_SEED").map_or(0..SEEDS, |s| s.parse().map_or(0..SEEDS, |s| s..s+1)) {
+    for seed in seeds() {
         let mut yard = Yard::new(map(SHELVES, 1.0), seed);
         let mut dice = Dice(seed);
         let mut starts: Vec<Point> = Vec::new();

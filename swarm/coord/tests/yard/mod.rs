@@ -207,11 +207,18 @@ impl Yard {
             let said = bot.said.as_ref().map(|i| {
                 let mark = if i.cornered { " cornered" } else { "" };
                 let end = i.path.last().copied().unwrap_or(i.pose.position);
-                format!("[{} {}{mark} ->({:.1},{:.1})]", i.right_of_way.claimant, i.right_of_way.waited_steps, end.x, end.y)
+                format!(
+                    "[{} {}{mark} ->({:.1},{:.1})]",
+                    i.right_of_way.claimant, i.right_of_way.waited_steps, end.x, end.y
+                )
             });
             text += &format!(
                 "  {} ({:.2},{:.2}) v {:.1} {goal} {told} {}\n",
-                bot.id, p.x, p.y, bot.speed, said.unwrap_or_default()
+                bot.id,
+                p.x,
+                p.y,
+                bot.speed,
+                said.unwrap_or_default()
             );
         }
         text
