@@ -10,7 +10,7 @@ use skein_types::coord::AgentState;
 use skein_types::event::EventKind;
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::mission::SliceState;
-use skein_types::safety::Latch;
+use skein_types::safety::{Cause, Latch};
 use skein_types::time::MonoTime;
 
 use crate::agent::Agent;
@@ -19,6 +19,8 @@ use crate::navigate::Planned;
 
 /// Nearer than this a place is reached, metres.
 const ARRIVED: f64 = 0.15;
+/// A viewpoint this near counts as reached when the reflex lets the robot come no nearer, metres.
+const HELD_NEAR: f64 = 0.40;
 /// A robot that holds a place goes back to it when it was moved farther than this, metres.
 const DISPLACED: f64 = 0.5;
 /// Most places handed to the planner at once.
@@ -274,7 +276,7 @@ impl Agent {
             }
             Planned::Later => Intention::stand(state, "looks for a way to its next viewpoint"),
             Planned::None => {
-                self.skip_place(now);
+                self.skip_place(now, "no way there now");
                 Intention::stand(state, "skips a viewpoint it cannot reach now")
             }
         }
@@ -303,10 +305,12 @@ impl Agent {
     /// Viewpoints that were reached or show nothing new any more are done with.
     fn count_off(&mut self, pose: &Pose) {
         let map = self.config.map.clone();
+        let held = self.reflex.causes.contains(Cause::ObstacleStop);
         let Some(Work { task: Task::Survey(survey), .. }) = self.work.as_mut() else { return };
         if let Some(leftover) = self.course.leftover {
             let seen = self.course.looked_version != survey.version() && survey.gain(&map, leftover, 1) == 0;
-            let there = pose.position.distance(leftover) < 0.12;
+            let there =
+                pose.position.distance(leftover) < ARRIVED || (held && pose.position.distance(leftover) < HELD_NEAR);
             if seen || there {
                 let lost = survey.tried_leftover(&map, "not to be seen from where it can be reached");
                 self.course.given_up += lost;
@@ -317,7 +321,8 @@ impl Agent {
             return;
         }
         let Some(front) = survey.viewpoints().front().copied() else { return };
-        let reached = pose.position.distance(front) < ARRIVED;
+        let distance = pose.position.distance(front);
+        let reached = distance < ARRIVED || (held && distance < HELD_NEAR);
         if reached {
             survey.pass();
             self.navigator.passed(front);
@@ -337,8 +342,8 @@ impl Agent {
         }
     }
 
-    /// There is no way to the first place.
-    fn skip_place(&mut self, now: MonoTime) {
+    /// The first place cannot be got to.
+    pub(crate) fn skip_place(&mut self, now: MonoTime, why: &str) {
         let map = self.config.map.clone();
         let Some(Work { task: Task::Survey(survey), .. }) = self.work.as_mut() else { return };
         let place = self.course.leftover.or_else(|| survey.viewpoints().front().copied());
@@ -348,7 +353,7 @@ impl Agent {
             survey.pass();
         }
         self.navigator.forget();
-        self.note(now, EventKind::Decision, "viewpoint_skipped", &json!({ "at": place, "reason": "no way there now" }));
+        self.note(now, EventKind::Decision, "viewpoint_skipped", &json!({ "at": place, "reason": why }));
     }
 
     /// All planned viewpoints are done: chooses a place to see something that is left.

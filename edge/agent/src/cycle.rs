@@ -32,6 +32,10 @@ const STUCK_FOR: Duration = Duration::from_secs(20);
 const OFF_WAY: f64 = 0.45;
 /// A way made aside that ends within this of the one in use is the same, metres.
 const SAME_END: f64 = 0.15;
+/// A way with less than this left is made longer while there are places for it, metres.
+const EXTEND_BELOW: f64 = 5.0;
+/// Not more often than this.
+const EXTEND_EVERY: Duration = Duration::from_millis(500);
 /// How much of the way is told to the coordination, metres.
 const TOLD: f64 = 12.0;
 /// Most points of the way told to the coordination.
@@ -53,9 +57,19 @@ pub(crate) struct Course {
     /// Squares given up since the last report.
     pub(crate) given_up: u64,
     pub(crate) tries: Tries,
+    extend_at: MonoTime,
 }
 
 impl Course {
+    /// A way is made longer at most every half second.
+    fn may_extend(&mut self, now: MonoTime) -> bool {
+        let due = now >= self.extend_at;
+        if due {
+            self.extend_at = now + EXTEND_EVERY;
+        }
+        due
+    }
+
     /// Another errand begins.
     pub(crate) fn forget(&mut self) {
         *self = Self { given_up: self.given_up, ..Self::default() };
@@ -193,6 +207,7 @@ impl Agent {
             self.note(now, EventKind::Decision, "stuck", &payload);
             if step == Step::Block {
                 self.block_ahead(now, pose);
+                self.skip_place(now, "got stuck on the way there");
             }
         }
         let step = self.recovery.step()?;
@@ -223,7 +238,7 @@ impl Agent {
         self.check_way(now, pose);
         let route = self.navigator.route();
         let left = route.length() - route.along();
-        let extend = self.navigator.passes().len() < places.len() && left < 5.0;
+        let extend = self.navigator.passes().len() < places.len() && left < EXTEND_BELOW && self.course.may_extend(now);
         let other = self.navigator.passes().first() != places.first();
         if !(route.is_empty() || other || extend || self.course.replan.is_some()) {
             return Planned::Way;

@@ -35,9 +35,9 @@ const START_SNAP: f64 = 1.0;
 const CHECK_AHEAD: f64 = 4.0;
 /// Most places given up for a while.
 const BLOCKED_MAX: usize = 64;
-/// A place where something stands that is on no map is kept away from by the clearance less this, metres: the squares of
-/// evidence are where the beams ended, so they are the surface of the thing.
-const EVIDENCE_SLACK: f64 = 0.02;
+/// From what is on no map a way keeps this much more than the least clearance, metres: the reflex wants 0.1 m free ahead
+/// and half a square is not known.
+const EVIDENCE_MARGIN: f64 = 0.07;
 
 /// A place that is not tried for a while.
 #[derive(Clone, Debug, PartialEq)]
@@ -199,7 +199,7 @@ impl Navigator {
         self.terrain.clear();
         let frame = *self.terrain.frame();
         for square in known.evidence.obstacles() {
-            self.terrain.block_disc(frame.center_of(square), self.limits.clearance - EVIDENCE_SLACK);
+            self.terrain.block_disc(frame.center_of(square), self.limits.clearance + EVIDENCE_MARGIN);
         }
         for blocked in &self.blocked {
             self.terrain.block_disc(blocked.at, blocked.radius);

@@ -22,7 +22,7 @@ use skein_types::units::{Kilograms, Meters, Percent, Radians};
 use uuid::Uuid;
 
 /// Two rooms of 6 m by 6 m, a wall with a door between them and a second door at the other end.
-pub fn two_rooms() -> Arc<PlanningMap> {
+pub(crate) fn two_rooms() -> Arc<PlanningMap> {
     from_rows(&[
         "################################",
         "#..............##..............#",
@@ -45,7 +45,7 @@ pub fn two_rooms() -> Arc<PlanningMap> {
 }
 
 /// One cell of the drawing is 0.4 m.
-pub fn from_rows(rows: &[&str]) -> Arc<PlanningMap> {
+pub(crate) fn from_rows(rows: &[&str]) -> Arc<PlanningMap> {
     const CELL: u32 = 8;
     let (columns, lines) = (rows[0].len() as u32, rows.len() as u32);
     let frame =
@@ -59,38 +59,38 @@ pub fn from_rows(rows: &[&str]) -> Arc<PlanningMap> {
 }
 
 /// The whole loop around one agent, 100 ticks a second.
-pub struct Rig {
-    pub agent: Agent,
-    pub map: Arc<PlanningMap>,
-    pub now: MonoTime,
-    pub pose: Pose,
-    pub twist: Twist,
-    pub battery: f64,
+pub(crate) struct Rig {
+    pub(crate) agent: Agent,
+    pub(crate) map: Arc<PlanningMap>,
+    pub(crate) now: MonoTime,
+    pub(crate) pose: Pose,
+    pub(crate) twist: Twist,
+    pub(crate) battery: f64,
     /// Share of a percent used per metre and gained per second at home.
-    pub appetite: f64,
+    pub(crate) appetite: f64,
     /// Discs that are on no map: seen by the lidar, driven into by nobody.
-    pub things: Vec<(Point, f64)>,
-    pub home: Point,
-    pub acks: Vec<CommandAck>,
-    pub progress: Vec<SliceProgress>,
-    pub events: Vec<Event>,
-    pub telemetry: usize,
-    pub driven: f64,
-    pub touched: u32,
-    pub latches: Vec<Latch>,
-    pub restored: u32,
-    pub setpoint: Setpoint,
-    pub trail: Vec<Point>,
+    pub(crate) things: Vec<(Point, f64)>,
+    pub(crate) home: Point,
+    pub(crate) acks: Vec<CommandAck>,
+    pub(crate) progress: Vec<SliceProgress>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) telemetry: usize,
+    pub(crate) driven: f64,
+    pub(crate) touched: u32,
+    pub(crate) latches: Vec<Latch>,
+    pub(crate) restored: u32,
+    pub(crate) setpoint: Setpoint,
+    pub(crate) trail: Vec<Point>,
     sequence: u64,
     commands: u128,
 }
 
-pub fn mission() -> MissionId {
+pub(crate) fn mission() -> MissionId {
     MissionId(Uuid::from_u128(77))
 }
 
 impl Rig {
-    pub fn new(map: Arc<PlanningMap>, start: Pose) -> Self {
+    pub(crate) fn new(map: Arc<PlanningMap>, start: Pose) -> Self {
         let config = AgentConfig::new(
             AgentId::new("rover-1").unwrap(),
             FleetId::new("test").unwrap(),
@@ -128,20 +128,20 @@ impl Rig {
         rig
     }
 
-    pub fn give(&mut self, input: Input) {
+    pub(crate) fn give(&mut self, input: Input) {
         self.agent.handle(self.now, input);
         self.drain();
     }
 
     /// A new command with this generation; its id.
-    pub fn order(&mut self, generation: u64, order: Order) -> CommandId {
+    pub(crate) fn order(&mut self, generation: u64, order: Order) -> CommandId {
         self.commands += 1;
         let id = CommandId(Uuid::from_u128(self.commands));
         self.give(Input::Command(CloudCommand { id, generation: Generation(generation), expires_at: None, order }));
         id
     }
 
-    pub fn assign(&mut self, generation: u64, task: Task) -> CommandId {
+    pub(crate) fn assign(&mut self, generation: u64, task: Task) -> CommandId {
         let assignment = Assignment {
             mission: mission(),
             generation: Generation(generation),
@@ -152,12 +152,12 @@ impl Rig {
         self.order(generation, Order::Assign(assignment))
     }
 
-    pub fn whole(&self) -> Region {
+    pub(crate) fn whole(&self) -> Region {
         self.map.reachable_from(&[self.pose.position])
     }
 
     /// Runs until the condition holds; false when it does not within the time.
-    pub fn until(&mut self, seconds: f64, done: impl Fn(&Self) -> bool) -> bool {
+    pub(crate) fn until(&mut self, seconds: f64, done: impl Fn(&Self) -> bool) -> bool {
         let end = self.now + Duration::from_secs_f64(seconds);
         while self.now < end {
             if done(self) {
@@ -168,11 +168,11 @@ impl Rig {
         done(self)
     }
 
-    pub fn run(&mut self, seconds: f64) {
+    pub(crate) fn run(&mut self, seconds: f64) {
         let _ = self.until(seconds, |_| false);
     }
 
-    pub fn named(&self, name: &str) -> usize {
+    pub(crate) fn named(&self, name: &str) -> usize {
         self.events.iter().filter(|event| event.name == name).count()
     }
 
@@ -182,8 +182,13 @@ impl Rig {
         self.sequence += 1;
         let frame = self.frame();
         self.give(Input::Sensors(frame));
-        let report =
-            ReflexReport { at: self.now, sequence: self.sequence, level: Default::default(), clear_distance: Meters(clear), ..ReflexReport::none() };
+        let report = ReflexReport {
+            at: self.now,
+            sequence: self.sequence,
+            level: Default::default(),
+            clear_distance: Meters(clear),
+            ..ReflexReport::none()
+        };
         self.give(Input::Reflex(report));
         while self.agent.next_deadline().is_some_and(|(at, _)| at <= self.now) {
             self.give(Input::Cycle);
@@ -237,12 +242,8 @@ impl Rig {
         let mut frame = SensorFrame::unknown(Meters(10.0));
         frame.at = self.now;
         frame.sequence = self.sequence;
-        frame.estimate = PoseEstimate {
-            pose: self.pose,
-            position_std: Meters(0.01),
-            heading_std: Radians(0.01),
-            at: self.now,
-        };
+        frame.estimate =
+            PoseEstimate { pose: self.pose, position_std: Meters(0.01), heading_std: Radians(0.01), at: self.now };
         frame.odometry = self.pose;
         frame.twist = self.twist;
         frame.battery = Battery { charge: Percent(self.battery), charging: self.charging() };
@@ -259,7 +260,8 @@ impl Rig {
     fn scan(&self) -> [f32; BEAMS] {
         std::array::from_fn(|beam| {
             let heading = self.pose.heading + Scan::angle_of(beam);
-            let wall = sight::raycast(&self.map, self.pose.position, heading, Meters(10.0)).map_or(f64::INFINITY, |d| d.0);
+            let wall =
+                sight::raycast(&self.map, self.pose.position, heading, Meters(10.0)).map_or(f64::INFINITY, |d| d.0);
             let way = Point::from_heading(heading);
             let hits = self.things.iter().filter_map(|(at, radius)| {
                 let to = *at - self.pose.position;
