@@ -84,7 +84,9 @@ impl Cli {
         if let Some(file) = &self.config {
             layers.file(file, true)?;
         }
-        layers.environment(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))))?;
+        layers.environment(
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+        )?;
         self.flags(&mut layers)?;
         Ok(layers)
     }

@@ -244,7 +244,10 @@ mod tests {
     fn minimal() -> Layers {
         let mut layers = Layers::default();
         layers
-            .text(Path::new("edge.toml"), "[robot]\nid = \"rover-1\"\nmap = \"m.yaml\"\n[body]\naddress = \"unix:/s\"\n")
+            .text(
+                Path::new("edge.toml"),
+                "[robot]\nid = \"rover-1\"\nmap = \"m.yaml\"\n[body]\naddress = \"unix:/s\"\n",
+            )
             .unwrap();
         layers
     }

@@ -1,0 +1,235 @@
+//! What can be seen: status, world, plan, reasons, peers, models, health.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::{Value, json};
+use skein_types::ids::AgentId;
+use utoipa::ToSchema;
+
+use super::Api;
+use super::problem::Problem;
+use crate::clock;
+use crate::outbox::Backlog;
+use crate::rt::Granted;
+
+/// An agent that has not gone round its loop for this long is called silent.
+const AGENT_SILENT_AFTER: Duration = Duration::from_millis(1000);
+
+/// The robot at a glance.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StatusView {
+    /// Name.
+    #[schema(value_type = String)]
+    robot: AgentId,
+    /// Fleet.
+    fleet: String,
+    /// Life.
+    boot: String,
+    /// Version of this program.
+    software: &'static str,
+    /// Since the start, seconds.
+    uptime_s: f64,
+    /// Operating mode; missing while the agent does not answer.
+    #[schema(value_type = Option<String>)]
+    mode: Option<Value>,
+    /// What it does.
+    #[schema(value_type = Option<String>)]
+    state: Option<Value>,
+    /// Why, in one sentence.
+    why: Option<String>,
+    /// A person's hand: `released`, `stop` or `kill`.
+    #[schema(value_type = Option<String>)]
+    latch: Option<Value>,
+    /// Rung of the ladder and every cause of it.
+    #[schema(value_type = Option<Object>)]
+    failsafes: Option<Value>,
+    /// The order it works on.
+    #[schema(value_type = Option<Object>)]
+    mission: Option<Value>,
+    /// Where it believes it is.
+    #[schema(value_type = Option<Object>)]
+    pose: Option<Value>,
+    /// Percent.
+    battery: Option<f64>,
+    /// Connections.
+    #[schema(value_type = Option<Object>)]
+    link: Option<Value>,
+    /// Peers heard within the last second.
+    peers_visible: Vec<String>,
+    /// Share of one processor over the last second.
+    cpu_load: f64,
+    /// Of the machine, over the last minute.
+    load_average: f64,
+    /// Resident memory of the process, bytes.
+    memory_bytes: u64,
+    /// The body is connected.
+    body_connected: bool,
+    /// The reflex loop.
+    reflex_loop: LoopView,
+    /// What waits for the supervisor.
+    #[schema(value_type = Object)]
+    backlog: Backlog,
+    /// Who drives by hand.
+    lease: super::LeaseView,
+}
+
+/// How the reflex loop runs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LoopView {
+    /// Ticks run.
+    ticks: u64,
+    /// Ticks that did not begin within their period.
+    missed_ticks: u64,
+    /// Half of the ticks began at most this late, µs.
+    lateness_us_p50: f64,
+    /// 99 % began at most this late, µs.
+    lateness_us_p99: f64,
+    /// The latest, µs.
+    lateness_us_max: f64,
+    /// 99 % took at most this long, µs.
+    duration_us_p99: f64,
+    /// What the system grants the thread.
+    #[schema(value_type = Option<Object>)]
+    granted: Option<Granted>,
+}
+
+/// Mode, load, peers, mission, failsafes and why.
+#[utoipa::path(get, path = "/status", tag = "read",
+    responses((status = 200, description = "The robot at a glance", body = StatusView)))]
+pub async fn status(State(api): State<Api>) -> Json<StatusView> {
+    let agent = api.agent().await.ok();
+    let now = clock::now();
+    let (cpu_load, load_average, memory_bytes) = api.vitals.latest();
+    Json(StatusView {
+        robot: api.identity.robot.clone(),
+        fleet: api.identity.fleet.to_string(),
+        boot: api.identity.boot.to_string(),
+        software: env!("CARGO_PKG_VERSION"),
+        uptime_s: now.secs_since(api.identity.started),
+        mode: agent.as_ref().map(|a| json!(a.mode)),
+        state: agent.as_ref().map(|a| json!(a.state)),
+        why: agent.as_ref().map(|a| a.why.clone()),
+        latch: agent.as_ref().map(|a| json!(a.latch)),
+        failsafes: agent.as_ref().map(|a| json!(a.failsafe)),
+        mission: agent.as_ref().and_then(|a| a.mission.as_ref()).map(|mission| json!(mission)),
+        pose: agent.as_ref().map(|a| json!(a.pose)),
+        battery: agent.as_ref().map(|a| a.battery),
+        link: agent.as_ref().map(|a| json!(a.link)),
+        peers_visible: agent.iter().flat_map(|a| &a.peers).map(|peer| peer.agent.to_string()).collect(),
+        cpu_load,
+        load_average,
+        memory_bytes,
+        body_connected: api.gauges.has_body(),
+        reflex_loop: loop_view(&api),
+        backlog: api.outbox.backlog(),
+        lease: api.lease().view(now),
+    })
+}
+
+fn loop_view(api: &Api) -> LoopView {
+    let stats = api.gauges.stats();
+    LoopView {
+        ticks: stats.ticks,
+        missed_ticks: stats.missed_ticks,
+        lateness_us_p50: stats.lateness_us_p50,
+        lateness_us_p99: stats.lateness_us_p99,
+        lateness_us_max: stats.lateness_us_max,
+        duration_us_p99: api.gauges.duration.quantile_us(0.99),
+        granted: api.granted.get().cloned(),
+    }
+}
+
+/// What it believes of the world.
+#[utoipa::path(get, path = "/api/v1/world", tag = "read",
+    responses(
+        (status = 200, description = "Pose, things on no map, blocked places, hazards, consistency", body = Value),
+        (status = 503, description = "The agent does not answer", body = Problem)))]
+pub async fn world(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+    let agent = api.agent().await?;
+    Ok(Json(json!({
+        "pose": agent.pose,
+        "position_std": agent.position_std,
+        "twist": agent.twist,
+        "world": agent.world,
+        "reflex": agent.reflex,
+    })))
+}
+
+/// What it means to do.
+#[utoipa::path(get, path = "/api/v1/plan", tag = "read",
+    responses(
+        (status = 200, description = "The order, the way and the places to look from", body = Value),
+        (status = 503, description = "The agent does not answer", body = Problem)))]
+pub async fn plan(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+    let agent = api.agent().await?;
+    Ok(Json(json!({ "mission": agent.mission, "state": agent.state, "plan": agent.plan })))
+}
+
+/// Why it does what it does.
+#[utoipa::path(get, path = "/api/v1/why", tag = "read",
+    responses(
+        (status = 200, description = "The reason now, those before it, and every failsafe cause", body = Value),
+        (status = 503, description = "The agent does not answer", body = Problem)))]
+pub async fn why(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+    let agent = api.agent().await?;
+    let before: Vec<Value> = agent.reasons.iter().map(|r| json!({ "age_s": r.age, "why": r.why })).collect();
+    Ok(Json(json!({
+        "mode": agent.mode,
+        "state": agent.state,
+        "why": agent.why,
+        "reasons": before,
+        "latch": agent.latch,
+        "failsafes": agent.failsafe,
+        "counters": agent.counters,
+    })))
+}
+
+/// Whom it hears.
+#[utoipa::path(get, path = "/api/v1/peers", tag = "read",
+    responses(
+        (status = 200, description = "Each peer, where it is, what it says, how old that is", body = Value),
+        (status = 503, description = "The agent does not answer", body = Problem)))]
+pub async fn peers(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+    let agent = api.agent().await?;
+    Ok(Json(json!({ "mesh": agent.link.mesh, "peers": agent.peers })))
+}
+
+/// Models that are loaded: none in this build.
+#[utoipa::path(get, path = "/api/v1/models", tag = "read",
+    responses((status = 200, description = "The loaded models", body = Value)))]
+pub async fn models() -> Json<Value> {
+    Json(json!({ "models": [] }))
+}
+
+/// Whether the robot can work.
+#[utoipa::path(get, path = "/healthz", tag = "read",
+    responses(
+        (status = 200, description = "The loop is on time, the body is there, the agent answers", body = Value),
+        (status = 503, description = "One of them is not so", body = Problem)))]
+pub async fn healthz(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+    let found = ailments(&api);
+    if found.is_empty() {
+        return Ok(Json(json!({ "status": "ok" })));
+    }
+    Err(Problem::unavailable("unhealthy", found.join("; "), "look at /status and /api/v1/logs?level=warn"))
+}
+
+fn ailments(api: &Api) -> Vec<String> {
+    let now = clock::now();
+    let mut found = Vec::new();
+    match api.gauges.since_tick(now) {
+        None => found.push("the reflex loop has not begun".to_owned()),
+        Some(age) if api.gauges.is_stalled(now) => found.push(format!("the reflex loop is late by {age:?}")),
+        Some(_) => {}
+    }
+    if !api.gauges.has_body() {
+        found.push("the body is not connected".to_owned());
+    }
+    if api.pilot.since_round(now).is_none_or(|age| age > AGENT_SILENT_AFTER) {
+        found.push("the agent does not go round".to_owned());
+    }
+    found
+}

@@ -1,0 +1,348 @@
+//! The routes, asked without a socket and without an agent: what they answer must not depend on one.
+
+use super::*;
+use crate::pilot::{Inbox, Message};
+use axum::body::Body;
+use axum::http::Method;
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use skein_agent::{Input, OverrideWish};
+use skein_types::coord::AgentState;
+use skein_types::geometry::{Point, Pose, Twist};
+use skein_types::polygon::Polygon;
+use skein_types::safety::{Causes, FailsafeLevel};
+use skein_types::telemetry::{LinkState, OperatingMode, ReflexStats};
+use skein_types::time::WallTime;
+use skein_types::units::{Meters, Percent};
+use std::path::PathBuf;
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+struct Bench {
+    api: Api,
+    inbox: Inbox,
+    secret: String,
+    telemetry: watch::Sender<Option<Arc<AgentTelemetry>>>,
+    _folder: tempfile::TempDir,
+}
+
+fn sample(pose: Pose) -> AgentTelemetry {
+    AgentTelemetry {
+        agent: AgentId::new("rover-1").unwrap(),
+        at: WallTime::default(),
+        sequence: 42,
+        pose,
+        position_std: Meters(0.02),
+        twist: Twist::ZERO,
+        battery: Percent(80.0),
+        mode: OperatingMode::Automatic,
+        state: AgentState::Idle,
+        failsafe: FailsafeLevel::None,
+        causes: Causes::NONE,
+        mission: None,
+        link: LinkState::default(),
+        peers_visible: 0,
+        reflex: ReflexStats::default(),
+        why: "nothing to do".into(),
+    }
+}
+
+/// A robot in the middle of a square of 10 m.
+fn bench() -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let path: PathBuf = folder.path().join("token");
+    let token = Token::fresh(&path).unwrap();
+    let secret = std::fs::read_to_string(&path).unwrap().trim().to_owned();
+    let (telemetry, receiver) = watch::channel(Some(Arc::new(sample(Pose::new(5.0, 5.0, 0.0)))));
+    let inbox = Inbox::default();
+    let square = [(0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0)].map(|(x, y)| Point::new(x, y));
+    let fence = Fence::from(Polygon::new(square.to_vec(), Vec::new()).unwrap());
+    let limits = OnceLock::from(Limits { body: BodyDescriptor::rover(), fence });
+    let api = Api::new(Arc::new(Sources {
+        identity: Identity {
+            robot: AgentId::new("rover-1").unwrap(),
+            fleet: FleetId::new("local").unwrap(),
+            boot: BootId(Uuid::from_u128(1)),
+            started: MonoTime::ZERO,
+            allow_remote: false,
+        },
+        pilot: inbox.handle(),
+        telemetry: receiver,
+        ring: Ring::new(16),
+        gauges: Arc::default(),
+        outbox: Arc::default(),
+        vitals: Arc::default(),
+        token,
+        limits,
+        granted: OnceLock::new(),
+        cancel: CancellationToken::new(),
+        lease: Mutex::default(),
+        streams: Sources::all_streams(),
+    }));
+    Bench { api, inbox, secret, telemetry, _folder: folder }
+}
+
+impl Bench {
+    async fn ask(&self, request: axum::http::request::Builder, body: impl Into<Body>) -> (StatusCode, Value) {
+        let request = request.body(body.into()).unwrap();
+        let response = self.api.clone().router().oneshot(request).await.unwrap();
+        let status = response.status();
+        let is_problem = response.headers()[header::CONTENT_TYPE] == "application/problem+json";
+        assert_eq!(is_problem, !status.is_success(), "an error is a problem and nothing else is");
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        let value = serde_json::from_slice(&bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(&bytes)));
+        if is_problem {
+            assert!(value["code"].is_string() && value["hint"].as_str().is_some_and(|h| !h.is_empty()), "{value}");
+        }
+        (status, value)
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, Value) {
+        self.ask(Request::get(path), Body::empty()).await
+    }
+
+    async fn drive(&self, wish: &Value) -> (StatusCode, Value) {
+        let request = Request::post("/api/v1/override").header("authorization", format!("Bearer {}", self.secret));
+        self.ask(request, wish.to_string()).await
+    }
+}
+
+fn wish(extra: &Value) -> Value {
+    let mut wish = json!({ "lease": "anna", "reason": "test", "ttl_ms": 500 });
+    for (key, value) in extra.as_object().unwrap() {
+        wish[key] = value.clone();
+    }
+    wish
+}
+
+#[tokio::test]
+async fn a_wish_inside_the_fence_reaches_the_agent_with_its_time_to_live() {
+    let mut bench = bench();
+    let (status, answer) = bench.drive(&wish(&json!({ "twist": { "vx": 0.3 } }))).await;
+    assert_eq!((status, &answer["lease"]["holder"]), (StatusCode::ACCEPTED, &json!("anna")), "{answer}");
+    let Some(Message::Input(input)) = bench.inbox.try_take() else { panic!("nothing came") };
+    let Input::Override(command) = *input else { panic!("{input:?}") };
+    assert_eq!(command.ttl, Duration::from_millis(500));
+    assert!(matches!(command.wish, OverrideWish::Twist(twist) if twist.vx == 0.3 && twist.yaw_rate == 0.0));
+    let (status, _) = bench.drive(&wish(&json!({ "target": { "x": 8.0, "y": 2.0 } }))).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn without_the_token_nobody_drives() {
+    let mut bench = bench();
+    let body = wish(&json!({ "twist": { "vx": 0.3 } })).to_string();
+    for request in [
+        Request::post("/api/v1/override"),
+        Request::post("/api/v1/override").header("authorization", "Bearer wrong"),
+        Request::post(format!("/api/v1/override?token={}", bench.secret)),
+    ] {
+        let (status, problem) = bench.ask(request, body.clone()).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::UNAUTHORIZED, &json!("unauthorized")));
+        assert!(!problem.to_string().contains(&bench.secret));
+    }
+    assert!(bench.inbox.try_take().is_none());
+}
+
+#[tokio::test]
+async fn out_of_the_fence_is_refused_whichever_way_it_is_asked() {
+    let mut bench = bench();
+    for out in [
+        json!({ "target": { "x": 50.0, "y": 5.0 } }),
+        json!({ "target": { "x": 9.9, "y": 5.0 } }),
+        json!({ "target": { "x": -1e300, "y": 1e300 } }),
+    ] {
+        let (status, problem) = bench.drive(&wish(&out)).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("out_of_fence")), "{out}");
+    }
+    bench.telemetry.send_replace(Some(Arc::new(sample(Pose::new(9.5, 5.0, 0.0)))));
+    let (status, problem) = bench.drive(&wish(&json!({ "twist": { "vx": 1.0 } }))).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("out_of_fence")));
+    assert!(bench.inbox.try_take().is_none());
+    let (status, _) = bench.drive(&wish(&json!({ "twist": { "vx": -1.0 } }))).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "the way back in stays open");
+}
+
+#[tokio::test]
+async fn the_straight_way_to_a_target_must_stay_inside_too() {
+    let bench = bench();
+    let u_shape = [(0, 0), (3, 0), (3, 8), (7, 8), (7, 0), (10, 0), (10, 10), (0, 10)];
+    let corners = u_shape.map(|(x, y)| Point::new(f64::from(x), f64::from(y))).to_vec();
+    let fence = Fence::from(Polygon::new(corners, Vec::new()).unwrap());
+    let limits = Limits { body: BodyDescriptor::rover(), fence };
+    let command = |x, y| skein_agent::OverrideCommand {
+        wish: OverrideWish::Target(Point::new(x, y)),
+        ttl: Duration::from_secs(1),
+        operator: skein_types::ids::OperatorId::new("anna").unwrap(),
+        reason: "test".into(),
+    };
+    let from = Pose::new(1.5, 1.5, 0.0);
+    assert!(control::check_fence(&limits, &from, &command(8.5, 1.5)).is_err());
+    assert!(control::check_fence(&limits, &from, &command(1.5, 9.0)).is_ok());
+    drop(bench);
+}
+
+#[tokio::test]
+async fn incomplete_contradictory_and_impossible_wishes_are_named() {
+    let mut bench = bench();
+    let table = [
+        (json!({ "twist": { "vx": 1.5 } }), "beyond_limits"),
+        (json!({ "twist": { "yaw_rate": -9 } }), "beyond_limits"),
+        (json!({ "twist": { "vy": 0.1 } }), "beyond_limits"),
+        (json!({ "twist": { "vx": 0.1 }, "target": { "x": 5, "y": 5 } }), "bad_wish"),
+        (json!({}), "bad_wish"),
+        (json!({ "twist": { "vx": 0.1 }, "ttl_ms": 1001 }), "bad_ttl"),
+        (json!({ "twist": { "vx": 0.1 }, "ttl_ms": 0 }), "bad_ttl"),
+        (json!({ "twist": { "vx": 0.1 }, "ttl_ms": -5 }), "bad_field"),
+        (json!({ "twist": { "vx": 0.1 }, "reason": "  " }), "bad_reason"),
+        (json!({ "twist": { "vx": 0.1 }, "reason": "x".repeat(300) }), "bad_reason"),
+        (json!({ "twist": { "vx": 0.1 }, "lease": "Anna B." }), "bad_lease"),
+        (json!({ "twist": { "vx": "fast" } }), "bad_field"),
+        (json!({ "twist": { "speed": 0.1 } }), "bad_field"),
+        (json!({ "twist": { "vx": 0.1 }, "token": "x" }), "bad_field"),
+    ];
+    for (extra, code) in table {
+        let (status, problem) = bench.drive(&wish(&extra)).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (422, &json!(code)), "{extra}: {problem}");
+    }
+    let auth = || Request::post("/api/v1/override").header("authorization", format!("Bearer {}", bench.secret));
+    let (status, problem) = bench.ask(auth(), "{\"twist\": {\"vx\": 1e999}").await;
+    assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("bad_json")));
+    let (status, problem) = bench.ask(auth(), vec![b' '; 1024 * 1024]).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (413, &json!("too_large")));
+    assert!(bench.inbox.try_take().is_none());
+}
+
+#[tokio::test]
+async fn two_engineers_do_not_fight() {
+    let bench = bench();
+    let mine = wish(&json!({ "twist": { "vx": 0.1 } }));
+    let theirs = wish(&json!({ "twist": { "vx": -0.1 }, "lease": "ben" }));
+    assert_eq!(bench.drive(&mine).await.0, StatusCode::ACCEPTED);
+    let (status, problem) = bench.drive(&theirs).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("lease_held")));
+    assert!(problem["detail"].as_str().unwrap().contains("anna"));
+    assert_eq!(bench.get("/api/v1/override").await.1["holder"], "anna");
+    let give_back = |who: &str| {
+        Request::delete(format!("/api/v1/override?lease={who}"))
+            .header("authorization", format!("Bearer {}", bench.secret))
+    };
+    assert_eq!(bench.ask(give_back("ben"), Body::empty()).await.0, StatusCode::CONFLICT);
+    assert_eq!(bench.ask(give_back("anna"), Body::empty()).await.0, StatusCode::OK);
+    assert_eq!(bench.drive(&theirs).await.0, StatusCode::ACCEPTED);
+}
+
+#[test]
+fn a_lease_ends_by_itself_and_is_renewed_by_each_wish() {
+    let name = |text| skein_types::ids::OperatorId::new(text).unwrap();
+    let mut lease = Lease::default();
+    let at = MonoTime::from_millis;
+    assert!(lease.take(at(0), &name("anna")).is_ok());
+    assert!(lease.take(at(4_000), &name("anna")).is_ok());
+    assert!(lease.take(at(8_000), &name("ben")).is_err());
+    assert_eq!(lease.view(at(8_000)).expires_in_ms, 1_000);
+    assert!(lease.take(at(9_000), &name("ben")).is_ok());
+    assert_eq!(lease.view(at(99_000)), LeaseView::default());
+}
+
+#[tokio::test]
+async fn before_the_robot_knows_where_it_is_nobody_drives_it() {
+    let bench = bench();
+    bench.telemetry.send_replace(None);
+    let (status, problem) = bench.drive(&wish(&json!({ "twist": { "vx": 0.1 } }))).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (503, &json!("starting")));
+}
+
+#[tokio::test]
+async fn a_silent_agent_is_said_to_be_silent_and_the_rest_still_answers() {
+    let mut bench = bench();
+    // The queue of the handle that the API holds ends nowhere from here on.
+    bench.inbox = Inbox::default();
+    for path in ["/api/v1/world", "/api/v1/plan", "/api/v1/why", "/api/v1/peers"] {
+        let (status, problem) = bench.get(path).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (503, &json!("agent_silent")), "{path}");
+    }
+    let (status, view) = bench.get("/status").await;
+    assert_eq!((status, &view["robot"], &view["mode"]), (StatusCode::OK, &json!("rover-1"), &Value::Null));
+    assert_eq!(bench.get("/api/v1/telemetry").await.1["sequence"], 42);
+    assert_eq!(bench.get("/api/v1/models").await.1, json!({ "models": [] }));
+    let (status, problem) = bench.get("/healthz").await;
+    assert_eq!((status.as_u16(), &problem["code"]), (503, &json!("unhealthy")));
+    assert!(problem["detail"].as_str().unwrap().contains("body is not connected"), "{problem}");
+    let (_, page) = bench.get("/metrics").await;
+    let page = page.as_str().unwrap();
+    assert!(page.contains("skein_reflex_missed_ticks_total 0") && page.contains("skein_battery_ratio 0.8"), "{page}");
+    assert!(!page.contains("rover-1"), "no ids as labels");
+}
+
+#[tokio::test]
+async fn every_documented_path_exists_and_everything_else_is_a_problem() {
+    let bench = bench();
+    let (status, document) = bench.get("/api/v1/openapi.json").await;
+    assert_eq!(status, StatusCode::OK);
+    for path in [
+        "/status",
+        "/api/v1/telemetry",
+        "/api/v1/override",
+        "/api/v1/logs",
+        "/api/v1/world",
+        "/api/v1/plan",
+        "/api/v1/why",
+        "/api/v1/peers",
+        "/api/v1/models",
+        "/metrics",
+        "/healthz",
+    ] {
+        assert!(document["paths"][path].is_object(), "{path}");
+    }
+    assert!(document["components"]["schemas"]["OverrideRequest"]["properties"]["ttl_ms"].is_object());
+    assert_eq!(bench.get("/nowhere").await.1["code"], "not_found");
+    let (status, problem) = bench.ask(Request::builder().method(Method::PUT).uri("/status"), Body::empty()).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (405, &json!("method_not_allowed")));
+    for path in [
+        "/api/v1/logs?level=loud",
+        "/api/v1/logs?since=yesterday",
+        "/api/v1/logs?follow=7",
+        "/api/v1/telemetry?stream=x",
+    ] {
+        assert_eq!(bench.get(path).await.1["code"], "bad_query", "{path}");
+    }
+    let (_, page) = bench.get("/docs").await;
+    let page = page.as_str().unwrap();
+    assert!(page.contains("openapi.json") && !page.contains("http://") && !page.contains("https://"));
+}
+
+#[tokio::test]
+async fn a_foreign_name_for_this_machine_gets_nothing() {
+    let bench = bench();
+    for (host, expected) in [
+        ("evil.example", 421),
+        ("evil.example:8080", 421),
+        ("127.0.0.1:8080", 200),
+        ("localhost:8080", 200),
+        ("[::1]:8080", 200),
+    ] {
+        let (status, _) = bench.ask(Request::get("/api/v1/models").header("host", host), Body::empty()).await;
+        assert_eq!(status.as_u16(), expected, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn streams_are_counted_and_end_with_the_process() {
+    let bench = bench();
+    let open = |path: &str| bench.api.clone().router().oneshot(Request::get(path).body(Body::empty()).unwrap());
+    let mut telemetry = open("/api/v1/telemetry?stream=sse").await.unwrap().into_body();
+    let first = telemetry.frame().await.unwrap().unwrap().into_data().unwrap();
+    let text = String::from_utf8_lossy(&first).into_owned();
+    assert!(text.contains("event: telemetry") && text.contains("id: 42"), "{text}");
+    let mut others = Vec::new();
+    for _ in 1..STREAMS_MAX {
+        others.push(open("/api/v1/logs?follow=true").await.unwrap());
+    }
+    let refused = open("/api/v1/logs?follow=true").await.unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    bench.api.cancel.cancel();
+    assert!(telemetry.frame().await.is_none());
+    drop(others.pop());
+    assert!(bench.api.stream_permit().is_ok());
+}

@@ -1,0 +1,173 @@
+//! The bearer token without which nobody drives by hand. It never appears in a log, a URL or an answer.
+
+use std::fmt;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use axum::http::{HeaderMap, StatusCode, header};
+use uuid::Uuid;
+
+use super::problem::Problem;
+
+/// Shortest token someone may choose.
+const CHARACTERS_MIN: usize = 16;
+
+/// A secret that compares in constant time and prints as nothing.
+#[derive(Clone)]
+pub struct Token {
+    secret: String,
+    path: PathBuf,
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({})", self.path.display())
+    }
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The file cannot be read or made.
+    #[error("cannot use the token file {}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Too easy to guess.
+    #[error("the token in {} has fewer than {CHARACTERS_MIN} characters", path.display())]
+    TooShort {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Others can read it.
+    #[error("the token file {} can be read by others: run chmod 600 on it", path.display())]
+    Open {
+        /// Which file.
+        path: PathBuf,
+    },
+}
+
+impl Token {
+    /// Reads a file that someone named, and makes it when it is not there.
+    ///
+    /// # Errors
+    /// [`TokenError`] also when others can read the file.
+    pub fn kept(path: &Path) -> Result<Self, TokenError> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::given(path, text.trim()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Self::fresh(path),
+            Err(source) => Err(TokenError::File { path: path.to_owned(), source }),
+        }
+    }
+
+    /// Makes a new one, in place of any that was there.
+    ///
+    /// # Errors
+    /// [`TokenError::File`].
+    pub fn fresh(path: &Path) -> Result<Self, TokenError> {
+        // Two version-4 UUIDs: 244 random bits from the system.
+        let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        write_secret(path, &secret).map_err(|source| TokenError::File { path: path.to_owned(), source })?;
+        Ok(Self { secret, path: path.to_owned() })
+    }
+
+    fn given(path: &Path, secret: &str) -> Result<Self, TokenError> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file_error = |source| TokenError::File { path: path.to_owned(), source };
+        if std::fs::metadata(path).map_err(file_error)?.permissions().mode() & 0o077 != 0 {
+            return Err(TokenError::Open { path: path.to_owned() });
+        }
+        if secret.len() < CHARACTERS_MIN {
+            return Err(TokenError::TooShort { path: path.to_owned() });
+        }
+        Ok(Self { secret: secret.to_owned(), path: path.to_owned() })
+    }
+
+    /// Where it is kept.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether a request carries it.
+    ///
+    /// # Errors
+    /// A 401 problem that says where the token is, never what it is.
+    pub fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let refused = |detail: &str| {
+            let hint = format!("send 'Authorization: Bearer' and the token in {}", self.path.display());
+            Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail, hint)
+        };
+        let value = headers.get(header::AUTHORIZATION).ok_or_else(|| refused("no token was sent"))?;
+        let (scheme, token) = value.to_str().ok().and_then(|v| v.split_once(' ')).unwrap_or_default();
+        if scheme.eq_ignore_ascii_case("bearer") && same(token.trim().as_bytes(), self.secret.as_bytes()) {
+            Ok(())
+        } else {
+            Err(refused("the token is not this robot's"))
+        }
+    }
+}
+
+/// Compares without stopping at the first difference.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    let differences = a.iter().zip(b).fold(0_u8, |all, (x, y)| all | (x ^ y));
+    a.len() == b.len() && std::hint::black_box(differences) == 0
+}
+
+fn write_secret(path: &Path, secret: &str) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    // Made anew so that a file with wider permissions is not reused.
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{secret}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn headers(value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())])
+    }
+
+    #[test]
+    fn a_fresh_token_is_only_for_its_owner_and_opens_the_door() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/token");
+        let token = Token::fresh(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let secret = std::fs::read_to_string(&path).unwrap();
+        assert!(token.check(&headers(&format!("Bearer {}", secret.trim()))).is_ok());
+        assert!(token.check(&headers(&format!("bearer {}", secret.trim()))).is_ok());
+        for wrong in ["Bearer", "Bearer x", "Basic abc", &format!("Bearer {}x", secret.trim())] {
+            assert_eq!(token.check(&headers(wrong)).unwrap_err().status, 401, "{wrong}");
+        }
+        assert_eq!(token.check(&HeaderMap::new()).unwrap_err().code, "unauthorized");
+        assert!(!format!("{token:?}").contains(secret.trim()));
+        assert_ne!(std::fs::read_to_string(Token::fresh(&path).unwrap().path()).unwrap(), secret);
+    }
+
+    #[test]
+    fn a_given_token_must_be_long_and_closed_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let write = |text: &str, mode| {
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            Token::kept(&path)
+        };
+        assert!(write("a-long-enough-token\n", 0o600).unwrap().check(&headers("Bearer a-long-enough-token")).is_ok());
+        assert!(matches!(write("short\n", 0o600), Err(TokenError::TooShort { .. })));
+        assert!(matches!(write("a-long-enough-token\n", 0o644), Err(TokenError::Open { .. })));
+    }
+}

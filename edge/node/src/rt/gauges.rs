@@ -1,0 +1,107 @@
+//! What the reflex thread tells the rest of the process about itself: single numbers that anyone may read.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use skein_types::telemetry::ReflexStats;
+use skein_types::time::MonoTime;
+
+use super::PERIOD;
+use super::lateness::Lateness;
+
+/// A loop that has not begun a tick for this long is called late.
+pub const STALLED_AFTER: Duration = Duration::from_millis(100);
+
+/// Written by the reflex thread only.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    /// How late each tick began.
+    pub lateness: Lateness,
+    /// How long each tick took.
+    pub duration: Lateness,
+    /// Ticks that did not begin within their period.
+    pub missed: AtomicU64,
+    /// Ticks whose report found no room on its way to the agent.
+    pub dropped: AtomicU64,
+    /// Commands the body did not take.
+    pub refused: AtomicU64,
+    /// There is a body.
+    pub body: AtomicBool,
+    begun: AtomicU64,
+}
+
+impl Gauges {
+    /// A tick begins, this late.
+    pub fn begin(&self, now: MonoTime, late: Duration) {
+        self.begun.store(now.as_nanos(), Ordering::Relaxed);
+        self.lateness.record(late);
+        let missed = late.as_nanos() / PERIOD.as_nanos();
+        self.missed.fetch_add(u64::try_from(missed).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// How long ago the last tick began; `None` before the first.
+    #[must_use]
+    pub fn since_tick(&self, now: MonoTime) -> Option<Duration> {
+        match self.begun.load(Ordering::Relaxed) {
+            0 => None,
+            nanos => Some(now.since(MonoTime::from_nanos(nanos))),
+        }
+    }
+
+    /// There is a body.
+    #[must_use]
+    pub fn has_body(&self) -> bool {
+        self.body.load(Ordering::Relaxed)
+    }
+
+    /// Ticks run.
+    #[must_use]
+    pub fn ticks(&self) -> u64 {
+        self.lateness.count()
+    }
+
+    /// The loop does not run, or not on time.
+    #[must_use]
+    pub fn is_stalled(&self, now: MonoTime) -> bool {
+        self.since_tick(now).is_none_or(|age| age > STALLED_AFTER)
+    }
+
+    /// How the loop has been keeping time.
+    #[must_use]
+    pub fn stats(&self) -> ReflexStats {
+        ReflexStats {
+            ticks: self.ticks(),
+            missed_ticks: self.missed.load(Ordering::Relaxed),
+            lateness_us_p50: self.lateness.quantile_us(0.5),
+            lateness_us_p99: self.lateness.quantile_us(0.99),
+            lateness_us_max: self.lateness.max_us(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_is_missed_when_it_did_not_begin_within_its_period() {
+        let gauges = Gauges::default();
+        let late = |millis| gauges.begin(MonoTime::from_millis(1_000 + millis), Duration::from_millis(millis));
+        late(0);
+        late(9);
+        assert_eq!(gauges.stats().missed_ticks, 0);
+        late(10);
+        late(35);
+        assert_eq!(gauges.stats().missed_ticks, 4);
+        assert_eq!(gauges.ticks(), 4);
+    }
+
+    #[test]
+    fn a_loop_that_never_ran_or_stands_still_is_stalled() {
+        let gauges = Gauges::default();
+        assert!(gauges.is_stalled(MonoTime::from_millis(5)));
+        gauges.begin(MonoTime::from_millis(1_000), Duration::ZERO);
+        assert!(!gauges.is_stalled(MonoTime::from_millis(1_050)));
+        assert!(gauges.is_stalled(MonoTime::from_millis(1_101)));
+    }
+}
