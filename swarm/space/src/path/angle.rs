@@ -3,9 +3,14 @@
 use skein_types::geometry::Point;
 use skein_types::units::Meters;
 
-use super::{Search, plain};
+use super::{GridPath, Search, shortest_into, soft};
 use crate::planning::{Passable, nearest_passable};
 use crate::sight::line_squares;
+
+/// Most squares between two places where a path may be bent.
+const STRETCH: usize = 8;
+/// Failed straight lines in a row after which no farther place is tried.
+const FAILURES_MAX: usize = 6;
 
 /// How an any-angle path weighs length against distance from walls.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,7 +34,7 @@ impl AngleOptions {
     /// Cost of a metre in a square with this clearance, at least 1.
     fn weight(&self, clearance: f32) -> f64 {
         let lack = self.comfortable.0 - f64::from(clearance);
-        if lack <= 0.0 { 1.0 } else { 1.0 + self.penalty * lack / self.comfortable.0.max(1e-9) }
+        if lack <= 0.0 { 1.0 } else { 1.0 + self.penalty.max(0.0) * lack / self.comfortable.0.max(1e-9) }
     }
 }
 
@@ -46,17 +51,14 @@ pub fn any_angle(
     let frame = *grid.frame();
     let last = frame.square_of(goal).filter(|&square| grid.passable(square))?;
     let first = nearest_passable(grid, start, Meters(1.0))?;
-    let weight = |square: u32| options.weight(grid.clearance(square));
-    if !plain::search(search, grid, first, last, weight) {
+    let mut way = GridPath::default();
+    if !shortest_into(search, grid, first, last, &mut way) {
         return None;
     }
-    let mut corners = vec![goal];
-    let mut square = last;
-    while square != first {
-        square = search.nodes[square as usize].parent;
-        corners.push(frame.center_of(square));
+    if options.penalty > 0.0 {
+        soft::relax(search, grid, &mut way, &|clearance| options.weight(clearance));
     }
-    corners.reverse();
+    let corners: Vec<Point> = turns(&way.squares).map(|square| frame.center_of(square)).collect();
     let inside = frame.square_of(start) == Some(first);
     let mut path = vec![start];
     // The middle of the first square is on the way only when the start is outside it.
@@ -67,6 +69,21 @@ pub fn any_angle(
     }
     let pulled = pull(grid, &path, options, usize::from(!inside));
     Some(pulled)
+}
+
+/// The squares where a grid path turns, its ends, and some between on long straight stretches.
+fn turns(squares: &[u32]) -> impl Iterator<Item = u32> + '_ {
+    let mut since = 0;
+    squares.iter().enumerate().filter_map(move |(i, &square)| {
+        let before = i.checked_sub(1).and_then(|i| squares.get(i)).map(|&b| i64::from(square) - i64::from(b));
+        let after = squares.get(i + 1).map(|&a| i64::from(a) - i64::from(square));
+        since += 1;
+        let keep = before.is_none() || after.is_none() || before != after || since >= STRETCH;
+        if keep {
+            since = 0;
+        }
+        keep.then_some(square)
+    })
 }
 
 /// Length of a way through points.
@@ -96,7 +113,7 @@ fn pull(grid: &impl Passable, path: &[Point], options: &AngleOptions, keep: usiz
                 (next, failures) = (to, 0);
             } else {
                 failures += 1;
-                if failures > 12 {
+                if failures > FAILURES_MAX {
                     break;
                 }
             }

@@ -8,6 +8,7 @@ mod coarse;
 mod field;
 mod jump;
 mod plain;
+mod soft;
 
 use skein_types::region::RegionFrame;
 
@@ -44,6 +45,7 @@ pub struct Search {
     stamp: u32,
     open: Heap,
     flood: Flood,
+    band: soft::Band,
 }
 
 /// What a search knows about a square; void unless the stamp is the search's.
@@ -122,7 +124,7 @@ pub fn shortest_into(search: &mut Search, grid: &impl Passable, start: u32, goal
     }
     let found = match grid.boards() {
         Some(boards) => jump::search(search, boards, start, goal),
-        None => plain::search(search, grid, start, goal, |_| 1.0),
+        None => plain::search(search, grid, start, goal),
     };
     if found {
         trace(search, grid.frame(), start, goal, path);

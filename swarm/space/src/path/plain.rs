@@ -1,16 +1,10 @@
-//! A* square by square: for grids without bits and for costs that differ from square to square.
+//! A* square by square, for grids without bits.
 
 use super::{Search, octile};
 use crate::planning::Passable;
 
-/// Whether the goal was reached. `weight` multiplies the length of a step in a square; it is at least 1.
-pub(super) fn search(
-    search: &mut Search,
-    grid: &impl Passable,
-    start: u32,
-    goal: u32,
-    weight: impl Fn(u32) -> f64,
-) -> bool {
+/// Whether the goal was reached; parents are in the scratch space. Both ends are passable.
+pub(super) fn search(search: &mut Search, grid: &impl Passable, start: u32, goal: u32) -> bool {
     let frame = *grid.frame();
     let width = frame.width;
     let (goal_x, goal_y) = (goal % width, goal / width);
@@ -22,9 +16,8 @@ pub(super) fn search(
         if square == goal {
             return true;
         }
-        let here = weight(square);
         for_neighbours(grid, square, |next, length| {
-            let g = node.g + length * 0.5 * (here + weight(next));
+            let g = node.g + length;
             if search.improve(next, g, square, 0) {
                 search.open.push(g + to_go(next), g, next);
             }
@@ -35,7 +28,7 @@ pub(super) fn search(
 
 /// The squares one step away and the lengths of the steps.
 #[inline]
-pub(crate) fn for_neighbours(grid: &impl Passable, square: u32, mut visit: impl FnMut(u32, f64)) {
+fn for_neighbours(grid: &impl Passable, square: u32, mut visit: impl FnMut(u32, f64)) {
     let frame = grid.frame();
     let (width, column, row) = (frame.width, square % frame.width, square / frame.width);
     let passable = |inside: bool, next: u32| inside && grid.passable(next);

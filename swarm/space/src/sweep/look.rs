@@ -18,6 +18,9 @@ const VIEW_SPACING: f64 = 0.6;
 const LANE_WORTH: f64 = 0.04;
 /// Candidates compared for one missed place.
 const CANDIDATES: usize = 16;
+/// Share of the area that may be left out, and the least way that leaving out a viewpoint must save, metres.
+const SPARE: f64 = 0.002;
+const SPARE_DETOUR: f64 = 1.0;
 /// Places tried when a viewpoint is moved nearer to the way.
 const MOVES: usize = 40;
 
@@ -30,6 +33,8 @@ pub(super) struct Look<'a> {
     squares: Vec<u32>,
     standing: Standing,
     viewpoints: Vec<u32>,
+    /// Squares that may still be left out.
+    to_spare: usize,
     low: Point,
     high: Point,
 }
@@ -66,6 +71,7 @@ impl<'a> Look<'a> {
         let mut stands = vec![false; frame.squares() as usize];
         let squares: Vec<u32> = region.squares().filter(|&sq| (sq as usize) < area.len()).collect();
         squares.iter().for_each(|&sq| area[sq as usize].inside = true);
+        let squares_to_spare = squares.len();
         standing.squares().for_each(|sq| stands[sq as usize] = true);
         Self {
             map,
@@ -75,6 +81,7 @@ impl<'a> Look<'a> {
             squares,
             standing: Standing { frame, squares: stands },
             viewpoints: Vec::new(),
+            to_spare: (squares_to_spare as f64 * SPARE) as usize,
             low: Point::default(),
             high: Point::default(),
         }
@@ -193,8 +200,10 @@ impl<'a> Look<'a> {
         let mut index = 0;
         while let Some(from) = tour.viewpoint(index) {
             let own = self.own_view(from);
-            if own.is_empty() {
+            if own.len() <= self.to_spare && (own.is_empty() || tour.detour(index) > SPARE_DETOUR) {
+                self.to_spare -= own.len();
                 self.count(from, -1);
+                own.iter().for_each(|&square| self.area[square as usize].missed = true);
                 tour.remove(index);
                 continue;
             }

@@ -16,9 +16,6 @@ use crate::planning::{PlanningMap, region_where};
 use look::Look;
 use tour::Tour;
 
-/// Kept back from the sensor's range.
-const RANGE_MARGIN: Meters = Meters(0.15);
-
 /// A way to sweep an area: whoever visits the viewpoints in order, looking around at each, sees what `swept` says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SweepPlan {
@@ -30,17 +27,17 @@ pub struct SweepPlan {
     pub direction: Radians,
     /// Squares of the area that are seen.
     pub swept: Region,
-    /// Squares of the area that cannot be seen from anywhere the robot gets to.
+    /// Squares of the area that cannot be seen from anywhere the robot gets to, and a few (at most 1 in 500) that would
+    /// each have needed a way of their own.
     pub unseen: Region,
 }
 
-/// Plans a sweep of `region` from `start` with a sensor that sees as far as `range`. Lanes run along `direction`, or
+/// Plans a sweep of `region` from `start` with a sensor that sees as far as `range`. Viewpoints use the range to the
+/// full: who passes them by a hand's breadth should plan with that much less than the sensor's range. Lanes run along `direction`, or
 /// along whichever of two directions, across or along the map, makes the way shorter.
 #[must_use]
 pub fn plan(map: &PlanningMap, region: &Region, start: Point, range: Meters, direction: Option<Radians>) -> SweepPlan {
     let standing = map.standing_from(&[start]);
-    // A robot passes a viewpoint by a hand's breadth: what only just is in range from it would stay unseen.
-    let range = Meters((range.0 - RANGE_MARGIN.0).max(0.5 * range.0));
     let one = |angle: f64| sweep(map, region, &standing, start, range, angle);
     match direction {
         Some(direction) => one(direction.0.rem_euclid(std::f64::consts::PI)),

@@ -44,6 +44,24 @@ impl<'a> Tour<'a> {
         self.route[index] = square;
     }
 
+    /// What the way through a stop is longer than the way past it, metres.
+    pub(super) fn detour(&mut self, index: usize) -> f64 {
+        let before = if index == 0 { self.start } else { self.route[index - 1] };
+        let here = self.place(self.route[index]);
+        let [mut field, other] = std::mem::take(&mut self.fields);
+        let to_here = self.field(before, here, &mut field);
+        let saved = match self.route.get(index + 1).copied() {
+            Some(after) => {
+                let past = field[self.place(after) as usize];
+                to_here + self.field(after, here, &mut field) - past
+            }
+            None => to_here,
+        };
+        self.fields = [field, other];
+        // Infinite or unknown when the stops lie far apart: then nothing is known to be saved.
+        if saved.is_finite() { f64::from(saved) * self.coarse.resolution() } else { 0.0 }
+    }
+
     /// Squares from which the way from the stop before to the stop after is shorter than now, best first.
     pub(super) fn nearer_places(&mut self, index: usize) -> impl Iterator<Item = u32> + use<> {
         let before = if index == 0 { self.start } else { self.route[index - 1] };
