@@ -1,6 +1,7 @@
 //! The world as a process, the fleet on a virtual clock, and the benchmark grids.
 
 pub mod clock;
+pub mod fleet;
 pub mod grid;
 pub mod place;
 pub mod zone;

@@ -25,6 +25,11 @@ enum Command {
     /// Solve every line of a MovingAI scenario and compare with the published lengths.
     #[command(after_help = "Example:\n  skein-sim grid --map arena.map --scen arena.map.scen -o json")]
     Grid(GridArgs),
+    /// Run a fleet on a virtual clock, as fast as the machine can.
+    #[command(
+        after_help = "Example:\n  skein-sim run --map warehouse.yaml --zone warehouse.zone.geojson --robots 6 --seed 7 -o json \\\n    --kill rover-2@60 --trace trace.jsonl"
+    )]
+    Run(RunArgs),
 }
 
 #[derive(clap::Args)]
@@ -48,9 +53,14 @@ enum Format {
     Json,
 }
 
+mod run;
+
+use run::RunArgs;
+
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Grid(args) => report(grid_command(&args)),
+        Command::Run(args) => report(run::command(&args)),
     }
 }
 

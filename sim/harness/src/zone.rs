@@ -59,6 +59,7 @@ pub enum ZoneFileError {
 pub fn parse_zone(text: &str, datum: Option<Datum>) -> Result<Polygon, ZoneFileError> {
     let root: Value = serde_json::from_str(text)?;
     let feature = only_feature(&root)?;
+    let rings = rings_of(feature)?;
     let in_map_frame = match feature.get("properties").and_then(|properties| properties.get("frame")) {
         None | Some(Value::Null) => false,
         Some(Value::String(frame)) if frame == "map" => true,
@@ -69,7 +70,6 @@ pub fn parse_zone(text: &str, datum: Option<Datum>) -> Result<Polygon, ZoneFileE
         (false, Some(datum)) => Some(datum),
         (false, None) => return Err(ZoneFileError::NoDatum),
     };
-    let rings = rings_of(feature)?;
     let mut rings = rings.iter().enumerate().map(|(number, ring)| read_ring(number, ring, convert));
     let exterior = rings.next().ok_or_else(|| ZoneFileError::Shape("the polygon has no rings".into()))??;
     let holes = rings.collect::<Result<Vec<_>, _>>()?;

@@ -430,6 +430,18 @@ impl World {
         self.swept.iter().flat_map(Swept::open_squares).collect()
     }
 
+    /// How far a robot has driven, metres.
+    #[must_use]
+    pub fn driven(&self, robot: usize) -> Option<f64> {
+        self.robots.get(robot).map(|r| r.driven)
+    }
+
+    /// What of the zone is swept so far; none when no zone was given.
+    #[must_use]
+    pub fn coverage(&self) -> Option<Coverage> {
+        self.swept.as_ref().map(coverage)
+    }
+
     /// What truly happened so far.
     #[must_use]
     pub fn truth(&self) -> Truth {
@@ -440,7 +452,7 @@ impl World {
             min_separation_m: self.separation.map(|(least, ..)| least),
             min_separation_of: self.separation.map(|(_, a, b, at)| (a, b, at)),
             distance_m: self.robots.iter().map(|r| r.driven).collect(),
-            coverage: self.swept.as_ref().map(coverage),
+            coverage: self.coverage(),
         }
     }
 }
