@@ -79,11 +79,11 @@ impl Follower {
     /// One step of `dt` seconds.
     pub(crate) fn step(&mut self, route: &mut Route, pose: &Pose, brake: &Brake, dt: f64) -> Wish {
         let facing = if self.backwards { wrap_angle(pose.heading + std::f64::consts::PI) } else { pose.heading };
-        let (lookahead, heading) = match self.drive {
-            Drive::Differential => (0.22 + 0.45 * self.speed, facing),
-            Drive::Holonomic | Drive::Multirotor => (0.15 + 0.2 * self.speed, route_heading(route, pose)),
+        let lookahead = match self.drive {
+            Drive::Differential => 0.22 + 0.45 * self.speed,
+            Drive::Holonomic | Drive::Multirotor => 0.15 + 0.2 * self.speed,
         };
-        let Some(ahead) = route.follow(pose.position, heading, lookahead) else { return Wish::STAND };
+        let Some(ahead) = route.follow(pose.position, lookahead) else { return Wish::STAND };
         let top = self.top_speed(&ahead, brake);
         match self.drive {
             Drive::Differential => self.pursue(pose, facing, &ahead, top, dt),
@@ -149,13 +149,6 @@ impl Follower {
         let down = self.speed - 2.0 * self.limits.braking * dt;
         self.speed = wanted.clamp(down.min(up), up).max(0.0);
     }
-}
-
-/// The direction of the way under the robot, for a body that need not face it.
-fn route_heading(route: &Route, pose: &Pose) -> f64 {
-    let mut ahead = route.walk(0.3);
-    let first = ahead.next().map_or(pose.position, |(at, _)| at);
-    ahead.last().map_or(pose.heading, |(at, _)| (at - first).heading())
 }
 
 /// How fast to turn to lose a heading error: proportional, with a least rate so that it ends.

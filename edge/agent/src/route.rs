@@ -129,10 +129,9 @@ impl Route {
         ahead.iter().map(move |station| (station.at, station.along - from)).take_while(move |(_, d)| *d <= reach)
     }
 
-    /// Moves along with the robot and says where to steer, `lookahead` metres on. `turned` says whether the robot
-    /// faces the way after a turn on the spot.
-    pub(crate) fn follow(&mut self, position: Point, heading: f64, lookahead: f64) -> Option<Ahead> {
-        self.advance(position, heading);
+    /// Moves along with the robot and says where to steer, `lookahead` metres on.
+    pub(crate) fn follow(&mut self, position: Point, lookahead: f64) -> Option<Ahead> {
+        self.advance(position);
         let here = self.stations.get(self.next)?;
         let after = self.stations.get(self.next + 1).unwrap_or(here);
         let off = position.distance_to_segment(here.at, after.at).min(
@@ -166,26 +165,19 @@ impl Route {
         })
     }
 
-    /// The nearest station not far ahead; a place to turn on the spot is only passed when the robot is on it and
-    /// faces the way on.
-    fn advance(&mut self, position: Point, heading: f64) {
+    /// The nearest station not far ahead, never one behind. A place to turn on the spot is not skipped: the way after it
+    /// may lie where the way before it did.
+    fn advance(&mut self, position: Point) {
         let mut best = self.next;
         let mut best_distance = f64::INFINITY;
-        let first = self.next.saturating_sub(3);
-        for index in first..(self.next + 12).min(self.stations.len()) {
+        for index in self.next..(self.next + 12).min(self.stations.len()) {
             let Some(station) = self.stations.get(index) else { break };
             let distance = station.at.distance(position);
             if distance < best_distance {
                 (best, best_distance) = (index, distance);
             }
-            if station.turn && index >= self.next {
-                let faces = wrap_angle(station.heading - heading).abs() < 0.35;
-                if !(distance < 0.15 && faces) && index > self.next {
-                    break;
-                }
-                if !faces && index == self.next && distance < 0.3 {
-                    break;
-                }
+            if station.turn && index > self.next {
+                break;
             }
         }
         self.next = best;
@@ -362,17 +354,19 @@ pub(crate) mod tests {
     fn progress_never_skips_a_turn_on_the_spot() {
         let corners = [p(0.0, 0.0), p(2.0, 0.0), p(0.0, 0.1)];
         let mut route = Route::new(&corners, &LIMITS, |_| 2.0);
-        let ahead = route.follow(p(1.0, 0.05), 0.0, 0.4).unwrap();
+        let ahead = route.follow(p(1.0, 0.05), 0.4).unwrap();
         assert!(ahead.target.x > 1.2, "{ahead:?}");
         let mut x = 1.0;
         while x < 1.9 {
-            let _ = route.follow(p(x, 0.05), 0.0, 0.4).unwrap();
+            let _ = route.follow(p(x, 0.05), 0.4).unwrap();
             x += 0.05;
         }
-        let ahead = route.follow(p(2.0, 0.0), 0.0, 0.4).unwrap();
-        assert!((1.8..=2.1).contains(&ahead.along), "{ahead:?}");
-        let turned = route.follow(p(2.0, 0.0), 3.1, 0.4).unwrap();
-        assert!(turned.target.x < 1.8, "{turned:?}");
+        let ahead = route.follow(p(1.9, 0.0), 0.4).unwrap();
+        assert!(ahead.along <= 2.0 && ahead.target.x > 1.95, "{ahead:?}");
+        let turning = route.follow(p(2.0, 0.0), 0.4).unwrap();
+        assert!((turning.along - 2.0).abs() < 1e-9 && turning.target.x < 1.8, "{turning:?}");
+        let back = route.follow(p(1.5, 0.02), 0.4).unwrap();
+        assert!(back.along > 2.3, "{back:?}");
     }
 
     #[test]
@@ -386,6 +380,6 @@ pub(crate) mod tests {
     #[test]
     fn an_empty_way_has_nothing_ahead() {
         let mut route = Route::new(&[], &LIMITS, |_| 1.0);
-        assert!(route.is_empty() && route.follow(p(0.0, 0.0), 0.0, 0.4).is_none() && route.end().is_none());
+        assert!(route.is_empty() && route.follow(p(0.0, 0.0), 0.4).is_none() && route.end().is_none());
     }
 }
