@@ -1,0 +1,158 @@
+//! The whole fleet as real processes on a busy machine: how punctual the reflexes are, and what a robot costs.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::row::Row;
+
+const ROBOTS: u32 = 6;
+/// Lateness may be this much above what the system itself gives a thread of the same class.
+const LATENESS_SLACK_US: f64 = 500.0;
+
+/// Runs the demo beside two busy threads and `cyclictest`, all at the same time.
+pub(crate) fn rows() -> Result<Vec<Row>> {
+    let folder = tempfile::tempdir()?;
+    let (report, system) = busy(|| {
+        let cyclic = start_cyclictest(folder.path())?;
+        let report = demo(folder.path())?;
+        Ok((report, cyclictest_p99(cyclic, folder.path())?))
+    })?;
+    let mut rows = vec![lateness(&report, system)?, coverage(&report)?];
+    rows.extend(footprint(&report, "skein-edge", "robot", 8.0, 64.0)?);
+    rows.extend(footprint(&report, "skein-cloud", "supervisor", 5.0, 96.0)?);
+    Ok(rows)
+}
+
+/// Keeps two threads computing while the work is done.
+fn busy<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let result = work();
+        stop.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
+fn demo(folder: &Path) -> Result<Value> {
+    let file = folder.join("r.json");
+    let beside = std::env::current_exe()?.with_file_name("skein");
+    let status = Command::new(&beside)
+        .args(["demo", "--headless", "--robots", &ROBOTS.to_string(), "--report"])
+        .arg(&file)
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .with_context(|| format!("starting {}", beside.display()))?;
+    ensure!(status.success(), "the demo ended with {status}");
+    Ok(serde_json::from_str(&std::fs::read_to_string(file)?)?)
+}
+
+/// One thread at 10 ms with the priority of the reflex, histogram in µs.
+fn start_cyclictest(folder: &Path) -> Result<Child> {
+    Command::new("cyclictest")
+        .args(["-q", "-m", "-t1", "-p", "50", "-i", "10000", "-D", "60", "-h", "20000"])
+        .arg(format!("--histfile={}", folder.join("cyclic").display()))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("starting cyclictest (Debian: rt-tests)")
+}
+
+fn cyclictest_p99(mut child: Child, folder: &Path) -> Result<f64> {
+    child.wait()?;
+    let text = std::fs::read_to_string(folder.join("cyclic")).context("the histogram of cyclictest")?;
+    let counts: Vec<(f64, f64)> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| {
+            let mut parts = line.split_whitespace().map(str::parse::<f64>);
+            Some((parts.next()?.ok()?, parts.next()?.ok()?))
+        })
+        .collect();
+    let total: f64 = counts.iter().map(|(_, count)| count).sum();
+    ensure!(total > 0.0, "cyclictest measured nothing");
+    let mut seen = 0.0;
+    for (micros, count) in counts {
+        seen += count;
+        if seen >= 0.99 * total {
+            return Ok(micros);
+        }
+    }
+    anyhow::bail!("the histogram of cyclictest ends early")
+}
+
+fn number(report: &Value, path: &str) -> Result<f64> {
+    report.pointer(path).and_then(Value::as_f64).with_context(|| format!("{path} in the demo's report"))
+}
+
+fn lateness(report: &Value, system: f64) -> Result<Row> {
+    let ours = number(report, "/reflex/lateness_us/p99")?;
+    let missed = number(report, "/reflex/missed_ticks")?;
+    let ticks = number(report, "/reflex/ticks")?;
+    Ok(Row {
+        name: "lateness of the 100 Hz loop, busy machine, p99".into(),
+        ours,
+        reference: system,
+        ratio: ours / system.max(1.0),
+        goal: format!("cyclictest + {LATENESS_SLACK_US:.0} us"),
+        met: ours <= system + LATENESS_SLACK_US,
+        unit: "us",
+        how: format!(
+            "worst of {ROBOTS} robots in the demo beside two busy threads; cyclictest -p50 -i10000 at the same time; {missed:.0} of {ticks:.0} ticks missed"
+        ),
+    })
+}
+
+fn coverage(report: &Value) -> Result<Row> {
+    let ours = number(report, "/coverage_ratio")?;
+    Ok(Row {
+        name: "coverage of the demo on that busy machine".into(),
+        ours,
+        reference: 0.99,
+        ratio: ours / 0.99,
+        goal: "at least 0.99".into(),
+        met: ours >= 0.99 && number(report, "/collisions")? == 0.0,
+        unit: "share",
+        how: format!(
+            "by the world's measure, {:.0} s, closest approach of two centres {:.2} m",
+            number(report, "/duration_s")?,
+            number(report, "/min_separation_m")?
+        ),
+    })
+}
+
+/// The costliest process of a kind.
+fn footprint(report: &Value, binary: &str, name: &str, cpu_goal: f64, memory_goal: f64) -> Result<Vec<Row>> {
+    let of_kind = |figure: &str| -> f64 {
+        let all = report["processes"].as_array().map_or(&[][..], Vec::as_slice);
+        all.iter()
+            .filter(|process| process["binary"] == binary)
+            .filter_map(|process| process[figure].as_f64())
+            .fold(0.0, f64::max)
+    };
+    let (cpu, memory) = (100.0 * of_kind("cpu_share"), of_kind("rss_peak_mib"));
+    ensure!(memory > 0.0, "the demo's report has no process of {binary}");
+    let row = |what: &str, ours: f64, goal: f64, unit: &'static str| Row {
+        name: format!("{name}: {what}"),
+        ours,
+        reference: goal,
+        ratio: ours / goal,
+        goal: format!("at most {goal:.0} {unit}"),
+        met: ours <= goal,
+        unit,
+        how: "the costliest process of its kind in the same demo".into(),
+    };
+    Ok(vec![row("share of one core", cpu, cpu_goal, "%"), row("peak memory", memory, memory_goal, "MiB")])
+}
