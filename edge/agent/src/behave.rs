@@ -19,6 +19,8 @@ use crate::navigate::Planned;
 
 /// Nearer than this a place is reached, metres.
 const ARRIVED: f64 = 0.15;
+/// A viewpoint on the way to others is passed at this distance: corners are rounded, metres.
+const PASSED: f64 = 0.35;
 /// A viewpoint this near counts as reached when the reflex lets the robot come no nearer, metres.
 const HELD_NEAR: f64 = 0.40;
 /// A robot that holds a place goes back to it when it was moved farther than this, metres.
@@ -212,9 +214,8 @@ impl Agent {
     }
 
     fn arrived(&self, pose: &Pose, place: Point) -> bool {
-        let ends_there = self.navigator.passes().last() == Some(&place) && self.navigator.route().length() > 0.0;
-        let at_end = self.navigator.route().end().is_some_and(|end| end.distance(pose.position) < ARRIVED);
-        pose.position.distance(place) < ARRIVED || (ends_there && at_end)
+        let ends_there = self.navigator.passes().last() == Some(&place);
+        pose.position.distance(place) < ARRIVED || (ends_there && self.navigator.ended(pose.position))
     }
 
     /// Go to one place; what to do when there is no way is the same for all such errands.
@@ -322,7 +323,9 @@ impl Agent {
         }
         let Some(front) = survey.viewpoints().front().copied() else { return };
         let distance = pose.position.distance(front);
-        let reached = distance < ARRIVED || (held && distance < HELD_NEAR);
+        let near = if self.navigator.passes().len() > 1 { PASSED } else { ARRIVED };
+        let ended = self.navigator.passes() == [front] && self.navigator.ended(pose.position);
+        let reached = distance < near || ended || (held && distance < HELD_NEAR);
         if reached {
             survey.pass();
             self.navigator.passed(front);

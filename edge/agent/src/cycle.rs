@@ -240,7 +240,8 @@ impl Agent {
         let left = route.length() - route.along();
         let extend = self.navigator.passes().len() < places.len() && left < EXTEND_BELOW && self.course.may_extend(now);
         let other = self.navigator.passes().first() != places.first();
-        if !(route.is_empty() || other || extend || self.course.replan.is_some()) {
+        let over = self.navigator.ended(pose.position);
+        if !(route.is_empty() || other || extend || over || self.course.replan.is_some()) {
             return Planned::Way;
         }
         if self.course.aside.is_some() && !route.is_empty() && !other {

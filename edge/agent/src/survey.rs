@@ -162,10 +162,9 @@ impl Survey {
         left.union(&lost).ok()
     }
 
-    /// Everything that can be seen was seen.
+    /// Everything that can be seen was seen, but for [`LEFT_OVER`].
     pub(crate) fn complete(&self) -> bool {
-        self.left() as f64 <= LEFT_OVER * self.total() as f64 * f64::from(u8::from(self.viewpoints.is_empty()))
-            || self.remaining.is_empty()
+        self.left() as f64 <= LEFT_OVER * self.total() as f64
     }
 
     /// What was given up and why, as a sentence; empty when nothing was.
