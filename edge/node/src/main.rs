@@ -1,3 +1,77 @@
 //! The robot's process.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use skein_edge::cli::Cli;
+use skein_edge::config::Config;
+use skein_edge::logs::{self, Ring};
+use skein_edge::node;
+use skein_mesh::RUNTIME_ENV;
+
+/// The command line or the configuration is wrong.
+const USAGE: u8 = 2;
+/// Threads for calls that wait: connecting to the body, writing the latch, joining a thread.
+const BLOCKING_THREADS: usize = 2;
+const BLOCKING_STACK_BYTES: usize = 256 * 1024;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    keep_zenoh_small();
+    let config = match read(&cli) {
+        Ok(Some(config)) => config,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(report) => {
+            eprintln!("{report:?}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    let ring = Ring::new(config.log.kept);
+    if let Err(reason) = logs::start(&config.log, &ring) {
+        eprintln!("skein-edge: {reason}");
+        return ExitCode::from(USAGE);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_stack_size(BLOCKING_STACK_BYTES)
+        .build();
+    let ended = match runtime {
+        Ok(runtime) => {
+            let ended = runtime.block_on(node::run(config, ring));
+            runtime.shutdown_background();
+            ended
+        }
+        Err(error) => Err(error.into()),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("skein-edge: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn read(cli: &Cli) -> Result<Option<Config>, miette::Report> {
+    let layers = cli.layers()?;
+    if cli.print_config {
+        print!("{}", layers.view());
+        return Ok(None);
+    }
+    let config = Config::from_layers(&layers)?;
+    for variable in layers.strange() {
+        eprintln!("skein-edge: {variable} is none of this program's settings and was left out");
+    }
+    Ok(Some(config))
+}
+
+/// Zenoh reads how many threads it may have from the environment, once, and nowhere else.
+#[expect(unsafe_code, reason = "the environment is set before any other thread exists, so nobody reads it meanwhile")]
+fn keep_zenoh_small() {
+    let (name, value) = RUNTIME_ENV;
+    if std::env::var_os(name).is_none() {
+        // SAFETY: called first thing in `main`, with one thread.
+        unsafe { std::env::set_var(name, value) };
+    }
+}

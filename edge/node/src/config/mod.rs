@@ -81,6 +81,8 @@ pub struct MeshAt {
     pub listen: Vec<String>,
     /// Endpoints to connect to.
     pub connect: Vec<String>,
+    /// Zenoh's own configuration.
+    pub zenoh: Option<PathBuf>,
 }
 
 /// Section `debug`.

@@ -31,7 +31,8 @@ const WAY_STEP: f64 = 0.05;
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OverrideRequest {
-    /// Who drives: a name of your choice. Nobody else drives while you do.
+    /// Who drives: a name of your choice (`operator` means the same). Nobody else drives while you do.
+    #[serde(alias = "operator")]
     #[schema(example = "anna")]
     pub lease: String,
     /// Why; goes into the record.

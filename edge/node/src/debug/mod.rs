@@ -13,7 +13,7 @@ mod token;
 
 pub use control::{Lease, LeaseView, OverrideRequest, OverrideTaken, TargetWish, TwistWish};
 pub use problem::Problem;
-pub use token::{Token, TokenError};
+pub use token::{TOKEN_VARIABLE, Token, TokenError};
 
 use std::future::Future;
 use std::ops::Deref;

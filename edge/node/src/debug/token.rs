@@ -17,12 +17,13 @@ const CHARACTERS_MIN: usize = 16;
 #[derive(Clone)]
 pub struct Token {
     secret: String,
-    path: PathBuf,
+    /// `None` when it came from the environment.
+    path: Option<PathBuf>,
 }
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Token({})", self.path.display())
+        write!(f, "Token(in {})", self.place())
     }
 }
 
@@ -38,10 +39,10 @@ pub enum TokenError {
         source: std::io::Error,
     },
     /// Too easy to guess.
-    #[error("the token in {} has fewer than {CHARACTERS_MIN} characters", path.display())]
+    #[error("the token in {place} has fewer than {CHARACTERS_MIN} characters")]
     TooShort {
-        /// Which file.
-        path: PathBuf,
+        /// The file or the variable.
+        place: String,
     },
     /// Others can read it.
     #[error("the token file {} can be read by others: run chmod 600 on it", path.display())]
@@ -51,7 +52,18 @@ pub enum TokenError {
     },
 }
 
+/// The variable of the environment that may hold the token itself.
+pub const TOKEN_VARIABLE: &str = "SKEIN_OVERRIDE_TOKEN";
+
 impl Token {
+    /// Takes one that came in [`TOKEN_VARIABLE`].
+    ///
+    /// # Errors
+    /// [`TokenError::TooShort`].
+    pub fn from_environment(secret: &str) -> Result<Self, TokenError> {
+        Self { secret: secret.trim().to_owned(), path: None }.checked()
+    }
+
     /// Reads a file that someone named, and makes it when it is not there.
     ///
     /// # Errors
@@ -72,7 +84,7 @@ impl Token {
         // Two version-4 UUIDs: 244 random bits from the system.
         let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         write_secret(path, &secret).map_err(|source| TokenError::File { path: path.to_owned(), source })?;
-        Ok(Self { secret, path: path.to_owned() })
+        Ok(Self { secret, path: Some(path.to_owned()) })
     }
 
     fn given(path: &Path, secret: &str) -> Result<Self, TokenError> {
@@ -81,16 +93,21 @@ impl Token {
         if std::fs::metadata(path).map_err(file_error)?.permissions().mode() & 0o077 != 0 {
             return Err(TokenError::Open { path: path.to_owned() });
         }
-        if secret.len() < CHARACTERS_MIN {
-            return Err(TokenError::TooShort { path: path.to_owned() });
-        }
-        Ok(Self { secret: secret.to_owned(), path: path.to_owned() })
+        Self { secret: secret.to_owned(), path: Some(path.to_owned()) }.checked()
     }
 
-    /// Where it is kept.
+    fn checked(self) -> Result<Self, TokenError> {
+        if self.secret.len() < CHARACTERS_MIN { Err(TokenError::TooShort { place: self.place() }) } else { Ok(self) }
+    }
+
+    /// The file it is kept in, if it is in one.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    fn place(&self) -> String {
+        self.path.as_ref().map_or_else(|| TOKEN_VARIABLE.to_owned(), |path| path.display().to_string())
     }
 
     /// Whether a request carries it.
@@ -99,7 +116,7 @@ impl Token {
     /// A 401 problem that says where the token is, never what it is.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let refused = |detail: &str| {
-            let hint = format!("send 'Authorization: Bearer' and the token in {}", self.path.display());
+            let hint = format!("send 'Authorization: Bearer' and the token in {}", self.place());
             Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail, hint)
         };
         let value = headers.get(header::AUTHORIZATION).ok_or_else(|| refused("no token was sent"))?;
@@ -154,7 +171,7 @@ mod tests {
         }
         assert_eq!(token.check(&HeaderMap::new()).unwrap_err().code, "unauthorized");
         assert!(!format!("{token:?}").contains(secret.trim()));
-        assert_ne!(std::fs::read_to_string(Token::fresh(&path).unwrap().path()).unwrap(), secret);
+        assert_ne!(std::fs::read_to_string(Token::fresh(&path).unwrap().path().unwrap()).unwrap(), secret);
     }
 
     #[test]
@@ -169,5 +186,7 @@ mod tests {
         assert!(write("a-long-enough-token\n", 0o600).unwrap().check(&headers("Bearer a-long-enough-token")).is_ok());
         assert!(matches!(write("short\n", 0o600), Err(TokenError::TooShort { .. })));
         assert!(matches!(write("a-long-enough-token\n", 0o644), Err(TokenError::Open { .. })));
+        assert!(Token::from_environment("a-long-enough-token").unwrap().path().is_none());
+        assert!(Token::from_environment("short").unwrap_err().to_string().contains(TOKEN_VARIABLE));
     }
 }

@@ -51,7 +51,7 @@ impl Gauges {
     /// There is a body.
     #[must_use]
     pub fn has_body(&self) -> bool {
-        self.body.load(Ordering::Relaxed)
+        self.body.load(Ordering::Acquire)
     }
 
     /// Ticks run.

@@ -2,9 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use skein_body::{Body, BodyError, SafeBody};
-use skein_reflex::Reflex;
-use skein_types::motion::ActuatorFrame;
+use skein_body::{Body, BodyError, FenceVerdict, SafeBody};
+use skein_reflex::{Reflex, ReflexOutput};
+use skein_types::motion::{ActuatorFrame, DriveMode};
+use skein_types::safety::{Cause, ReflexReport};
 use skein_types::sensing::SensorFrame;
 use skein_types::time::MonoTime;
 
@@ -39,7 +40,8 @@ impl<B: Body> Ticker<B> {
         let surroundings = with_hazards(now, self.end.surroundings.read(), straight, here);
         let output = self.reflex.tick(now, &self.frame, self.end.setpoint.read(), &surroundings);
         self.act(now, &output.actuators);
-        let record = TickRecord { frame: self.frame, report: output.report };
+        let report = self.with_fence(&output);
+        let record = TickRecord { frame: self.frame, report };
         if self.end.records.push(record).is_err() {
             self.end.gauges.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -91,6 +93,21 @@ impl<B: Body> Ticker<B> {
         self.note(acted);
     }
 
+    /// What the envelope said to a motion belongs to the same report.
+    fn with_fence(&self, output: &ReflexOutput) -> ReflexReport {
+        let mut report = output.report;
+        let asked = output.actuators.mode == DriveMode::Follow;
+        let verdict = self.body.as_ref().filter(|_| asked).map(|body| body.verdict());
+        let cause = match verdict {
+            Some(FenceVerdict::Refused) => Cause::Fence,
+            Some(FenceVerdict::PoseUnknown) => Cause::StalePose,
+            Some(FenceVerdict::Clear | FenceVerdict::Slowed(_)) | None => return report,
+        };
+        report.causes.insert(cause);
+        report.level = report.level.max(cause.level());
+        report
+    }
+
     fn note(&mut self, outcome: Option<Result<(), BodyError>>) {
         match outcome {
             Some(Ok(())) | None | Some(Err(BodyError::NothingSensed)) => {}
@@ -104,9 +121,10 @@ impl<B: Body> Ticker<B> {
     /// Hands a body that is gone to where dropping it may take its time.
     fn give_back(&mut self) {
         if let Some(body) = self.body.take() {
-            self.end.gauges.body.store(false, Ordering::Relaxed);
             // The ring holds more than can be under way; were it full, dropping here is late but not wrong.
             drop(self.end.lost.push(body));
+            // Told last: who sees it finds the old body in the ring.
+            self.end.gauges.body.store(false, Ordering::Release);
         }
     }
 }
