@@ -156,6 +156,16 @@ impl Lines {
         self.stop_down[here] = down;
     }
 
+    /// Whether a walk up the line stops at an open place to turn.
+    pub(crate) fn stops_up(&self, line: i32, at: i32) -> bool {
+        self.stop_up[(line + 1) as usize * self.words + at as usize / 64] >> (at % 64) & 1 == 1
+    }
+
+    /// Whether a walk down the line stops at an open place to turn.
+    pub(crate) fn stops_down(&self, line: i32, at: i32) -> bool {
+        self.stop_down[(line + 1) as usize * self.words + at as usize / 64] >> (at % 64) & 1 == 1
+    }
+
     /// First place above `at` where a walk along the line stops.
     #[inline]
     pub(crate) fn next_stop_up(&self, line: i32, at: i32) -> i32 {

@@ -8,7 +8,7 @@ use skein_types::region::{REGION_SQUARES_MAX, RegionFrame};
 use thiserror::Error;
 
 use crate::boards::Boards;
-use crate::path::{GridPath, Search, shortest_into};
+use crate::path::{GridPath, JumpTable, Search, shortest_into};
 use crate::planning::Passable;
 
 /// Most lines one scenario may have.
@@ -77,11 +77,12 @@ pub enum MovingAiError {
     },
 }
 
-/// A benchmark grid, ready to be searched.
+/// A benchmark grid, ready to be searched: jump distances are worked out when it is read.
 #[derive(Clone, Debug)]
 pub struct Grid {
     frame: RegionFrame,
     boards: Boards,
+    table: Option<JumpTable>,
 }
 
 impl Passable for Grid {
@@ -95,6 +96,10 @@ impl Passable for Grid {
 
     fn boards(&self) -> Option<&Boards> {
         Some(&self.boards)
+    }
+
+    fn jump_table(&self) -> Option<&JumpTable> {
+        self.table.as_ref()
     }
 }
 
@@ -128,7 +133,9 @@ impl Grid {
             read_row(text, row, line, width, &mut free)?;
         }
         let frame = RegionFrame { origin: Point::default(), resolution: 1.0, width, height };
-        Ok(Self { frame, boards: Boards::new(width, height, |square| free[square as usize]) })
+        let boards = Boards::new(width, height, |square| free[square as usize]);
+        let table = JumpTable::new(&boards);
+        Ok(Self { frame, boards, table })
     }
 
     /// The square in a column and a row, counted from the top left.

@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::boards::Boards;
 use crate::edt::Pixels;
 use crate::map::{Cell, OccupancyMap};
+use crate::path::JumpTable;
 
 /// Added to a robot's radius: what the middle of a robot keeps from everything that is not free.
 pub const CLEARANCE_MARGIN: Meters = Meters(0.05);
@@ -75,6 +76,12 @@ pub trait Passable {
 
     /// The same as [`Self::passable`] as bits, where they exist: searching them is many times faster.
     fn boards(&self) -> Option<&Boards> {
+        None
+    }
+
+    /// Jump distances of all squares, where someone has made them: searching with them is faster still. They must be
+    /// those of exactly the passable squares.
+    fn jump_table(&self) -> Option<&JumpTable> {
         None
     }
 }

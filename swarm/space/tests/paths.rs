@@ -3,7 +3,7 @@
 use pathfinding::prelude::dijkstra;
 use proptest::prelude::*;
 use skein_space::boards::Boards;
-use skein_space::path::{GridPath, Search, distances, shortest, shortest_into};
+use skein_space::path::{GridPath, JumpTable, Search, distances, shortest, shortest_into};
 use skein_space::planning::Passable;
 use skein_types::geometry::Point;
 use skein_types::region::RegionFrame;
@@ -12,7 +12,16 @@ use skein_types::units::Meters;
 struct Grid {
     frame: RegionFrame,
     boards: Boards,
-    with_boards: bool,
+    table: Option<JumpTable>,
+    help: Help,
+}
+
+/// What the search is given beside the squares: each kind runs another search.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Help {
+    None,
+    Boards,
+    Table,
 }
 
 impl Passable for Grid {
@@ -23,13 +32,18 @@ impl Passable for Grid {
         self.boards.free(square)
     }
     fn boards(&self) -> Option<&Boards> {
-        self.with_boards.then_some(&self.boards)
+        (self.help == Help::Boards).then_some(&self.boards)
+    }
+    fn jump_table(&self) -> Option<&JumpTable> {
+        self.table.as_ref()
     }
 }
 
-fn grid(width: u32, height: u32, free: &[bool], with_boards: bool) -> Grid {
+fn grid(width: u32, height: u32, free: &[bool], help: Help) -> Grid {
     let frame = RegionFrame { origin: Point::default(), resolution: 1.0, width, height };
-    Grid { frame, boards: Boards::new(width, height, |sq| free[sq as usize]), with_boards }
+    let boards = Boards::new(width, height, |sq| free[sq as usize]);
+    let table = if help == Help::Table { JumpTable::new(&boards) } else { None };
+    Grid { frame, boards, table, help }
 }
 
 /// Straight and diagonal steps counted apart, so that the oracle compares exactly.
@@ -92,8 +106,8 @@ proptest! {
     #[test]
     fn shortest_paths_are_as_long_as_dijkstras((w, h, free) in any_grid(), ends in prop::collection::vec((any::<u32>(), any::<u32>()), 8)) {
         let mut search = Search::new();
-        for with_boards in [true, false] {
-            let grid = grid(w, h, &free, with_boards);
+        for help in [Help::Table, Help::Boards, Help::None] {
+            let grid = grid(w, h, &free, help);
             for &(start, goal) in &ends {
                 check(&grid, &mut search, start % (w * h), goal % (w * h))?;
             }
@@ -114,7 +128,7 @@ proptest! {
 
     #[test]
     fn a_distance_field_agrees_with_the_shortest_path_to_every_square((w, h, free) in any_grid(), start in any::<u32>()) {
-        let grid = grid(w, h, &free, true);
+        let grid = grid(w, h, &free, Help::Boards);
         let start = start % (w * h);
         let mut search = Search::new();
         let field = distances(&mut search, &grid, start, Meters(f64::INFINITY));
@@ -128,9 +142,29 @@ proptest! {
     }
 }
 
+/// Long straight walls and few of them: jumps over many words of the boards.
+#[test]
+fn shortest_paths_on_wide_open_grids_are_as_long_as_dijkstras() {
+    let (w, h) = (150, 140);
+    let mut free = vec![true; w * h];
+    for i in 0..110 {
+        free[(20 + i % 3) * w + i + 10] = false;
+        free[(i + 15) * w + 70] = false;
+        free[(i + 5) * w + 130] = false;
+        free[100 * w + i + 35] = false;
+    }
+    let mut search = Search::new();
+    for help in [Help::Table, Help::Boards, Help::None] {
+        let grid = grid(w as u32, h as u32, &free, help);
+        for (start, goal) in [(0, 20_999), (149, 3_000), (7_000, 12_345), (20_850, 75), (15_049, 9_910)] {
+            check(&grid, &mut search, start, goal).unwrap();
+        }
+    }
+}
+
 #[test]
 fn there_is_no_path_from_or_to_outside_the_grid() {
-    let grid = grid(4, 4, &[true; 16], true);
+    let grid = grid(4, 4, &[true; 16], Help::Table);
     let mut search = Search::new();
     assert_eq!(shortest(&mut search, &grid, 0, 16), None);
     assert_eq!(shortest(&mut search, &grid, u32::MAX, 0), None);
@@ -139,7 +173,7 @@ fn there_is_no_path_from_or_to_outside_the_grid() {
 
 #[test]
 fn a_path_that_is_reused_forgets_the_one_before() {
-    let grid = grid(3, 1, &[true, true, false], true);
+    let grid = grid(3, 1, &[true, true, false], Help::Boards);
     let (mut search, mut path) = (Search::new(), GridPath::default());
     assert!(shortest_into(&mut search, &grid, 0, 1, &mut path));
     assert_eq!(path.squares, [0, 1]);

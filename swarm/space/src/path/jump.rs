@@ -16,14 +16,14 @@ const STEPS: [(i32, i32); 4] = [(1, 0), (0, 1), (-1, 0), (0, -1)];
 /// Whether the goal was reached; parents are in the scratch space. Both ends are free.
 pub(super) fn search(search: &mut Search, boards: &Boards, start: u32, goal: u32) -> bool {
     let width = boards.width();
-    search.begin(width as usize * boards.height() as usize);
     let place = |square: u32| ((square % width) as i32, (square / width) as i32);
-    let mut jump = Jump { search, boards, width, goal, goal_at: place(goal), from: start, g: 0.0 };
-    jump.search.improve(start, 0.0, start, EAST);
-    jump.search.pop_all_from(start);
+    let (goal_x, goal_y) = (goal % width, goal / width);
+    let to_go = |square: u32| octile((square % width).abs_diff(goal_x), (square / width).abs_diff(goal_y));
+    search.begin((width, boards.height()), start, to_go(start));
     if start == goal {
         return true;
     }
+    let mut jump = Jump { search, boards, width, goal_at: place(goal), from: start, g: 0.0 };
     let at = place(start);
     for way in [EAST, NORTH, WEST, SOUTH] {
         jump.straight(at, way, 0);
@@ -31,28 +31,17 @@ pub(super) fn search(search: &mut Search, boards: &Boards, start: u32, goal: u32
     for (dx, dy) in [(1, 1), (1, -1), (-1, 1), (-1, -1)] {
         jump.diagonal(at, dx, dy);
     }
-    while let Some((square, node)) = jump.search.pop() {
-        if square == goal {
-            return true;
-        }
+    while let Some((square, node)) = jump.search.pop(to_go) {
         (jump.from, jump.g) = (square, node.g);
-        jump.expand(place(square), node.way);
+        jump.expand(place(square), node.way());
     }
-    false
-}
-
-impl Search {
-    /// Closes the start, which is expanded in all directions by its own rule.
-    fn pop_all_from(&mut self, start: u32) {
-        self.nodes[start as usize].closed = true;
-    }
+    jump.search.best.is_finite()
 }
 
 struct Jump<'a> {
     search: &'a mut Search,
     boards: &'a Boards,
     width: u32,
-    goal: u32,
     goal_at: (i32, i32),
     /// The square being expanded and the length of the way to it.
     from: u32,
@@ -114,10 +103,7 @@ impl Jump<'_> {
     fn reach(&mut self, (x, y): (i32, i32), way: u8, diagonals: u32, straights: u32) {
         let square = y as u32 * self.width + x as u32;
         let g = self.g + f64::from(straights) + std::f64::consts::SQRT_2 * f64::from(diagonals);
-        if self.search.improve(square, g, self.from, way) {
-            let to_go =
-                if square == self.goal { 0.0 } else { octile(x.abs_diff(self.goal_at.0), y.abs_diff(self.goal_at.1)) };
-            self.search.open.push(g + to_go, g, square);
-        }
+        let to_go = octile(x.abs_diff(self.goal_at.0), y.abs_diff(self.goal_at.1));
+        self.search.reach(square, g, to_go, self.from, way);
     }
 }

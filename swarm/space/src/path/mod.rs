@@ -9,12 +9,15 @@ mod field;
 mod jump;
 mod plain;
 mod soft;
+mod table;
 
 use skein_types::region::RegionFrame;
 
 use crate::planning::Passable;
 
 pub use angle::{AngleOptions, any_angle, path_length};
+pub use table::JumpTable;
+
 pub(crate) use coarse::Coarse;
 pub use field::{DistanceField, distances};
 pub(crate) use field::{Flood, Seed, Terrain};
@@ -43,7 +46,8 @@ impl GridPath {
 pub struct Search {
     nodes: Vec<Node>,
     stamp: u32,
-    open: Heap,
+    open: Buckets,
+    best: f64,
     flood: Flood,
     band: soft::Band,
 }
@@ -53,10 +57,18 @@ pub struct Search {
 struct Node {
     g: f64,
     parent: u32,
-    stamp: u32,
-    /// The way it was reached (jump point search).
-    way: u8,
-    closed: bool,
+    /// Stamp × 8 + closed × 4 + the way it was reached (jump point searches).
+    state: u32,
+}
+
+/// A stamp moves the state by this.
+const STAMP: u32 = 8;
+const CLOSED: u32 = 4;
+
+impl Node {
+    const fn way(self) -> u8 {
+        (self.state % CLOSED) as u8
+    }
 }
 
 impl Search {
@@ -66,44 +78,62 @@ impl Search {
         Self::default()
     }
 
-    /// Forgets the search before without touching its squares.
-    fn begin(&mut self, squares: usize) {
+    /// Forgets the search before without touching its squares, and reaches the start.
+    fn begin(&mut self, frame: (u32, u32), start: u32, estimate: f64) {
+        let squares = frame.0 as usize * frame.1 as usize;
         if self.nodes.len() < squares {
             self.nodes.resize(squares, Node::default());
         }
-        self.stamp = self.stamp.wrapping_add(1);
+        self.stamp = self.stamp.wrapping_add(STAMP);
         if self.stamp == 0 {
             self.nodes.fill(Node::default());
-            self.stamp = 1;
+            self.stamp = STAMP;
         }
-        self.open.clear();
+        self.open.begin(frame.0, frame.1, estimate);
+        self.best = f64::INFINITY;
+        self.nodes[start as usize] = Node { g: 0.0, parent: start, state: self.stamp };
+    }
+
+    /// Reaches a square by a way of length `g`, with `to_go` at least still to go; nothing to go means the goal.
+    #[inline]
+    fn reach(&mut self, square: u32, g: f64, to_go: f64, parent: u32, way: u8) {
+        let estimate = g + to_go;
+        if estimate < self.best - SLACK && self.improve(square, g, parent, way) {
+            if to_go == 0.0 {
+                self.best = g;
+            } else {
+                self.open.push(estimate, square);
+            }
+        }
     }
 
     /// Records a better way to a square; false when the known one is as good.
     #[inline]
     fn improve(&mut self, square: u32, g: f64, parent: u32, way: u8) -> bool {
         let node = &mut self.nodes[square as usize];
-        // Sums in different order differ by less than this; real differences of octile lengths are larger.
-        if node.stamp == self.stamp && node.g <= g + 1e-9 {
+        if node.state / STAMP == self.stamp / STAMP && node.g <= g + SLACK {
             return false;
         }
-        *node = Node { g, parent, stamp: self.stamp, way, closed: false };
+        *node = Node { g, parent, state: self.stamp + u32::from(way) };
         true
     }
 
-    /// The open square with the least estimate, closed by this call.
+    /// An open square that may be on a better way than the best known, closed by this call.
     #[inline]
-    fn pop(&mut self) -> Option<(u32, Node)> {
+    fn pop(&mut self, to_go: impl Fn(u32) -> f64) -> Option<(u32, Node)> {
         while let Some(square) = self.open.pop() {
             let node = &mut self.nodes[square as usize];
-            if !node.closed {
-                node.closed = true;
+            if node.state & CLOSED == 0 && node.g + to_go(square) < self.best - SLACK {
+                node.state |= CLOSED;
                 return Some((square, *node));
             }
         }
         None
     }
 }
+
+/// Sums in different order differ by less than this; real differences of octile lengths are larger.
+const SLACK: f64 = 1e-9;
 
 /// A shortest path between two squares, or `None` when there is none or an end is not passable.
 ///
@@ -122,9 +152,10 @@ pub fn shortest_into(search: &mut Search, grid: &impl Passable, start: u32, goal
     if !grid.passable(start) || !grid.passable(goal) {
         return false;
     }
-    let found = match grid.boards() {
-        Some(boards) => jump::search(search, boards, start, goal),
-        None => plain::search(search, grid, start, goal),
+    let found = match (grid.jump_table(), grid.boards()) {
+        (Some(table), _) => table::search(search, table, start, goal),
+        (None, Some(boards)) => jump::search(search, boards, start, goal),
+        (None, None) => plain::search(search, grid, start, goal),
     };
     if found {
         trace(search, grid.frame(), start, goal, path);
@@ -169,32 +200,64 @@ fn octile(dx: u32, dy: u32) -> f64 {
     f64::from(long) + (std::f64::consts::SQRT_2 - 1.0) * f64::from(short)
 }
 
-/// Binary heap, least estimate first; of equal ones that with less to go.
+/// Open squares by the whole part of their scaled estimate, in a ring.
+///
+/// Estimates never fall on the way, so what is taken out is at most a bucket's width out of order; a square reached
+/// again on a better way is looked at again. The goal stays the best known until nothing open can beat it, so the
+/// result is exact all the same. In a bucket the last in is the first out: of many equal ways one is followed to its end.
 #[derive(Clone, Debug, Default)]
-struct Heap {
-    entries: std::collections::BinaryHeap<Entry>,
+struct Buckets {
+    ring: Vec<Vec<u32>>,
+    /// Number of the bucket that is being emptied, counted on from 0.
+    current: usize,
+    /// Buckets that have been filled.
+    used: Vec<u32>,
+    base: f64,
+    held: usize,
 }
 
-/// Estimates are not negative, so their bits sort as they do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    estimate: std::cmp::Reverse<u64>,
-    known: u32,
-    square: u32,
-}
+/// Buckets for each square of estimate.
+const BUCKETS_PER_SQUARE: f64 = 4.0;
 
-impl Heap {
-    fn clear(&mut self) {
-        self.entries.clear();
+impl Buckets {
+    /// Makes the ring long enough for a grid: a step's estimate rises by no more than twice the step.
+    fn begin(&mut self, width: u32, height: u32, base: f64) {
+        let span = 4.0 * (f64::from(width) + f64::from(height)) * BUCKETS_PER_SQUARE;
+        let size = (span as usize + 2).next_power_of_two();
+        for bucket in self.used.drain(..) {
+            self.ring[bucket as usize].clear();
+        }
+        if self.ring.len() < size {
+            self.ring.resize_with(size, Vec::new);
+        }
+        (self.current, self.base, self.held) = (0, base, 0);
     }
 
     #[inline]
-    fn push(&mut self, estimate: f64, known: f64, square: u32) {
-        self.entries.push(Entry { estimate: std::cmp::Reverse(estimate.to_bits()), known: known as u32, square });
+    fn push(&mut self, estimate: f64, square: u32) {
+        // Not below zero but for rounding, which the conversion cuts off.
+        let bucket = (((estimate - self.base) * BUCKETS_PER_SQUARE) as usize).max(self.current);
+        let mask = self.ring.len() - 1;
+        let list = &mut self.ring[bucket & mask];
+        if list.is_empty() {
+            self.used.push((bucket & mask) as u32);
+        }
+        list.push(square);
+        self.held += 1;
     }
 
     #[inline]
     fn pop(&mut self) -> Option<u32> {
-        self.entries.pop().map(|entry| entry.square)
+        if self.held == 0 {
+            return None;
+        }
+        let mask = self.ring.len() - 1;
+        loop {
+            if let Some(square) = self.ring[self.current & mask].pop() {
+                self.held -= 1;
+                return Some(square);
+            }
+            self.current += 1;
+        }
     }
 }

@@ -9,21 +9,17 @@ pub(super) fn search(search: &mut Search, grid: &impl Passable, start: u32, goal
     let width = frame.width;
     let (goal_x, goal_y) = (goal % width, goal / width);
     let to_go = |square: u32| octile((square % width).abs_diff(goal_x), (square / width).abs_diff(goal_y));
-    search.begin(frame.squares() as usize);
-    search.improve(start, 0.0, start, 0);
-    search.open.push(to_go(start), 0.0, start);
-    while let Some((square, node)) = search.pop() {
-        if square == goal {
-            return true;
-        }
+    search.begin((width, frame.height), start, to_go(start));
+    if start == goal {
+        return true;
+    }
+    search.open.push(to_go(start), start);
+    while let Some((square, node)) = search.pop(to_go) {
         for_neighbours(grid, square, |next, length| {
-            let g = node.g + length;
-            if search.improve(next, g, square, 0) {
-                search.open.push(g + to_go(next), g, next);
-            }
+            search.reach(next, node.g + length, to_go(next), square, 0);
         });
     }
-    false
+    search.best.is_finite()
 }
 
 /// The squares one step away and the lengths of the steps.

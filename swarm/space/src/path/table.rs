@@ -1,0 +1,189 @@
+//! Jump distances known beforehand for every square and direction (JPS+, Rabin and Sturtevant 2016), for grids that are
+//! searched often and do not change. A search then looks at one record of sixteen bytes for each square it expands.
+//!
+//! Directions 0 to 3 are east, north, west, south; direction `4 + d` lies between `d` and `d + 1`. A record holds for
+//! each direction the steps to the next square where a walk may turn, or, not above zero, minus the steps that are
+//! open before the wall. What a square to turn at is says [`crate::boards`]; on a diagonal it is one from which a
+//! straight walk along either part finds such a square.
+//!
+//! Indexing: `steps` has one record for each square; a step that a record allows leads to a square of the grid.
+
+use super::{Search, octile};
+use crate::boards::Boards;
+
+/// Most squares of a grid with a table: sixteen bytes each.
+const SQUARES_MAX: u64 = 8_000_000;
+
+const STEPS: [(i32, i32); 8] = [(1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (-1, -1), (1, -1)];
+
+/// The table of one grid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JumpTable {
+    width: u32,
+    steps: Vec<[i16; 8]>,
+}
+
+impl JumpTable {
+    /// For a grid; `None` when it is so large that the table would be too.
+    #[must_use]
+    pub fn new(boards: &Boards) -> Option<Self> {
+        let (width, height) = (boards.width(), boards.height());
+        let fits = u64::from(width) * u64::from(height) <= SQUARES_MAX && width.max(height) <= i16::MAX as u32;
+        let mut table = fits.then(|| Self { width, steps: vec![[0; 8]; width as usize * height as usize] })?;
+        for way in 0..8 {
+            table.fill(boards, way);
+        }
+        Some(table)
+    }
+
+    /// Goes against the direction, so that the square ahead is known.
+    fn fill(&mut self, boards: &Boards, way: usize) {
+        let (dx, dy) = STEPS[way];
+        let (width, height) = (boards.width() as i32, boards.height() as i32);
+        for i in 0..height {
+            let y = if dy > 0 { height - 1 - i } else { i };
+            for j in 0..width {
+                let x = if dx > 0 { width - 1 - j } else { j };
+                if boards.free_at(x, y) {
+                    self.steps[(y * width + x) as usize][way] = self.step(boards, x, y, way);
+                }
+            }
+        }
+    }
+
+    fn step(&self, boards: &Boards, x: i32, y: i32, way: usize) -> i16 {
+        let (dx, dy) = STEPS[way];
+        let (x, y) = (x + dx, y + dy);
+        let free = boards.free_at(x, y) && boards.free_at(x - dx, y) && boards.free_at(x, y - dy);
+        if !free {
+            return 0;
+        }
+        let ahead = self.steps[y as usize * self.width as usize + x as usize];
+        let turn = match way {
+            0 => boards.rows.stops_up(y, x),
+            2 => boards.rows.stops_down(y, x),
+            1 => boards.columns.stops_up(x, y),
+            3 => boards.columns.stops_down(x, y),
+            _ => ahead[way - 4] > 0 || ahead[(way - 3) % 4] > 0,
+        };
+        match ahead[way] {
+            _ if turn => 1,
+            steps if steps > 0 => steps + 1,
+            steps => steps - 1,
+        }
+    }
+}
+
+/// Whether the goal was reached; parents are in the scratch space. Both ends are free.
+pub(super) fn search(search: &mut Search, table: &JumpTable, start: u32, goal: u32) -> bool {
+    let width = table.width;
+    let place = |square: u32| ((square % width) as i32, (square / width) as i32);
+    let (goal_x, goal_y) = (goal % width, goal / width);
+    let to_go = |square: u32| octile((square % width).abs_diff(goal_x), (square / width).abs_diff(goal_y));
+    search.begin((width, table.steps.len() as u32 / width), start, to_go(start));
+    if start == goal {
+        return true;
+    }
+    let mut jump = Jump { search, table, goal_at: place(goal), at: place(start), from: start, g: 0.0 };
+    let record = table.steps[start as usize];
+    for way in 0..4 {
+        jump.straight(&record, way);
+        jump.diagonal(&record, way);
+    }
+    while let Some((square, node)) = jump.search.pop(to_go) {
+        (jump.from, jump.at, jump.g) = (square, place(square), node.g);
+        jump.expand(node.way() as usize);
+    }
+    jump.search.best.is_finite()
+}
+
+struct Jump<'a> {
+    search: &'a mut Search,
+    table: &'a JumpTable,
+    goal_at: (i32, i32),
+    /// The square being expanded, where it lies, and the length of the way to it.
+    from: u32,
+    at: (i32, i32),
+    g: f64,
+}
+
+impl Jump<'_> {
+    fn expand(&mut self, way: usize) {
+        let record = self.table.steps[self.from as usize];
+        self.straight(&record, way);
+        // A wall has ended on a side when the side is open and the diagonal back to it is not.
+        if record[(way + 1) % 4] != 0 && record[4 + (way + 1) % 4] == 0 {
+            self.straight(&record, (way + 1) % 4);
+            self.diagonal(&record, way);
+        }
+        if record[(way + 3) % 4] != 0 && record[4 + (way + 2) % 4] == 0 {
+            self.straight(&record, (way + 3) % 4);
+            self.diagonal(&record, (way + 3) % 4);
+        }
+    }
+
+    #[inline]
+    fn straight(&mut self, record: &[i16; 8], way: usize) {
+        let (dx, dy) = STEPS[way];
+        let (to_x, to_y) = (self.goal_at.0 - self.at.0, self.goal_at.1 - self.at.1);
+        let ahead = to_x * dx + to_y * dy;
+        let steps = i32::from(record[way]);
+        if ahead > 0 && to_x * dy == to_y * dx && ahead <= steps.abs() {
+            self.reach(self.goal_at, way, 0, ahead);
+        } else if steps > 0 {
+            self.reach((self.at.0 + dx * steps, self.at.1 + dy * steps), way, 0, steps);
+        }
+    }
+
+    /// Follows the diagonal between `way` and the next direction, from one square to turn at to the next.
+    #[inline]
+    fn diagonal(&mut self, record: &[i16; 8], way: usize) {
+        let (dx, dy) = STEPS[4 + way];
+        let mut left = i32::from(record[4 + way]);
+        let (to_x, to_y) = ((self.goal_at.0 - self.at.0) * dx, (self.goal_at.1 - self.at.1) * dy);
+        // Where the diagonal meets the goal's row or column first.
+        let mut cross = if to_x > 0 && to_y > 0 { to_x.min(to_y) } else { i32::MAX };
+        let mut walked = 0;
+        loop {
+            if walked + left.abs() >= cross {
+                self.turn_to_goal(cross, way, to_x, to_y);
+                cross = i32::MAX;
+            }
+            if left <= 0 {
+                return;
+            }
+            walked += left;
+            let (x, y) = (self.at.0 + dx * walked, self.at.1 + dy * walked);
+            let there = self.table.steps[y as usize * self.table.width as usize + x as usize];
+            for part in [way, (way + 1) % 4] {
+                let steps = i32::from(there[part]);
+                if steps > 0 {
+                    let (sx, sy) = STEPS[part];
+                    self.reach((x + sx * steps, y + sy * steps), part, walked, steps);
+                }
+            }
+            left = i32::from(there[4 + way]);
+        }
+    }
+
+    /// Takes the straight way to the goal from where a diagonal crosses its row or column, if it is open.
+    fn turn_to_goal(&mut self, diagonals: i32, way: usize, to_x: i32, to_y: i32) {
+        let (dx, dy) = STEPS[4 + way];
+        let (x, y) = (self.at.0 + dx * diagonals, self.at.1 + dy * diagonals);
+        let rest = to_x.max(to_y) - diagonals;
+        let along_x = to_x > to_y;
+        let part = if along_x == (STEPS[way].0 != 0) { way } else { (way + 1) % 4 };
+        let there = self.table.steps[y as usize * self.table.width as usize + x as usize];
+        if rest <= i32::from(there[part]).abs() || rest == 0 {
+            self.reach(self.goal_at, part, diagonals, rest);
+        }
+    }
+
+    #[inline]
+    fn reach(&mut self, (x, y): (i32, i32), way: usize, diagonals: i32, straights: i32) {
+        let square = y as u32 * self.table.width + x as u32;
+        let g = self.g + f64::from(straights) + std::f64::consts::SQRT_2 * f64::from(diagonals);
+        let to_go = octile(x.abs_diff(self.goal_at.0), y.abs_diff(self.goal_at.1));
+        self.search.reach(square, g, to_go, self.from, way as u8);
+    }
+}
