@@ -4,4 +4,5 @@ pub mod clock;
 pub mod fleet;
 pub mod grid;
 pub mod place;
+pub mod serve;
 pub mod zone;

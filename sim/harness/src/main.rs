@@ -22,6 +22,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Serve one simulated place to robot processes in real time.
+    #[command(
+        after_help = "Example:\n  skein-sim world --map warehouse.yaml --zone warehouse.zone.geojson --robots 6 --seed 7 \\\n    --socket /run/skein/world.sock --report truth.json"
+    )]
+    World(WorldArgs),
     /// Solve every line of a MovingAI scenario and compare with the published lengths.
     #[command(after_help = "Example:\n  skein-sim grid --map arena.map --scen arena.map.scen -o json")]
     Grid(GridArgs),
@@ -54,11 +59,14 @@ enum Format {
 }
 
 mod run;
+mod world_command;
 
 use run::RunArgs;
+use world_command::WorldArgs;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::World(args) => report(world_command::command(&args)),
         Command::Grid(args) => report(grid_command(&args)),
         Command::Run(args) => report(run::command(&args)),
     }

@@ -20,7 +20,7 @@ use crate::zone::{ZONE_BYTES_MAX, ZoneFileError, parse_zone};
 #[derive(Debug, Error)]
 pub enum PlaceError {
     /// A file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// Which.
         path: PathBuf,
@@ -42,7 +42,7 @@ pub enum PlaceError {
         path: PathBuf,
     },
     /// The map is wrong.
-    #[error("map {}: {source}", path.display())]
+    #[error("map {}", path.display())]
     Map {
         /// Its YAML.
         path: PathBuf,
@@ -50,7 +50,7 @@ pub enum PlaceError {
         source: MapError,
     },
     /// Nobody can plan on the map.
-    #[error("map {}: {source}", path.display())]
+    #[error("map {}", path.display())]
     Planning {
         /// Its YAML.
         path: PathBuf,
@@ -61,7 +61,7 @@ pub enum PlaceError {
     #[error(transparent)]
     Terrain(#[from] TerrainError),
     /// The zone file is wrong.
-    #[error("zone {}: {source}", path.display())]
+    #[error("zone {}", path.display())]
     ZoneFile {
         /// The file.
         path: PathBuf,
@@ -111,6 +111,12 @@ impl Place {
         let bytes = read_bounded(&image, MAP_PIXELS_MAX * 4)?;
         let map = OccupancyMap::from_pgm(&meta, &bytes).map_err(wrong)?;
         Self::new(map, body, yaml)
+    }
+
+    /// Hash of the map in hex: who has the same plans on the same.
+    #[must_use]
+    pub fn map_hash(&self) -> String {
+        self.map.hash().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Reads a zone file.

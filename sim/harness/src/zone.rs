@@ -14,7 +14,7 @@ pub const ZONE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 #[derive(Debug, Error)]
 pub enum ZoneFileError {
     /// Not JSON at all.
-    #[error("it is no JSON: {0}")]
+    #[error("it is no JSON")]
     Json(#[from] serde_json::Error),
     /// JSON, but not one polygon.
     #[error("{0}")]
@@ -30,7 +30,7 @@ pub enum ZoneFileError {
         found: String,
     },
     /// A place that is not on the earth.
-    #[error("corner {corner} of ring {ring}: {source}")]
+    #[error("corner {corner} of ring {ring} is no place on the earth")]
     Geodetic {
         /// Which ring, 0 is the exterior.
         ring: usize,
@@ -48,7 +48,7 @@ pub enum ZoneFileError {
     #[error("properties.frame is {0}; it may be \"map\" (metres) or missing (longitude and latitude)")]
     Frame(String),
     /// The corners make no polygon.
-    #[error("the polygon is refused: {0}")]
+    #[error("the polygon is refused")]
     Polygon(#[from] PolygonError),
 }
 
@@ -170,7 +170,7 @@ mod tests {
             (feature("[]", map), "no rings"),
             (feature("[[[0,0],[1e999,0],[1,1]]]", map), "JSON"),
         ] {
-            let error = parse_zone(&text, None).unwrap_err().to_string();
+            let error = format!("{:#}", anyhow::Error::from(parse_zone(&text, None).unwrap_err()));
             assert!(error.contains(reason), "{text}: {error}");
         }
     }

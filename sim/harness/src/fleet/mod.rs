@@ -102,7 +102,7 @@ impl Fleet {
         let base = config.place.world(&start, config.body, seed);
         let world = WorldConfig { people: config.people, noise: config.noise, ..base };
         let world = Rc::new(RefCell::new(World::new(world)?));
-        let map_hash: String = config.place.map.hash().iter().map(|byte| format!("{byte:02x}")).collect();
+        let map_hash = config.place.map_hash();
         let fleet = FleetId::new("sim")?;
         let mut robots = Vec::new();
         for (number, &home) in start.poses.iter().enumerate() {
