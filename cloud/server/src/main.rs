@@ -1,3 +1,5 @@
 //! The supervisor's process.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    skein_cloud::cli::main()
+}

@@ -59,12 +59,12 @@ impl Terrain {
     /// The squares of a zone that can be covered from where robots stand; from anywhere when there are none.
     pub(crate) fn ground(&self, zone: &Polygon, robots: &[Point]) -> Result<Ground, ZoneError> {
         let inside = zone_region(self.map.frame(), zone)?.intersection(&self.map.free())?;
-        let reachable = if robots.is_empty() { self.from_anywhere() } else { self.map.reachable_from(robots) };
+        let reachable = if robots.is_empty() { self.of_any_start() } else { self.map.reachable_from(robots) };
         Ok(Ground { reachable: inside.intersection(&reachable)?, free: inside.area() })
     }
 
     /// What robots can cover that may stand anywhere a robot fits.
-    fn from_anywhere(&self) -> Region {
+    fn of_any_start(&self) -> Region {
         let frame = self.map.frame();
         let squares = 0..frame.squares() as u32;
         let places: Vec<Point> = squares.filter(|&sq| self.map.passable(sq)).map(|sq| frame.center_of(sq)).collect();

@@ -28,6 +28,31 @@ impl Supervisor {
         }
     }
 
+    /// The revisions at which the robots and missions of [`Self::fleet_view`] last changed, in its order.
+    #[must_use]
+    pub fn revisions(&self) -> (Vec<u64>, Vec<u64>) {
+        let robots = self.robots.values().map(|robot| robot.revision).collect();
+        (robots, self.missions.values().map(|mission| mission.revision).collect())
+    }
+
+    /// How many robots were ever seen.
+    #[must_use]
+    pub fn known(&self) -> usize {
+        self.robots.len()
+    }
+
+    /// How many missions are not at their end.
+    #[must_use]
+    pub fn missions_open(&self) -> usize {
+        self.missions.values().filter(|mission| !mission.state().is_terminal()).count()
+    }
+
+    /// How many robots have an open stream.
+    #[must_use]
+    pub fn connected(&self) -> usize {
+        self.robots.values().filter(|robot| robot.connected).count()
+    }
+
     /// One robot.
     ///
     /// # Errors

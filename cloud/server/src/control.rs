@@ -1,0 +1,353 @@
+//! People and programs: `MissionControl`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::Stream;
+use skein_supervisor::{Answer, Request as Wanted, Whom, Wish};
+use skein_types::fleet::{FleetView, RobotView};
+use skein_types::ids::{AgentId, EventId, MissionId};
+use skein_types::link::CommandOutcome;
+use skein_types::mission::{Mission, MissionSpec, Preview};
+use skein_types::time::WallTime;
+use skein_wire::bounds::DECISIONS_MAX;
+use skein_wire::request::{
+    EventFilter, Explanation, KillOrder, Lease, Missions, ResumeOrder, ResumeOutcomes, RobotOutcome, Robots, StopOrder,
+    StopOutcomes, Submit, TakeLease, Targets, mission_id, mission_states, robot_id,
+};
+use skein_wire::v1;
+use skein_wire::v1::mission_control_server::MissionControl;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use crate::events::Records;
+use crate::meter::Meter;
+use crate::owner::{Commanded, Desk, Job, Published};
+use crate::problem::Problem;
+use crate::watch::{HEARTBEAT, Viewer, seen};
+
+/// The metadata key under which a caller shows its lease.
+pub(crate) const LEASE_KEY: &str = "skein-lease";
+/// How long a STOP waits for the robots to say so before it answers who has not.
+const OUTCOMES_WITHIN: Duration = Duration::from_secs(1);
+/// Messages that may wait for one viewer.
+const VIEW_QUEUE: usize = 2;
+/// A record's entries that may wait for one viewer.
+const EVENT_QUEUE: usize = 64;
+/// Decisions that explain a robot.
+const DECISIONS: usize = 20;
+
+/// What every service needs.
+#[derive(Clone)]
+pub(crate) struct Services {
+    pub(crate) desk: Desk,
+    pub(crate) records: Records,
+    pub(crate) published: Published,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) closing: CancellationToken,
+    pub(crate) epoch: u64,
+}
+
+impl Services {
+    /// Gives a wish to the core.
+    pub(crate) async fn wish(&self, lease: Option<Uuid>, request: Wanted) -> Result<Answer, Problem> {
+        let wish = Box::new(Wish { lease, request });
+        Ok(self.desk.ask(|reply| Job::Wish { wish, reply }).await??)
+    }
+
+    /// A wish whose answer is a mission.
+    pub(crate) async fn mission_wish(&self, lease: Option<Uuid>, request: Wanted) -> Result<Mission, Problem> {
+        match self.wish(lease, request).await? {
+            Answer::Mission(mission) => Ok(*mission),
+            Answer::Commands(_) | Answer::Lease(_) | Answer::Released => Err(mixed_up()),
+        }
+    }
+
+    /// Submits a mission under an id of its own.
+    pub(crate) async fn submit(&self, lease: Option<Uuid>, key: String, spec: MissionSpec) -> Result<Mission, Problem> {
+        let id = MissionId(Uuid::now_v7());
+        self.mission_wish(lease, Wanted::Submit { id, key, spec }).await
+    }
+
+    pub(crate) async fn mission(&self, id: MissionId) -> Result<Mission, Problem> {
+        Ok(self.desk.ask(|reply| Job::Mission(id, reply)).await??)
+    }
+
+    pub(crate) async fn robot(&self, agent: AgentId) -> Result<RobotView, Problem> {
+        Ok(self.desk.ask(|reply| Job::Robot(agent, reply)).await??)
+    }
+
+    /// Plans on a copy of the core, so that nobody waits for it.
+    pub(crate) async fn preview(&self, spec: MissionSpec) -> Result<Preview, Problem> {
+        let copy = self.desk.ask(Job::Copy).await?;
+        let planned = tokio::task::spawn_blocking(move || copy.preview(crate::clock::now(), &spec));
+        Ok(planned.await.map_err(|_| mixed_up())??)
+    }
+
+    /// Commands robots and waits a moment for what they say.
+    pub(crate) async fn command(&self, lease: Option<Uuid>, request: Wanted) -> Result<Vec<RobotOutcome>, Problem> {
+        let wish = Box::new(Wish { lease, request });
+        let Commanded { commands, mut outcomes } = self.desk.ask(|reply| Job::Command { wish, reply }).await??;
+        let mut said = Vec::new();
+        #[expect(clippy::disallowed_methods, reason = "the runtime's own clock is what its timer wants")]
+        let end = Instant::from_std(std::time::Instant::now()) + OUTCOMES_WITHIN;
+        while said.len() < commands.len() {
+            match tokio::time::timeout_at(end, outcomes.recv()).await {
+                Ok(Some(outcome)) => said.push(outcome),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        let mut all = Vec::new();
+        for (robot, _) in commands {
+            let latch = self.robot(robot.clone()).await?.latch;
+            let outcome = said.iter().find(|(agent, _)| *agent == robot).map(|(_, outcome)| outcome);
+            let (acknowledged, text) = match outcome {
+                Some(CommandOutcome::Accepted | CommandOutcome::Done) => (true, String::new()),
+                Some(CommandOutcome::Rejected(why) | CommandOutcome::Failed(why)) => (false, why.clone()),
+                None => (false, "has not answered yet; it is told again until it does".to_owned()),
+            };
+            all.push(RobotOutcome { robot, acknowledged, latch, text });
+        }
+        Ok(all)
+    }
+
+    /// Why a robot does what it does.
+    pub(crate) async fn why(&self, robot: AgentId) -> Result<Explanation, Problem> {
+        let view = self.robot(robot.clone()).await?;
+        let decisions = self.records.decisions(robot, DECISIONS.min(DECISIONS_MAX)).await?;
+        let Some(sample) = view.telemetry else {
+            let why = "it has not said anything since the supervisor started".to_owned();
+            return Ok(Explanation { why, failsafe: Default::default(), causes: Vec::new(), decisions });
+        };
+        let age = view.age.0;
+        let why = if age > 1.0 { format!("{age:.0} s ago: {}", sample.why) } else { sample.why };
+        Ok(Explanation { why, failsafe: sample.failsafe, causes: sample.causes.iter().collect(), decisions })
+    }
+}
+
+fn mixed_up() -> Problem {
+    Problem::new(
+        axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+        "internal",
+        "the answer does not fit the question",
+        "look at the supervisor's log",
+    )
+}
+
+/// The lease a caller shows, if it shows one.
+pub(crate) fn shown_lease(text: Option<&str>) -> Result<Option<Uuid>, Problem> {
+    let parse = |text: &str| {
+        Uuid::try_parse(text).map_err(|_| {
+            Problem::new(
+                axum::http::StatusCode::BAD_REQUEST,
+                "bad_lease",
+                format!("{LEASE_KEY} {text:?} is no UUID"),
+                "use the id that TakeLease gave",
+            )
+        })
+    };
+    text.map(parse).transpose()
+}
+
+fn lease_of(metadata: &MetadataMap) -> Result<Option<Uuid>, Problem> {
+    shown_lease(metadata.get(LEASE_KEY).and_then(|value| value.to_str().ok()))
+}
+
+fn whom(targets: Targets) -> Whom {
+    match targets {
+        Targets::All => Whom::All,
+        Targets::Robots(robots) => Whom::These(robots),
+    }
+}
+
+/// The service for people and programs.
+pub(crate) struct Control(pub(crate) Services);
+
+type Watching<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+type Served<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl MissionControl for Control {
+    async fn preview_mission(&self, request: Request<v1::PreviewMissionRequest>) -> Served<v1::PreviewMissionResponse> {
+        let spec = MissionSpec::try_from(request.into_inner()).map_err(Problem::from)?;
+        Ok(Response::new(self.0.preview(spec).await?.into()))
+    }
+
+    async fn submit_mission(&self, request: Request<v1::SubmitMissionRequest>) -> Served<v1::SubmitMissionResponse> {
+        let lease = lease_of(request.metadata())?;
+        let Submit { spec, key } = Submit::try_from(request.into_inner()).map_err(Problem::from)?;
+        Ok(Response::new(self.0.submit(lease, key, spec).await?.into()))
+    }
+
+    async fn pause_mission(&self, request: Request<v1::PauseMissionRequest>) -> Served<v1::PauseMissionResponse> {
+        let lease = lease_of(request.metadata())?;
+        let id = mission_id(&request.get_ref().mission).map_err(Problem::from)?;
+        Ok(Response::new(self.0.mission_wish(lease, Wanted::Pause(id)).await?.into()))
+    }
+
+    async fn resume_mission(&self, request: Request<v1::ResumeMissionRequest>) -> Served<v1::ResumeMissionResponse> {
+        let lease = lease_of(request.metadata())?;
+        let id = mission_id(&request.get_ref().mission).map_err(Problem::from)?;
+        Ok(Response::new(self.0.mission_wish(lease, Wanted::Resume(id)).await?.into()))
+    }
+
+    async fn cancel_mission(&self, request: Request<v1::CancelMissionRequest>) -> Served<v1::CancelMissionResponse> {
+        let lease = lease_of(request.metadata())?;
+        let wire = request.into_inner();
+        let mission = mission_id(&wire.mission).map_err(Problem::from)?;
+        let wanted = Wanted::Cancel { mission, reason: wire.reason };
+        Ok(Response::new(self.0.mission_wish(lease, wanted).await?.into()))
+    }
+
+    async fn list_missions(&self, request: Request<v1::ListMissionsRequest>) -> Served<v1::ListMissionsResponse> {
+        let states = mission_states(&request.get_ref().states).map_err(Problem::from)?;
+        let missions = self.0.desk.ask(|reply| Job::Missions(states, reply)).await.map_err(Problem::from)?;
+        Ok(Response::new(Missions(missions).into()))
+    }
+
+    async fn get_mission(&self, request: Request<v1::GetMissionRequest>) -> Served<v1::GetMissionResponse> {
+        let id = mission_id(&request.get_ref().mission).map_err(Problem::from)?;
+        Ok(Response::new(self.0.mission(id).await?.into()))
+    }
+
+    async fn stop(&self, request: Request<v1::StopRequest>) -> Served<v1::StopResponse> {
+        let StopOrder { targets, reason } = StopOrder::try_from(request.into_inner()).map_err(Problem::from)?;
+        let outcomes = self.0.command(None, Wanted::Stop { whom: whom(targets), reason }).await?;
+        Ok(Response::new(StopOutcomes(outcomes).into()))
+    }
+
+    async fn kill(&self, request: Request<v1::KillRequest>) -> Served<v1::KillResponse> {
+        let KillOrder { robot, reason } = KillOrder::try_from(request.into_inner()).map_err(Problem::from)?;
+        let outcomes = self.0.command(None, Wanted::Kill { robot, reason }).await?;
+        let outcome = outcomes.into_iter().next().ok_or_else(mixed_up)?;
+        Ok(Response::new(outcome.into()))
+    }
+
+    async fn resume(&self, request: Request<v1::ResumeRequest>) -> Served<v1::ResumeResponse> {
+        let lease = lease_of(request.metadata())?;
+        let ResumeOrder { targets, reason } = ResumeOrder::try_from(request.into_inner()).map_err(Problem::from)?;
+        let outcomes = self.0.command(lease, Wanted::Release { whom: whom(targets), reason }).await?;
+        Ok(Response::new(ResumeOutcomes(outcomes).into()))
+    }
+
+    async fn take_lease(&self, request: Request<v1::TakeLeaseRequest>) -> Served<v1::TakeLeaseResponse> {
+        let TakeLease { operator, robots, time_to_live } =
+            TakeLease::try_from(request.into_inner()).map_err(Problem::from)?;
+        let wanted = Wanted::TakeLease { id: Uuid::now_v7(), operator, robots, time_to_live };
+        match self.0.wish(None, wanted).await? {
+            Answer::Lease(lease) => {
+                let skein_supervisor::LeaseView { id, operator, robots, expires_at } = lease;
+                Ok(Response::new(Lease { id, operator, robots, expires_at }.into()))
+            }
+            Answer::Mission(_) | Answer::Commands(_) | Answer::Released => Err(mixed_up().into()),
+        }
+    }
+
+    async fn release_lease(&self, request: Request<v1::ReleaseLeaseRequest>) -> Served<v1::ReleaseLeaseResponse> {
+        let shown = shown_lease(Some(request.get_ref().lease.as_str()))?;
+        if let Some(id) = shown {
+            self.0.wish(shown, Wanted::ReleaseLease(id)).await?;
+        }
+        Ok(Response::new(v1::ReleaseLeaseResponse {}))
+    }
+
+    async fn list_robots(&self, _request: Request<v1::ListRobotsRequest>) -> Served<v1::ListRobotsResponse> {
+        Ok(Response::new(Robots(self.0.desk.ask(Job::Robots).await.map_err(Problem::from)?).into()))
+    }
+
+    async fn get_robot(&self, request: Request<v1::GetRobotRequest>) -> Served<v1::GetRobotResponse> {
+        let agent = robot_id(request.into_inner().robot).map_err(Problem::from)?;
+        Ok(Response::new(self.0.robot(agent).await?.into()))
+    }
+
+    async fn why(&self, request: Request<v1::WhyRequest>) -> Served<v1::WhyResponse> {
+        let agent = robot_id(request.into_inner().robot).map_err(Problem::from)?;
+        Ok(Response::new(self.0.why(agent).await?.into()))
+    }
+
+    async fn query_events(&self, request: Request<v1::QueryEventsRequest>) -> Served<v1::QueryEventsResponse> {
+        let wire = request.into_inner();
+        let filter = EventFilter::try_from(wire.filter.unwrap_or_default()).map_err(Problem::from)?;
+        Ok(Response::new(self.0.records.page(filter, wire.limit, &wire.page_token).await?.into()))
+    }
+
+    async fn state_at(&self, request: Request<v1::StateAtRequest>) -> Served<v1::StateAtResponse> {
+        let at = WallTime::from_unix_nanos(request.get_ref().at_unix_nanos);
+        let view: FleetView = self.0.records.state_at(at).await?;
+        Ok(Response::new(view.into()))
+    }
+
+    type WatchFleetStream = Watching<v1::WatchFleetResponse>;
+
+    async fn watch_fleet(&self, request: Request<v1::WatchFleetRequest>) -> Served<Self::WatchFleetStream> {
+        let services = &self.0;
+        let viewer = Viewer {
+            pictures: services.published.pictures.clone(),
+            meter: services.meter.clone(),
+            epoch: services.epoch,
+            since: seen(&request.get_ref().resume_token, services.epoch),
+            shown: 0,
+        };
+        let (out, messages) = mpsc::channel(VIEW_QUEUE);
+        let closing = services.closing.clone();
+        services.tasks.spawn(async move {
+            tokio::select! {
+                () = viewer.run(out) => {}
+                () = closing.cancelled() => {}
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(messages))))
+    }
+
+    type WatchEventsStream = Watching<v1::WatchEventsResponse>;
+
+    async fn watch_events(&self, request: Request<v1::WatchEventsRequest>) -> Served<Self::WatchEventsStream> {
+        let wire = request.into_inner();
+        let filter = EventFilter::try_from(wire.filter.unwrap_or_default()).map_err(Problem::from)?;
+        let after = if wire.after.is_empty() { None } else { Some(parse_event(&wire.after)?) };
+        let mut follower = self.0.records.follow(filter, after).await?;
+        let (out, messages) = mpsc::channel(EVENT_QUEUE);
+        let closing = self.0.closing.clone();
+        self.0.tasks.spawn(async move {
+            loop {
+                let found = tokio::select! {
+                    () = closing.cancelled() => return,
+                    () = out.closed() => return,
+                    found = tokio::time::timeout(HEARTBEAT, follower.next()) => found,
+                };
+                let messages = match found {
+                    Ok(Ok(events)) => events.into_iter().map(|event| Ok(Some(event))).collect(),
+                    Ok(Err(problem)) => vec![Err(Status::from(problem))],
+                    Err(_elapsed) => vec![Ok(None)],
+                };
+                for message in messages {
+                    let message = message.map(|event| v1::WatchEventsResponse { event: event.map(Into::into) });
+                    if out.send(message).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(messages))))
+    }
+}
+
+/// An event's id out of a request.
+pub(crate) fn parse_event(text: &str) -> Result<EventId, Problem> {
+    text.parse().map_err(|_| {
+        Problem::new(
+            axum::http::StatusCode::BAD_REQUEST,
+            "bad_event_id",
+            format!("field after: {text:?} is no UUID"),
+            "use the id of an event, or none to begin with what comes next",
+        )
+    })
+}

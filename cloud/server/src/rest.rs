@@ -1,0 +1,389 @@
+//! REST for curl and scripts, health and figures.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, OriginalUri, Path, Query, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::sse::{Event as Sse, KeepAlive};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use futures::StreamExt;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use skein_supervisor::{Request as Wanted, Whom};
+use skein_types::event::EventKind;
+use skein_types::geo::Datum;
+use skein_types::ids::{AgentId, MissionId};
+use skein_types::mission::{MissionSpec, MissionState, Objective, Priority};
+use skein_types::time::WallTime;
+use skein_wire::request::EventFilter;
+use uuid::Uuid;
+
+use crate::control::{LEASE_KEY, Services, parse_event, shown_lease};
+use crate::owner::Job;
+use crate::problem::Problem;
+use crate::zone;
+
+/// Largest body that is read.
+pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Silence after which an event stream says that it lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// What the handlers need.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) services: Services,
+    pub(crate) datum: Option<Datum>,
+}
+
+/// All routes.
+pub(crate) fn routes(api: Api) -> Router {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/missions", get(list_missions).post(submit))
+        .route("/api/v1/missions/preview", post(preview))
+        .route("/api/v1/missions/{id}", get(get_mission))
+        .route("/api/v1/missions/{id}/{action}", post(act))
+        .route("/api/v1/robots", get(list_robots))
+        .route("/api/v1/robots/{name}", get(get_robot))
+        .route("/api/v1/robots/{name}/why", get(why))
+        .route("/api/v1/stop", post(stop))
+        .route("/api/v1/resume", post(resume))
+        .route("/api/v1/events", get(events))
+        .route("/api/v1/state", get(state_at))
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(api)
+}
+
+/// For addresses that nobody answers.
+pub(crate) async fn nothing_here(method: Method, OriginalUri(uri): OriginalUri) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "no_such_address",
+        format!("there is nothing at {method} {}", uri.path()),
+        "try GET /api/v1/missions, /api/v1/robots, /api/v1/events, /healthz or /metrics",
+    )
+}
+
+async fn wrong_method(method: Method, OriginalUri(uri): OriginalUri) -> Problem {
+    let detail = format!("{} cannot be asked with {method}", uri.path());
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "wrong_method",
+        detail,
+        "missions are made with POST and read with GET",
+    )
+}
+
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+async fn readyz(State(api): State<Api>) -> Result<&'static str, Problem> {
+    if api.services.desk.is_open() {
+        return Ok("ready\n");
+    }
+    Err(crate::owner::Closing.into())
+}
+
+async fn metrics(State(api): State<Api>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], api.services.meter.render())
+}
+
+/// The lease that the caller shows.
+struct Shown(Option<Uuid>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Shown {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        shown_lease(parts.headers.get(LEASE_KEY).and_then(|value| value.to_str().ok())).map(Self)
+    }
+}
+
+/// A body as JSON; an empty one is an empty object.
+fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<T, Problem> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            format!("the body has more than {BODY_BYTES_MAX} bytes"),
+            "draw the zone with fewer corners",
+        ),
+        status => Problem::new(status, "bad_body", rejection.body_text(), "send it again"),
+    })?;
+    if body.is_empty() {
+        return from_json(b"{}");
+    }
+    // A page in somebody's browser can send text to any address, but JSON only where it is allowed to.
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !kind.split(';').next().is_some_and(|kind| kind.trim().ends_with("json")) {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "no_json",
+            format!("the body is {kind:?}, not application/json"),
+            "add the header content-type: application/json",
+        ));
+    }
+    from_json(&body)
+}
+
+fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        Problem::new(StatusCode::BAD_REQUEST, "bad_json", error.to_string(), "correct the place that is named")
+    })
+}
+
+fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    query.map(|Query(query)| query).map_err(|rejection| {
+        Problem::new(StatusCode::BAD_REQUEST, "bad_query", rejection.body_text(), "correct the parameter that is named")
+    })
+}
+
+fn parse_id(text: &str) -> Result<MissionId, Problem> {
+    skein_wire::request::mission_id(text).map_err(Problem::from)
+}
+
+fn parse_robot(text: String) -> Result<AgentId, Problem> {
+    skein_wire::request::robot_id(text).map_err(Problem::from)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MissionBody {
+    #[serde(default)]
+    name: String,
+    objective: Objective,
+    zone: Value,
+    #[serde(default)]
+    priority: Option<Priority>,
+    #[serde(default)]
+    robots: Vec<AgentId>,
+    #[serde(default)]
+    return_home: bool,
+    #[serde(default)]
+    idempotency_key: String,
+}
+
+impl MissionBody {
+    fn into_spec(self, datum: Option<Datum>) -> Result<MissionSpec, Problem> {
+        Ok(MissionSpec {
+            name: self.name,
+            objective: self.objective,
+            zone: zone::polygon(&self.zone, datum)?,
+            priority: self.priority.unwrap_or(Priority::NORMAL),
+            robots: self.robots,
+            return_home: self.return_home,
+        })
+    }
+}
+
+async fn submit(
+    State(api): State<Api>,
+    Shown(lease): Shown,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let body: MissionBody = parse(&headers, body)?;
+    let header_key = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let key = if body.idempotency_key.is_empty() { header_key.to_owned() } else { body.idempotency_key.clone() };
+    let mission = api.services.submit(lease, key, body.into_spec(api.datum)?).await?;
+    let place = format!("/api/v1/missions/{}", mission.id);
+    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(mission)).into_response())
+}
+
+async fn preview(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let body: MissionBody = parse(&headers, body)?;
+    Ok(Json(api.services.preview(body.into_spec(api.datum)?).await?).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StateQuery {
+    state: Option<MissionState>,
+}
+
+async fn list_missions(
+    State(api): State<Api>,
+    asked: Result<Query<StateQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let states = query(asked)?.state.into_iter().collect();
+    let missions = api.services.desk.ask(|reply| Job::Missions(states, reply)).await?;
+    Ok(Json(json!({"missions": missions})).into_response())
+}
+
+async fn get_mission(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
+    Ok(Json(api.services.mission(parse_id(&id)?).await?).into_response())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReasonBody {
+    #[serde(default)]
+    reason: String,
+}
+
+async fn act(
+    State(api): State<Api>,
+    Shown(lease): Shown,
+    Path((id, action)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let ReasonBody { reason } = parse(&headers, body)?;
+    let mission = parse_id(&id)?;
+    let wanted = match action.as_str() {
+        "pause" => Wanted::Pause(mission),
+        "resume" => Wanted::Resume(mission),
+        "cancel" => Wanted::Cancel { mission, reason },
+        other => {
+            let detail = format!("a mission cannot be asked to {other:?}");
+            return Err(Problem::new(StatusCode::NOT_FOUND, "no_such_action", detail, "pause, resume or cancel"));
+        }
+    };
+    Ok(Json(api.services.mission_wish(lease, wanted).await?).into_response())
+}
+
+async fn list_robots(State(api): State<Api>) -> Result<Response, Problem> {
+    Ok(Json(json!({"robots": api.services.desk.ask(Job::Robots).await?})).into_response())
+}
+
+async fn get_robot(State(api): State<Api>, Path(name): Path<String>) -> Result<Response, Problem> {
+    Ok(Json(api.services.robot(parse_robot(name)?).await?).into_response())
+}
+
+async fn why(State(api): State<Api>, Path(name): Path<String>) -> Result<Response, Problem> {
+    let explanation = api.services.why(parse_robot(name)?).await?;
+    Ok(Json(json!({
+        "why": explanation.why,
+        "failsafe": explanation.failsafe,
+        "causes": explanation.causes,
+        "decisions": explanation.decisions,
+    }))
+    .into_response())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WhomBody {
+    #[serde(default)]
+    robots: Vec<AgentId>,
+    #[serde(default)]
+    all: bool,
+    #[serde(default)]
+    reason: String,
+}
+
+impl WhomBody {
+    fn whom(self) -> Result<(Whom, String), Problem> {
+        match (self.all, self.robots.is_empty()) {
+            (true, true) => Ok((Whom::All, self.reason)),
+            (false, false) => Ok((Whom::These(self.robots), self.reason)),
+            (true, false) | (false, true) => Err(Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "whom",
+                "either robots are named or all are meant",
+                "send {\"all\": true} or {\"robots\": [\"rover-1\"]}",
+            )),
+        }
+    }
+}
+
+async fn stop(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let (whom, reason) = parse::<WhomBody>(&headers, body)?.whom()?;
+    commanded(&api, None, Wanted::Stop { whom, reason }).await
+}
+
+async fn resume(
+    State(api): State<Api>,
+    Shown(lease): Shown,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let (whom, reason) = parse::<WhomBody>(&headers, body)?.whom()?;
+    commanded(&api, lease, Wanted::Release { whom, reason }).await
+}
+
+async fn commanded(api: &Api, lease: Option<Uuid>, wanted: Wanted) -> Result<Response, Problem> {
+    let outcomes = api.services.command(lease, wanted).await?;
+    let outcomes: Vec<Value> = outcomes
+        .into_iter()
+        .map(|o| json!({"robot": o.robot, "acknowledged": o.acknowledged, "latch": o.latch, "text": o.text}))
+        .collect();
+    Ok(Json(json!({"outcomes": outcomes})).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventsQuery {
+    agent: Option<AgentId>,
+    kind: Option<EventKind>,
+    since_unix_ms: Option<i64>,
+    until_unix_ms: Option<i64>,
+    after: Option<String>,
+}
+
+fn wall(millis: i64) -> WallTime {
+    WallTime::from_unix_nanos(millis.saturating_mul(1_000_000))
+}
+
+/// The record as server-sent events: from after `Last-Event-ID` (or `after`), else what comes next. With a time to
+/// begin from and no event to begin after, everything since then.
+async fn events(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    asked: Result<Query<EventsQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let asked = query(asked)?;
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
+    let after = last.or(asked.after.as_deref()).map(parse_event).transpose()?;
+    let filter = EventFilter {
+        agent: asked.agent,
+        kinds: asked.kind.into_iter().collect(),
+        since: asked.since_unix_ms.map(wall),
+        until: asked.until_unix_ms.map(wall),
+    };
+    let from_the_first = after.is_none() && filter.since.is_some();
+    let mut follower = api.services.records.follow(filter, after).await?;
+    if from_the_first {
+        follower.rewind();
+    }
+    let closing = api.services.closing.clone();
+    let chunks = futures::stream::unfold(follower, |mut follower| async move {
+        follower.next().await.ok().map(|events| (events, follower))
+    });
+    let events = chunks.flat_map(futures::stream::iter).map(|event| {
+        let id = event.id.to_string();
+        let sse = Sse::default().id(id).event(event.name.clone());
+        Ok::<Sse, Infallible>(sse.json_data(&event).unwrap_or_default())
+    });
+    let stream = events.take_until(closing.cancelled_owned());
+    Ok(axum::response::Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AtQuery {
+    at_unix_ms: i64,
+}
+
+async fn state_at(State(api): State<Api>, asked: Result<Query<AtQuery>, QueryRejection>) -> Result<Response, Problem> {
+    let at = wall(query(asked)?.at_unix_ms);
+    Ok(Json(api.services.records.state_at(at).await?).into_response())
+}

@@ -1,0 +1,355 @@
+//! What survives the process: SQLite in the state folder.
+//!
+//! `supervisor.db` holds the records the core must have again (missions, robots, STOP for all) and the events; each
+//! transaction is synced to the disk before anything that depends on it is sent. `history.db` holds a picture of the
+//! fleet for each second in which something changed; losing its last seconds in a power cut is no harm.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use skein_supervisor::{Record, SUPERVISOR};
+use skein_types::event::{Event, EventKind};
+use skein_types::fleet::FleetView;
+use skein_types::ids::{AgentId, EventId};
+use skein_types::time::WallTime;
+use skein_wire::Wire;
+use thiserror::Error;
+
+/// Most entries of the record that are kept; the oldest go first.
+const EVENTS_MAX: i64 = 1_000_000;
+/// Most pictures that are kept: some hours of a fleet at work.
+const PICTURES_MAX: i64 = 20_000;
+/// Bounds are looked at after so many additions.
+const PRUNE_EVERY: u32 = 1_000;
+/// The layout of the tables.
+const LAYOUT: i64 = 1;
+
+/// Why nothing can be kept or found.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The folder cannot be made or used.
+    #[error("cannot use the state folder {path}: {source}")]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Somebody else works in it.
+    #[error("another supervisor works in {0}: end it, or choose another folder with --state")]
+    InUse(PathBuf),
+    /// Made by a newer release.
+    #[error("{path} was made by a newer release (layout {found}, this one knows {LAYOUT})")]
+    Newer {
+        /// Which.
+        path: PathBuf,
+        /// Its layout.
+        found: i64,
+    },
+    /// SQLite failed.
+    #[error("{doing}: {source}")]
+    Sql {
+        /// What was being done.
+        doing: &'static str,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// Something that is kept makes no sense any more.
+    #[error("the {kind} {key} in {path} cannot be read: {reason}")]
+    Damaged {
+        /// What kind of record.
+        kind: String,
+        /// Which.
+        key: String,
+        /// In which file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+fn sql(doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
+    move |source| StoreError::Sql { doing, source }
+}
+
+/// The writing end, used by the owner alone.
+pub(crate) struct Store {
+    main: Connection,
+    history: Connection,
+    dir: PathBuf,
+    added: u32,
+    pictures: u32,
+    /// Held as long as the process lives.
+    _lock: File,
+}
+
+/// How a commit went.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Kept {
+    /// Events that were new.
+    pub(crate) events: u64,
+}
+
+impl Store {
+    /// Opens or makes the folder; one process at a time.
+    pub(crate) fn open(dir: &Path) -> Result<Self, StoreError> {
+        let folder = |source| StoreError::Folder { path: dir.to_owned(), source };
+        std::fs::create_dir_all(dir).map_err(folder)?;
+        let lock = File::create(dir.join("lock")).map_err(folder)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(dir.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(folder(source)),
+        }
+        let main = connect(&dir.join("supervisor.db"), "FULL")?;
+        layout(&main, &dir.join("supervisor.db"), MAIN_TABLES)?;
+        let history = connect(&dir.join("history.db"), "NORMAL")?;
+        layout(&history, &dir.join("history.db"), HISTORY_TABLES)?;
+        Ok(Self { main, history, dir: dir.to_owned(), added: 0, pictures: 0, _lock: lock })
+    }
+
+    /// What the core left behind, as it must get it again.
+    pub(crate) fn records(&self) -> Result<Vec<Record>, StoreError> {
+        let mut rows =
+            self.main.prepare("SELECT kind, key, body FROM records ORDER BY kind, key").map_err(sql("read"))?;
+        let row = |row: &rusqlite::Row<'_>| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+        };
+        let mut records = Vec::new();
+        for found in rows.query_map([], row).map_err(sql("read the records"))? {
+            let (kind, key, body) = found.map_err(sql("read a record"))?;
+            let record = serde_json::from_str(&body).map_err(|error| StoreError::Damaged {
+                kind,
+                key,
+                path: self.dir.join("supervisor.db"),
+                reason: error.to_string(),
+            })?;
+            records.push(record);
+        }
+        Ok(records)
+    }
+
+    /// Keeps everything of one round, or nothing. Durable when it returns.
+    pub(crate) fn keep(&mut self, records: &[Record]) -> Result<Kept, StoreError> {
+        let mut kept = Kept::default();
+        if records.is_empty() {
+            return Ok(kept);
+        }
+        let round = self.main.transaction().map_err(sql("begin"))?;
+        for record in records {
+            match record {
+                Record::Mission(mission) => put(&round, "mission", &mission.id.to_string(), record)?,
+                Record::Robot(robot) => put(&round, "robot", robot.agent.as_str(), record)?,
+                Record::StopAll(_) => put(&round, "stop_all", "", record)?,
+                Record::Events(events) => {
+                    for event in events {
+                        kept.events += add_event(&round, event)?;
+                    }
+                }
+            }
+        }
+        self.added += u32::try_from(kept.events).unwrap_or(u32::MAX);
+        if self.added >= PRUNE_EVERY {
+            self.added = 0;
+            let oldest = "DELETE FROM events WHERE row <= (SELECT max(row) FROM events) - ?1";
+            round.execute(oldest, [EVENTS_MAX]).map_err(sql("forget the oldest events"))?;
+        }
+        round.commit().map_err(sql("commit"))?;
+        Ok(kept)
+    }
+
+    /// Keeps a picture of the fleet.
+    pub(crate) fn keep_picture(&mut self, view: FleetView) -> Result<(), StoreError> {
+        let at = view.at.unix_nanos();
+        let body = view.to_bytes();
+        let add = "INSERT OR REPLACE INTO pictures(at, body) VALUES (?1, ?2)";
+        self.history
+            .prepare_cached(add)
+            .and_then(|mut add| add.execute(params![at, body]))
+            .map_err(sql("keep a picture"))?;
+        self.pictures += 1;
+        if self.pictures >= PRUNE_EVERY {
+            self.pictures = 0;
+            let oldest = "DELETE FROM pictures WHERE at NOT IN (SELECT at FROM pictures ORDER BY at DESC LIMIT ?1)";
+            self.history.execute(oldest, [PICTURES_MAX]).map_err(sql("forget the oldest pictures"))?;
+        }
+        Ok(())
+    }
+
+    /// The number of the newest entry of the record.
+    pub(crate) fn newest_row(&self) -> i64 {
+        self.main.query_row("SELECT coalesce(max(row), 0) FROM events", [], |row| row.get(0)).unwrap_or(0)
+    }
+
+    /// A reading end.
+    pub(crate) fn reader(&self) -> Result<Reader, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = |name: &str| {
+            let connection =
+                Connection::open_with_flags(self.dir.join(name), flags).map_err(sql("open for reading"))?;
+            tune(&connection)?;
+            Ok(connection)
+        };
+        Ok(Reader { main: open("supervisor.db")?, history: open("history.db")? })
+    }
+}
+
+const MAIN_TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS records(kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY(kind, key)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS events(row INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL, agent TEXT NOT NULL,
+        boot BLOB NOT NULL, sequence INTEGER NOT NULL, at INTEGER NOT NULL, kind INTEGER NOT NULL, about TEXT,
+        body BLOB NOT NULL);
+    CREATE UNIQUE INDEX IF NOT EXISTS events_once ON events(agent, boot, sequence);
+    CREATE INDEX IF NOT EXISTS events_id ON events(id);
+    CREATE INDEX IF NOT EXISTS events_at ON events(at);
+    CREATE INDEX IF NOT EXISTS events_about ON events(about) WHERE about IS NOT NULL;";
+
+const HISTORY_TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS pictures(at INTEGER PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;";
+
+fn connect(path: &Path, synchronous: &str) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path).map_err(sql("open the database"))?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(sql("turn on the write-ahead log"))?;
+    connection.pragma_update(None, "synchronous", synchronous).map_err(sql("set how writes are synced"))?;
+    tune(&connection)?;
+    Ok(connection)
+}
+
+fn tune(connection: &Connection) -> Result<(), StoreError> {
+    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(sql("set the busy timeout"))?;
+    // 1 MiB of cached pages is plenty for what is looked up here.
+    connection.pragma_update(None, "cache_size", -1024).map_err(sql("set the cache size"))
+}
+
+fn layout(connection: &Connection, path: &Path, tables: &str) -> Result<(), StoreError> {
+    let found: i64 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sql("read the layout"))?;
+    if found > LAYOUT {
+        return Err(StoreError::Newer { path: path.to_owned(), found });
+    }
+    connection.execute_batch(tables).map_err(sql("make the tables"))?;
+    connection.pragma_update(None, "user_version", LAYOUT).map_err(sql("write the layout"))
+}
+
+fn put(round: &Connection, kind: &str, key: &str, record: &Record) -> Result<(), StoreError> {
+    let body = serde_json::to_string(record).map_err(|error| StoreError::Damaged {
+        kind: kind.to_owned(),
+        key: key.to_owned(),
+        path: PathBuf::new(),
+        reason: error.to_string(),
+    })?;
+    let replace = "INSERT OR REPLACE INTO records(kind, key, body) VALUES (?1, ?2, ?3)";
+    let mut replace = round.prepare_cached(replace).map_err(sql("prepare"))?;
+    replace.execute(params![kind, key, body]).map(drop).map_err(sql("keep a record"))
+}
+
+/// Adds an event; one that is there already counts as none.
+fn add_event(round: &Connection, event: &Event) -> Result<u64, StoreError> {
+    let add = "INSERT OR IGNORE INTO events(id, agent, boot, sequence, at, kind, about, body)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let mut add = round.prepare_cached(add).map_err(sql("prepare"))?;
+    let sequence = i64::try_from(event.sequence).unwrap_or(i64::MAX);
+    let added = add
+        .execute(params![
+            event.id.0.as_bytes().as_slice(),
+            event.agent.as_str(),
+            event.boot.0.as_bytes().as_slice(),
+            sequence,
+            event.at.unix_nanos(),
+            event.kind as u8,
+            about(event),
+            event.clone().to_bytes(),
+        ])
+        .map_err(sql("keep an event"))?;
+    Ok(added as u64)
+}
+
+/// The robot that an event of the supervisor is about.
+fn about(event: &Event) -> Option<String> {
+    if event.agent.as_str() != SUPERVISOR {
+        return None;
+    }
+    let payload: serde_json::Value = serde_json::from_str(&event.payload).ok()?;
+    payload.get("robot")?.as_str().map(str::to_owned)
+}
+
+/// The reading end.
+pub(crate) struct Reader {
+    main: Connection,
+    history: Connection,
+}
+
+/// Which entries of the record.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selection {
+    pub(crate) agent: Option<AgentId>,
+    pub(crate) kinds: Vec<EventKind>,
+    pub(crate) since: Option<WallTime>,
+    pub(crate) until: Option<WallTime>,
+}
+
+impl Reader {
+    /// Entries after a row, in the order they were kept, each with its row.
+    pub(crate) fn events(&self, of: &Selection, after: i64, limit: usize) -> Result<Vec<(i64, Event)>, StoreError> {
+        let query = "SELECT row, body FROM events WHERE row > ?1 AND (?2 IS NULL OR agent = ?2)
+            AND at >= ?3 AND at <= ?4 AND (?5 = 0 OR (?5 >> kind) & 1) ORDER BY row LIMIT ?6";
+        let mut query = self.main.prepare_cached(query).map_err(sql("prepare"))?;
+        let kinds = of.kinds.iter().fold(0_i64, |bits, kind| bits | 1 << (*kind as u8));
+        let rows = query.query_map(
+            params![
+                after,
+                of.agent.as_ref().map(AgentId::as_str),
+                of.since.map_or(i64::MIN, WallTime::unix_nanos),
+                of.until.map_or(i64::MAX, WallTime::unix_nanos),
+                kinds,
+                i64::try_from(limit).unwrap_or(i64::MAX),
+            ],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)),
+        );
+        decoded(rows.map_err(sql("query the events"))?)
+    }
+
+    /// The last decisions of a robot and about it, newest first.
+    pub(crate) fn decisions(&self, robot: &AgentId, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let query =
+            "SELECT row, body FROM events WHERE kind = ?1 AND (agent = ?2 OR about = ?2) ORDER BY row DESC LIMIT ?3";
+        let mut query = self.main.prepare_cached(query).map_err(sql("prepare"))?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = query.query_map(params![EventKind::Decision as u8, robot.as_str(), limit], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
+        });
+        Ok(decoded(rows.map_err(sql("query the decisions"))?)?.into_iter().map(|(_, event)| event).collect())
+    }
+
+    /// The row of an event.
+    pub(crate) fn row_of(&self, id: EventId) -> Result<Option<i64>, StoreError> {
+        let query = "SELECT row FROM events WHERE id = ?1";
+        let found = self.main.query_row(query, params![id.0.as_bytes().as_slice()], |row| row.get(0));
+        found.optional().map_err(sql("look an event up"))
+    }
+
+    /// The last picture that was taken not after a moment; none before the first.
+    pub(crate) fn picture_at(&self, at: WallTime) -> Result<Option<FleetView>, StoreError> {
+        let query = "SELECT body FROM pictures WHERE at <= ?1 ORDER BY at DESC LIMIT 1";
+        let body: Option<Vec<u8>> = self
+            .history
+            .query_row(query, [at.unix_nanos()], |row| row.get(0))
+            .optional()
+            .map_err(sql("look a picture up"))?;
+        Ok(body.and_then(|body| FleetView::from_bytes(&body).ok()))
+    }
+}
+
+fn decoded(rows: impl Iterator<Item = rusqlite::Result<(i64, Vec<u8>)>>) -> Result<Vec<(i64, Event)>, StoreError> {
+    let mut events = Vec::new();
+    for row in rows {
+        let (row, body) = row.map_err(sql("read an event"))?;
+        // What was written by this crate is readable; a damaged row is left out rather than hiding all others.
+        if let Ok(event) = Event::from_bytes(&body) {
+            events.push((row, event));
+        }
+    }
+    Ok(events)
+}

@@ -1,0 +1,85 @@
+//! Viewers of the fleet: each gets what changed since its last picture, and the newest when it was slow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use skein_types::fleet::FleetView;
+use skein_wire::v1;
+use tokio::sync::{mpsc, watch};
+use tonic::Status;
+
+use crate::meter::Meter;
+use crate::owner::Picture;
+
+/// Without news, a sign of life after this.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// One viewer.
+pub(crate) struct Viewer {
+    pub(crate) pictures: watch::Receiver<Arc<Picture>>,
+    pub(crate) meter: Arc<Meter>,
+    /// Of this life of the supervisor.
+    pub(crate) epoch: u64,
+    /// What the viewer has seen.
+    pub(crate) since: u64,
+    pub(crate) shown: u64,
+}
+
+/// What a viewer had seen, if its token is of this life of the supervisor.
+pub(crate) fn seen(token: &str, epoch: u64) -> u64 {
+    let parts = token
+        .split_once('-')
+        .and_then(|(life, revision)| Some((u64::from_str_radix(life, 16).ok()?, revision.parse().ok()?)));
+    match parts {
+        Some((life, revision)) if life == epoch => revision,
+        Some(_) | None => 0,
+    }
+}
+
+impl Viewer {
+    /// Sends pictures until the viewer is gone or the owner ends.
+    pub(crate) async fn run(mut self, out: mpsc::Sender<Result<v1::WatchFleetResponse, Status>>) {
+        // The picture that lies there may be from before anybody looked; the next is on its way.
+        self.pictures.mark_unchanged();
+        loop {
+            let changed = tokio::select! {
+                () = out.closed() => return,
+                changed = tokio::time::timeout(HEARTBEAT, self.pictures.changed()) => changed,
+            };
+            let view = match changed {
+                Ok(Err(_owner_gone)) => return,
+                Ok(Ok(())) => {
+                    let picture = self.pictures.borrow_and_update().clone();
+                    match self.news(&picture) {
+                        Some(news) => Some(news),
+                        None => continue,
+                    }
+                }
+                // Nothing changed for a while: a sign of life.
+                Err(_elapsed) => None,
+            };
+            let resume_token = format!("{:x}-{}", self.epoch, self.since);
+            let message = v1::WatchFleetResponse { view: view.map(Into::into), resume_token };
+            self.meter.pictures.add(1);
+            if out.send(Ok(message)).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// What this viewer has not seen of a picture.
+    fn news(&mut self, picture: &Picture) -> Option<FleetView> {
+        let since = core::mem::replace(&mut self.since, picture.view.sequence);
+        let robots = fresh(&picture.view.robots, &picture.robots, since);
+        let missions = fresh(&picture.view.missions, &picture.missions, since);
+        if robots.is_empty() && missions.is_empty() && self.shown > 0 {
+            return None;
+        }
+        self.shown += 1;
+        Some(FleetView { sequence: self.shown, at: picture.view.at, robots, missions })
+    }
+}
+
+fn fresh<T: Clone>(all: &[T], revisions: &[u64], since: u64) -> Vec<T> {
+    all.iter().zip(revisions).filter(|(_, revision)| **revision > since).map(|(item, _)| item.clone()).collect()
+}
