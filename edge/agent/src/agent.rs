@@ -31,6 +31,10 @@ use crate::status::Counters;
 
 /// Evidence is looked through for what has faded this often.
 const FADE_EVERY: Duration = Duration::from_secs(1);
+/// Fewer beams than this share as expected: something is wrong with the place or the belief.
+const INCONSISTENT: f64 = 0.35;
+/// More than this: all is well again.
+const CONSISTENT: f64 = 0.5;
 /// A peer's hits are not evidence within its footprint and this much more, metres.
 const PEER_MASK: f64 = 0.30;
 
@@ -42,6 +46,8 @@ pub struct Agent {
     pub(crate) cycle_at: Option<MonoTime>,
     pub(crate) sensed: Sensed,
     pub(crate) evidence: Evidence,
+    /// Too few beams see what the map promises: it drives slowly.
+    pub(crate) map_disagrees: bool,
     faded_at: MonoTime,
     pub(crate) navigator: Navigator,
     pub(crate) follower: Follower,
@@ -84,6 +90,7 @@ impl Agent {
             cycle_at: None,
             sensed: Sensed::new(),
             evidence: Evidence::new(),
+            map_disagrees: false,
             faded_at: MonoTime::ZERO,
             follower: Follower::new(config.descriptor.drive, *navigator.limits()),
             navigator,
@@ -210,9 +217,21 @@ impl Agent {
             .filter(|mask| mask.at.distance(pose.position) < 8.0)
             .collect();
         self.evidence.integrate(now, &self.config.map, &pose, &frame.scan, &masks);
+        self.compare_with_map(now);
         if now.since(self.faded_at) >= FADE_EVERY {
             self.faded_at = now;
             self.evidence.fade(now);
+        }
+    }
+
+    /// Notes when the lidar and the map no longer tell the same story, and when they do again.
+    fn compare_with_map(&mut self, now: MonoTime) {
+        let share = self.evidence.consistency();
+        let disagrees = if self.map_disagrees { share < CONSISTENT } else { share < INCONSISTENT };
+        if disagrees != self.map_disagrees {
+            self.map_disagrees = disagrees;
+            let name = if disagrees { "map_disagrees" } else { "map_agrees" };
+            self.note(now, EventKind::Decision, name, &json!({ "share_as_expected": share }));
         }
     }
 
@@ -278,6 +297,11 @@ impl Agent {
     }
 
     fn take_over(&mut self, now: MonoTime, command: OverrideCommand) {
+        if self.latch != Latch::Released {
+            self.counters.refused += 1;
+            self.note(now, EventKind::Command, "override_refused", &json!({ "reason": "a person stopped the robot" }));
+            return;
+        }
         let fresh = self.manual.is_none();
         let Some(manual) = Manual::new(now, command) else {
             self.counters.refused += 1;

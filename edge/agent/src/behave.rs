@@ -23,6 +23,8 @@ const ARRIVED: f64 = 0.15;
 const PASSED: f64 = 0.35;
 /// A viewpoint this near counts as reached when the reflex lets the robot come no nearer, metres.
 const HELD_NEAR: f64 = 0.40;
+/// What was left over is looked for from this near to the chosen place, metres.
+const EXACTLY: f64 = 0.08;
 /// A robot that holds a place goes back to it when it was moved farther than this, metres.
 const DISPLACED: f64 = 0.5;
 /// Most places handed to the planner at once.
@@ -215,7 +217,7 @@ impl Agent {
 
     fn arrived(&self, pose: &Pose, place: Point) -> bool {
         let ends_there = self.navigator.passes().last() == Some(&place);
-        pose.position.distance(place) < ARRIVED || (ends_there && self.navigator.ended(pose.position))
+        pose.position.distance(place) < ARRIVED || (ends_there && self.navigator.ended(pose.position, ARRIVED))
     }
 
     /// Go to one place; what to do when there is no way is the same for all such errands.
@@ -310,8 +312,9 @@ impl Agent {
         let Some(Work { task: Task::Survey(survey), .. }) = self.work.as_mut() else { return };
         if let Some(leftover) = self.course.leftover {
             let seen = self.course.looked_version != survey.version() && survey.gain(&map, leftover, 1) == 0;
-            let there =
-                pose.position.distance(leftover) < ARRIVED || (held && pose.position.distance(leftover) < HELD_NEAR);
+            let distance = pose.position.distance(leftover);
+            let ended = self.navigator.passes() == [leftover] && self.navigator.ended(pose.position, EXACTLY);
+            let there = ended || distance < EXACTLY || (held && distance < HELD_NEAR);
             if seen || there {
                 let lost = survey.tried_leftover(&map, "not to be seen from where it can be reached");
                 self.course.given_up += lost;
@@ -324,7 +327,7 @@ impl Agent {
         let Some(front) = survey.viewpoints().front().copied() else { return };
         let distance = pose.position.distance(front);
         let near = if self.navigator.passes().len() > 1 { PASSED } else { ARRIVED };
-        let ended = self.navigator.passes() == [front] && self.navigator.ended(pose.position);
+        let ended = self.navigator.passes() == [front] && self.navigator.ended(pose.position, ARRIVED);
         let reached = distance < near || ended || (held && distance < HELD_NEAR);
         if reached {
             survey.pass();

@@ -36,6 +36,10 @@ const SAME_END: f64 = 0.15;
 const EXTEND_BELOW: f64 = 5.0;
 /// Not more often than this.
 const EXTEND_EVERY: Duration = Duration::from_millis(500);
+/// Nearer than this to the end of its way without having arrived, the robot needs another, metres.
+const OVER: f64 = 0.05;
+/// Where the lidar and the map disagree it drives no faster than this, m/s.
+const WARY: f64 = 0.4;
 /// How much of the way is told to the coordination, metres.
 const TOLD: f64 = 12.0;
 /// Most points of the way told to the coordination.
@@ -161,7 +165,8 @@ impl Agent {
         if let Some(decision) = self.recover(now, pose, brake.stop_in, state) {
             return decision;
         }
-        let brake = Brake { clear: self.clear_ahead(), ..brake };
+        let speed = if self.map_disagrees { WARY } else { f64::INFINITY };
+        let brake = Brake { clear: self.clear_ahead(), speed, ..brake };
         let dt = CYCLE.as_secs_f64();
         let wish = self.follower.step(self.navigator.route_mut(), pose, &brake, dt);
         if wish.off > OFF_WAY {
@@ -240,7 +245,7 @@ impl Agent {
         let left = route.length() - route.along();
         let extend = self.navigator.passes().len() < places.len() && left < EXTEND_BELOW && self.course.may_extend(now);
         let other = self.navigator.passes().first() != places.first();
-        let over = self.navigator.ended(pose.position);
+        let over = self.navigator.ended(pose.position, OVER);
         if !(route.is_empty() || other || extend || over || self.course.replan.is_some()) {
             return Planned::Way;
         }

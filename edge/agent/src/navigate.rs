@@ -33,8 +33,6 @@ const GOAL_SNAP: f64 = 0.35;
 const START_SNAP: f64 = 1.0;
 /// How far ahead the way is checked against what was seen since, metres.
 const CHECK_AHEAD: f64 = 4.0;
-/// Nearer than this to the end of its way the robot is there, metres.
-const ENDED: f64 = 0.15;
 /// Most places given up for a while.
 const BLOCKED_MAX: usize = 64;
 /// From what is on no map a way keeps this much more than the least clearance, metres: the reflex wants 0.1 m free ahead
@@ -148,9 +146,9 @@ impl Navigator {
     }
 
     /// The robot is at the end of its way: where it can come no nearer to the last place.
-    pub(crate) fn ended(&self, own: Point) -> bool {
+    pub(crate) fn ended(&self, own: Point, within: f64) -> bool {
         let left = self.route.length() - self.route.along();
-        left < ENDED && self.route.end().is_some_and(|end| end.distance(own) < ENDED)
+        left <= within && self.route.end().is_some_and(|end| end.distance(own) < within)
     }
 
     /// The first place of the way was passed.

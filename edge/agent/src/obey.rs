@@ -72,9 +72,7 @@ impl Agent {
         {
             return CommandOutcome::Rejected(format!("stale: {} is older than {generation}", assignment.generation));
         }
-        let Some(pose) = self.pose() else {
-            return CommandOutcome::Rejected("the robot does not know yet where it is".to_owned());
-        };
+        let here = self.pose().unwrap_or(self.config.home).position;
         if let Wanted::Survey { region } = &assignment.task
             && region.frame() != self.config.map.frame()
         {
@@ -86,7 +84,7 @@ impl Agent {
                 let swept =
                     self.swept.take().filter(|(mission, _)| *mission == assignment.mission).map(|(_, swept)| swept);
                 let range = self.config.descriptor.sweep_range;
-                Task::Survey(Box::new(Survey::new(&self.config.map, region.clone(), swept, pose.position, range)))
+                Task::Survey(Box::new(Survey::new(&self.config.map, region.clone(), swept, here, range)))
             }
             Wanted::GoTo { goal, hold } => Task::GoTo { goal: *goal, hold: *hold, since: None },
             Wanted::Return => Task::Return,

@@ -23,6 +23,8 @@ const GAIN_MIN: u32 = 4;
 const LEFT_OVER: f64 = 0.002;
 /// How often a place is tried before it is given up.
 const TRIES_MAX: u8 = 3;
+/// Each further try looks from so much nearer, metres.
+const NEARER: f64 = 0.5;
 /// Side of the cells in which tries are counted and leftovers are looked for, metres.
 const CELL: f64 = 1.0;
 /// Most leftover cells weighed in one choice of the next viewpoint.
@@ -224,10 +226,13 @@ impl Survey {
         let start = skein_space::planning::nearest_passable(terrain, from, Meters(1.0))?;
         let field = path::distances(search, terrain, start, Meters(f64::INFINITY));
         let mut best: Option<(f64, Point)> = None;
-        for (_, square) in self.leftover_cells(CELLS_WEIGHED) {
+        for (cell, square) in self.leftover_cells(CELLS_WEIGHED) {
             let target = frame.center_of(square);
             let mut stands: Vec<(f32, u32)> = Vec::new();
-            sight::visible_squares(terrain.map(), target, Meters(self.range - 0.05), |stand| {
+            // The robot does not come to stand exactly where it wants: each try looks from nearer.
+            let tries = f64::from(self.tries.get(&cell).copied().unwrap_or(0));
+            let reach = (self.range - 0.15 - NEARER * tries).max(0.5);
+            sight::visible_squares(terrain.map(), target, Meters(reach), |stand| {
                 if let Some(distance) = field.to(stand) {
                     stands.push((distance.get() as f32, stand));
                 }
