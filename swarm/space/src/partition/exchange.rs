@@ -1,4 +1,4 @@
-//! Evens out cells by handing places over their common borders, without tearing the giver apart.
+//! Mends cells that are torn and evens them out over their common borders.
 //!
 //! Indexing: vectors over places have one entry for each place of the terrain, the others one for each cell.
 
@@ -10,6 +10,70 @@ use super::{Ground, NOBODY};
 const GOOD_ENOUGH: f64 = 0.03;
 /// Most hand-overs for each cell.
 const HANDOVERS_MAX: usize = 12;
+
+/// Rounds of giving torn off parts to a neighbour.
+const MENDING_ROUNDS: usize = 4;
+
+/// Leaves every cell only what lies in the area, and there only its largest part and parts that touch no other cell:
+/// the ways between its parts may have led outside the area.
+pub(super) fn mend(ground: &Ground, cells: usize, owner: &mut [u32]) {
+    for (cell, inside) in owner.iter_mut().zip(&ground.inside) {
+        if !inside {
+            *cell = NOBODY;
+        }
+    }
+    for _ in 0..MENDING_ROUNDS {
+        let mut changed = false;
+        for cell in 0..cells as u32 {
+            let mut parts = parts(ground, owner, cell);
+            parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+            for part in parts.iter().skip(1) {
+                if let Some(neighbour) = neighbour(ground, owner, part) {
+                    part.iter().for_each(|&place| owner[place as usize] = neighbour);
+                    changed = true;
+                }
+            }
+        }
+        if !changed {
+            break;
+        }
+    }
+}
+
+/// The connected parts of a cell.
+fn parts(ground: &Ground, owner: &[u32], cell: u32) -> Vec<Vec<u32>> {
+    let mut known = vec![false; ground.terrain.places()];
+    let mut parts = Vec::new();
+    for &first in ground.places.iter().filter(|&&place| owner[place as usize] == cell) {
+        if std::mem::replace(&mut known[first as usize], true) {
+            continue;
+        }
+        let (mut part, mut next) = (vec![first], 0);
+        while let Some(&place) = part.get(next) {
+            next += 1;
+            for beside in ground.terrain.beside(place) {
+                if owner[beside as usize] == cell && !std::mem::replace(&mut known[beside as usize], true) {
+                    part.push(beside);
+                }
+            }
+        }
+        parts.push(part);
+    }
+    parts
+}
+
+/// The other cell with the longest border to a part.
+fn neighbour(ground: &Ground, owner: &[u32], part: &[u32]) -> Option<u32> {
+    let own = part.first().map(|&place| owner[place as usize])?;
+    let mut borders: BTreeMap<u32, usize> = BTreeMap::new();
+    for next in part.iter().flat_map(|&place| ground.terrain.beside(place)) {
+        let cell = owner[next as usize];
+        if cell != own && cell != NOBODY {
+            *borders.entry(cell).or_default() += 1;
+        }
+    }
+    borders.into_iter().max_by_key(|&(cell, length)| (length, std::cmp::Reverse(cell))).map(|(cell, _)| cell)
+}
 
 /// Hands over between the neighbours that differ most until all areas fit or nothing helps.
 pub(super) fn even_out(ground: &Ground, wanted: &[f64], owner: &mut [u32]) {
@@ -81,7 +145,7 @@ impl Exchange<'_> {
         let amount = before * wanted_from * wanted_to / (wanted_from + wanted_to);
         let mut taken = self.nearest(owner, from, to, amount);
         taken.iter().for_each(|&place| owner[place as usize] = to);
-        for cut_off in self.cut_off(owner, from) {
+        for cut_off in self.cut_off(owner, from, &taken) {
             owner[cut_off as usize] = to;
             taken.push(cut_off);
         }
@@ -108,7 +172,7 @@ impl Exchange<'_> {
         }
         let (mut taken, mut mass) = (Vec::new(), 0.0);
         while let Some(place) = queue.pop_front() {
-            mass += f64::from(u8::from(self.ground.inside[place as usize]));
+            mass += 1.0;
             if mass > amount {
                 break;
             }
@@ -122,29 +186,15 @@ impl Exchange<'_> {
         taken
     }
 
-    /// Everything of a cell but its largest connected part.
-    fn cut_off(&self, owner: &[u32], cell: u32) -> Vec<u32> {
-        let terrain = &self.ground.terrain;
-        let mut known = vec![false; terrain.places()];
-        let mut parts: Vec<(usize, Vec<u32>)> = Vec::new();
-        for first in (0_u32..).zip(owner).filter(|(_, c)| **c == cell).map(|(place, _)| place) {
-            if std::mem::replace(&mut known[first as usize], true) {
-                continue;
-            }
-            let (mut part, mut next, mut mass) = (vec![first], 0, 0);
-            while let Some(&place) = part.get(next) {
-                next += 1;
-                mass += usize::from(self.ground.inside[place as usize]);
-                for beside in terrain.beside(place) {
-                    if owner[beside as usize] == cell && !std::mem::replace(&mut known[beside as usize], true) {
-                        part.push(beside);
-                    }
-                }
-            }
-            parts.push((mass, part));
+    /// The parts of a cell that taking places from it has cut off from its largest part.
+    fn cut_off(&self, owner: &[u32], cell: u32, taken: &[u32]) -> Vec<u32> {
+        let mut at_edge = vec![false; owner.len()];
+        for &place in taken {
+            self.ground.terrain.beside(place).into_iter().for_each(|next| at_edge[next as usize] = true);
         }
-        let largest = (0..parts.len()).max_by_key(|&i| (parts[i].0, std::cmp::Reverse(i)));
-        let others = parts.into_iter().enumerate().filter(|(i, _)| Some(*i) != largest);
-        others.flat_map(|(_, (_, part))| part).collect()
+        let mut parts = parts(self.ground, owner, cell);
+        parts.retain(|part| part.iter().any(|&place| at_edge[place as usize]));
+        parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+        parts.into_iter().skip(1).flatten().collect()
     }
 }

@@ -41,6 +41,7 @@ pub fn split(map: &PlanningMap, region: &Region, sites: &[Site]) -> Vec<Region> 
     let mut voronoi = Voronoi::new(&ground, &wanted);
     voronoi.spread();
     let mut owner = voronoi.balance();
+    exchange::mend(&ground, sites.len(), &mut owner);
     exchange::even_out(&ground, &wanted, &mut owner);
     let of_square = ground.adopt(&owner, voronoi.seeds());
     let cell_of_site = match_to_sites(map, &ground, voronoi.seeds(), &wanted, sites);
