@@ -1,0 +1,143 @@
+//! The supervisor, as a client sees it.
+
+use core::future::Future;
+use core::time::Duration;
+
+use skein_types::fleet::RobotView;
+use skein_types::ids::{AgentId, MissionId};
+use skein_types::mission::{Mission, MissionSpec, Preview};
+use skein_wire::request::{Explanation, KillOrder, Missions, ResumeOrder, ResumeOutcomes, RobotOutcome, Robots};
+use skein_wire::request::{StopOrder, StopOutcomes, Submit};
+use skein_wire::v1::mission_control_client::MissionControlClient;
+use skein_wire::{MESSAGE_BYTES_MAX, v1};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Response, Status};
+
+use crate::failure::{Exit, Failure};
+
+/// How long an answer may take when nothing else was said.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long a connection may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+
+/// A supervisor.
+#[derive(Clone)]
+pub(crate) struct Cloud {
+    client: MissionControlClient<Channel>,
+    answer_within: Duration,
+}
+
+impl Cloud {
+    /// Connects; a supervisor that does not answer is a failure that says so.
+    pub(crate) async fn connect(url: &str, answer_within: Duration) -> Result<Self, Failure> {
+        let channel = endpoint(url)?.connect().await.map_err(|error| unreachable(url, &error))?;
+        Ok(Self::over(channel, answer_within))
+    }
+
+    /// Connects when first used, and again whenever the connection was lost.
+    pub(crate) fn lazy(url: &str, answer_within: Duration) -> Result<Self, Failure> {
+        Ok(Self::over(endpoint(url)?.connect_lazy(), answer_within))
+    }
+
+    fn over(channel: Channel, answer_within: Duration) -> Self {
+        let client = MissionControlClient::new(channel)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        Self { client, answer_within }
+    }
+
+    async fn within<T>(&self, call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Failure> {
+        match tokio::time::timeout(self.answer_within, call).await {
+            Ok(answer) => Ok(answer?.into_inner()),
+            Err(_) => Err(Status::deadline_exceeded("").into()),
+        }
+    }
+
+    pub(crate) async fn preview(&self, spec: MissionSpec) -> Result<Preview, Failure> {
+        let request: v1::PreviewMissionRequest = spec.into();
+        Ok(self.within(self.client.clone().preview_mission(request)).await?.try_into()?)
+    }
+
+    pub(crate) async fn submit(&self, spec: MissionSpec, key: String) -> Result<Mission, Failure> {
+        let request: v1::SubmitMissionRequest = Submit { spec, key }.into();
+        Ok(self.within(self.client.clone().submit_mission(request)).await?.try_into()?)
+    }
+
+    pub(crate) async fn pause(&self, mission: MissionId) -> Result<Mission, Failure> {
+        let request = v1::PauseMissionRequest { mission: mission.to_string() };
+        Ok(self.within(self.client.clone().pause_mission(request)).await?.try_into()?)
+    }
+
+    pub(crate) async fn resume_mission(&self, mission: MissionId) -> Result<Mission, Failure> {
+        let request = v1::ResumeMissionRequest { mission: mission.to_string() };
+        Ok(self.within(self.client.clone().resume_mission(request)).await?.try_into()?)
+    }
+
+    pub(crate) async fn cancel(&self, mission: MissionId, reason: String) -> Result<Mission, Failure> {
+        let request = v1::CancelMissionRequest { mission: mission.to_string(), reason };
+        Ok(self.within(self.client.clone().cancel_mission(request)).await?.try_into()?)
+    }
+
+    pub(crate) async fn missions(&self) -> Result<Vec<Mission>, Failure> {
+        let request = v1::ListMissionsRequest::default();
+        let Missions(missions) = self.within(self.client.clone().list_missions(request)).await?.try_into()?;
+        Ok(missions)
+    }
+
+    pub(crate) async fn mission(&self, mission: MissionId) -> Result<Mission, Failure> {
+        let request = v1::GetMissionRequest { mission: mission.to_string() };
+        Ok(self.within(self.client.clone().get_mission(request)).await?.try_into()?)
+    }
+
+    pub(crate) async fn robots(&self) -> Result<Vec<RobotView>, Failure> {
+        let request = v1::ListRobotsRequest {};
+        let Robots(robots) = self.within(self.client.clone().list_robots(request)).await?.try_into()?;
+        Ok(robots)
+    }
+
+    pub(crate) async fn robot(&self, robot: &AgentId) -> Result<RobotView, Failure> {
+        let request = v1::GetRobotRequest { robot: robot.to_string() };
+        Ok(self.within(self.client.clone().get_robot(request)).await?.try_into()?)
+    }
+
+    pub(crate) async fn why(&self, robot: &AgentId) -> Result<Explanation, Failure> {
+        let request = v1::WhyRequest { robot: robot.to_string() };
+        Ok(self.within(self.client.clone().why(request)).await?.try_into()?)
+    }
+
+    pub(crate) async fn stop(&self, order: StopOrder) -> Result<Vec<RobotOutcome>, Failure> {
+        let request: v1::StopRequest = order.into();
+        let StopOutcomes(outcomes) = self.within(self.client.clone().stop(request)).await?.try_into()?;
+        Ok(outcomes)
+    }
+
+    pub(crate) async fn kill(&self, order: KillOrder) -> Result<RobotOutcome, Failure> {
+        let request: v1::KillRequest = order.into();
+        Ok(self.within(self.client.clone().kill(request)).await?.try_into()?)
+    }
+
+    pub(crate) async fn resume(&self, order: ResumeOrder) -> Result<Vec<RobotOutcome>, Failure> {
+        let request: v1::ResumeRequest = order.into();
+        let ResumeOutcomes(outcomes) = self.within(self.client.clone().resume(request)).await?.try_into()?;
+        Ok(outcomes)
+    }
+}
+
+fn endpoint(url: &str) -> Result<Endpoint, Failure> {
+    let wrong =
+        || Failure::usage(format!("{url:?} is no address of a supervisor")).help("write it as http://127.0.0.1:8000");
+    if !url.starts_with("http://") {
+        return Err(wrong());
+    }
+    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| wrong())?;
+    Ok(endpoint.connect_timeout(CONNECT_WITHIN))
+}
+
+fn unreachable(url: &str, error: &tonic::transport::Error) -> Failure {
+    let mut cause: &dyn core::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    Failure::new(Exit::Unreachable, format!("no supervisor answers at {url}: {cause}"))
+        .help("start one with `skein up`, or name another with --cloud URL")
+}

@@ -1,0 +1,18 @@
+//! Real processes: found, started, watched, measured and ended.
+
+mod child;
+mod directory;
+mod fleet;
+mod plan;
+mod ports;
+mod process;
+pub(crate) mod procfs;
+pub(crate) mod programs;
+mod sample;
+
+pub(crate) use child::become_program;
+pub(crate) use directory::{ProcessRecord, Record, RunDirectory, write_whole};
+pub(crate) use fleet::Fleet;
+pub(crate) use plan::Plan;
+pub(crate) use ports::is_free;
+pub(crate) use process::Measured;
