@@ -151,3 +151,94 @@ fn beam_towards(angle: f64, scan: &Scan) -> Option<f64> {
     let beam = (turns * BEAMS as f64).round() as usize % BEAMS;
     scan.ranges.get(beam).map(|range| f64::from(*range)).filter(|range| !range.is_nan())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terrain::tests::hall;
+    use skein_types::units::Meters;
+
+    const RANGE: Meters = Meters(10.0);
+
+    /// What a robot at `pose` sees in the hall with discs in it.
+    fn scan(map: &PlanningMap, pose: &Pose, things: &[(Point, f64)]) -> Scan {
+        let mut scan = Scan::nothing(RANGE);
+        scan.ranges = std::array::from_fn(|beam| {
+            let heading = pose.heading + Scan::angle_of(beam);
+            let wall = sight::raycast(map, pose.position, heading, RANGE).map_or(f64::INFINITY, |d| d.get());
+            let way = Point::from_heading(heading);
+            let hits = things.iter().filter_map(|(at, radius)| {
+                let to = *at - pose.position;
+                let (along, beside) = (to.dot(way), to.cross(way).abs());
+                (along > 0.0 && beside < *radius).then(|| along - (radius * radius - beside * beside).sqrt())
+            });
+            hits.fold(wall, f64::min) as f32
+        });
+        scan
+    }
+
+    fn watch(evidence: &mut Evidence, from_ms: u64, scans: u64, things: &[(Point, f64)], masks: &[Mask]) {
+        let map = hall();
+        let pose = Pose::new(2.0, 2.0, 0.4);
+        for i in 0..scans {
+            let seen = scan(&map, &pose, things);
+            evidence.integrate(MonoTime::from_millis(from_ms + i * 100), &map, &pose, &seen, masks);
+        }
+    }
+
+    #[test]
+    fn a_thing_that_stays_becomes_an_obstacle_and_is_forgotten_when_seen_through() {
+        let mut evidence = Evidence::new();
+        let thing = [(Point::new(4.0, 2.0), 0.2)];
+        watch(&mut evidence, 0, 2, &thing, &[]);
+        assert_eq!(evidence.obstacles().count(), 0, "two revolutions are not enough");
+        watch(&mut evidence, 200, 4, &thing, &[]);
+        let map = hall();
+        assert!(evidence.obstacles().count() > 1);
+        assert!(evidence.obstacles().all(|square| map.frame().center_of(square).distance(thing[0].0) < 0.35));
+        watch(&mut evidence, 600, 8, &[], &[]);
+        assert_eq!(evidence.obstacles().count(), 0);
+    }
+
+    #[test]
+    fn a_thing_that_walks_by_leaves_nothing_behind() {
+        let mut evidence = Evidence::new();
+        for step in 0..30_u64 {
+            let at = Point::new(4.0, 0.8 + step as f64 * 0.12);
+            watch(&mut evidence, step * 100, 1, &[(at, 0.2)], &[]);
+        }
+        watch(&mut evidence, 3000, 6, &[], &[]);
+        assert_eq!(evidence.obstacles().count(), 0);
+    }
+
+    #[test]
+    fn walls_and_peers_are_no_evidence() {
+        let mut evidence = Evidence::new();
+        let peer = Point::new(3.5, 2.5);
+        watch(&mut evidence, 0, 10, &[(peer, 0.25)], &[Mask { at: peer, radius: 0.55 }]);
+        assert_eq!(evidence.obstacles().count(), 0);
+        assert!(evidence.consistency() > 0.8, "{}", evidence.consistency());
+    }
+
+    #[test]
+    fn what_nobody_looks_at_fades_after_a_minute() {
+        let mut evidence = Evidence::new();
+        watch(&mut evidence, 0, 6, &[(Point::new(4.0, 2.0), 0.2)], &[]);
+        evidence.fade(MonoTime::from_millis(30_000));
+        assert!(evidence.obstacles().count() > 0);
+        evidence.fade(MonoTime::from_millis(61_000));
+        assert_eq!(evidence.obstacles().count(), 0);
+    }
+
+    #[test]
+    fn a_place_that_is_not_as_mapped_is_noticed() {
+        let mut evidence = Evidence::new();
+        let map = hall();
+        let elsewhere = Pose::new(5.5, 3.4, 2.0);
+        for i in 0..60 {
+            let seen = scan(&map, &elsewhere, &[]);
+            evidence.integrate(MonoTime::from_millis(i * 100), &map, &Pose::new(1.0, 1.0, 0.0), &seen, &[]);
+        }
+        assert!(evidence.consistency() < 0.5, "{}", evidence.consistency());
+    }
+}

@@ -78,6 +78,11 @@ impl Agent {
         {
             return CommandOutcome::Rejected("the region's frame is not that of this robot's map".to_owned());
         }
+        if let Wanted::GoTo { goal, .. } = &assignment.task
+            && self.config.map.frame().square_of(*goal).is_none()
+        {
+            return CommandOutcome::Rejected("the goal lies outside the map".to_owned());
+        }
         self.lay_down_work(now, assignment.mission);
         let task = match &assignment.task {
             Wanted::Survey { region } => {

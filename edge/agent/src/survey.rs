@@ -324,3 +324,83 @@ impl Survey {
         lost
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terrain::tests::hall;
+    use skein_types::region::Region;
+
+    const RANGE: Meters = Meters(2.0);
+
+    fn survey(from: Point) -> (std::sync::Arc<PlanningMap>, Survey) {
+        let map = hall();
+        let region = map.reachable_from(&[from]);
+        let survey = Survey::new(&map, region, None, from, RANGE);
+        (map, survey)
+    }
+
+    #[test]
+    fn looking_from_every_planned_viewpoint_leaves_next_to_nothing() {
+        let (map, mut survey) = survey(Point::new(1.0, 1.0));
+        while let Some(next) = survey.viewpoints().front().copied() {
+            survey.look(&map, next);
+            survey.pass();
+        }
+        assert!(survey.covered() > 99.0, "{}", survey.covered());
+    }
+
+    #[test]
+    fn leftovers_are_seen_one_after_the_other_until_all_is_swept() {
+        let (map, mut survey) = survey(Point::new(1.0, 1.0));
+        let (terrain, mut search) = (Terrain::new(map.clone()), Search::new());
+        while !survey.viewpoints().is_empty() {
+            survey.pass();
+        }
+        let mut at = Point::new(1.0, 1.0);
+        for _ in 0..60 {
+            if survey.complete() {
+                break;
+            }
+            at = survey.choose_leftover(&terrain, &mut search, at).unwrap();
+            survey.look(&map, at);
+            assert_eq!(survey.tried_leftover(&map, "hidden"), 0);
+        }
+        assert!(survey.complete() && survey.lost() == 0, "{} %", survey.covered());
+    }
+
+    #[test]
+    fn a_place_that_shows_nothing_is_given_up_after_three_tries_with_its_reason() {
+        let (map, mut survey) = survey(Point::new(1.0, 1.0));
+        let (terrain, mut search) = (Terrain::new(map.clone()), Search::new());
+        let mut lost = 0;
+        for _ in 0..3 {
+            assert_eq!(lost, 0);
+            let _ = survey.choose_leftover(&terrain, &mut search, Point::new(1.0, 1.0)).unwrap();
+            lost = survey.tried_leftover(&map, "hidden behind a curtain");
+        }
+        assert!(lost > 0 && survey.lost() == lost);
+        assert!(survey.loss().contains("hidden behind a curtain"), "{}", survey.loss());
+        let unseen = survey.unseen().unwrap();
+        assert_eq!(unseen.len(), survey.left() + survey.lost());
+    }
+
+    #[test]
+    fn what_was_seen_before_stays_seen_when_the_region_is_replaced() {
+        let (map, mut survey) = survey(Point::new(1.0, 1.0));
+        survey.look(&map, Point::new(1.5, 1.5));
+        let (left, region) = (survey.left(), survey.region.clone());
+        let again = Survey::new(&map, region, Some(survey.into_swept()), Point::new(1.5, 1.5), RANGE);
+        assert_eq!(again.left(), left);
+    }
+
+    #[test]
+    fn what_nobody_can_reach_is_given_up_at_once() {
+        let map = hall();
+        let frame = *map.frame();
+        let region = Region::from_squares(frame, 0..frame.squares() as u32).unwrap();
+        let survey = Survey::new(&map, region.clone(), None, Point::new(1.0, 1.0), RANGE);
+        assert!(survey.loss().contains("not reachable on the map"));
+        assert_eq!(survey.left() + survey.lost(), region.len());
+    }
+}

@@ -117,3 +117,53 @@ pub(crate) fn squares_within(frame: &RegionFrame, at: Point, radius: f64) -> imp
         .flat_map(move |row| (west..east).map(move |column| row * frame.width + column))
         .filter(move |square| frame.center_of(*square).distance(at) < radius)
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use skein_space::map::{Cell, OccupancyMap};
+    use skein_space::planning::PlanningParams;
+    use skein_types::body::BodyDescriptor;
+
+    /// A hall of 7.2 m by 4.8 m with walls of 0.4 m around it and a pillar in it.
+    pub(crate) fn hall() -> Arc<PlanningMap> {
+        let frame = RegionFrame { origin: Point::new(0.0, 0.0), resolution: 0.05, width: 160, height: 112 };
+        let map = OccupancyMap::from_cells(frame, |square| {
+            let (x, y) = (square % 160, square / 160);
+            let wall = !(8..152).contains(&x) || !(8..104).contains(&y);
+            let pillar = (100..108).contains(&x) && (60..68).contains(&y);
+            if wall || pillar { Cell::Occupied } else { Cell::Free }
+        });
+        Arc::new(PlanningMap::new(&map, &PlanningParams::for_body(&BodyDescriptor::rover())).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_laid_over_the_map_comes_off_again(discs in prop::collection::vec((-1.0_f64..9.0, -1.0_f64..7.0, 0.0_f64..2.0), 0..6)) {
+            let map = hall();
+            let mut terrain = Terrain::new(map.clone());
+            for (x, y, radius) in &discs {
+                terrain.block_disc(Point::new(*x, *y), *radius);
+            }
+            for square in 0..map.frame().squares() as u32 {
+                let center = map.frame().center_of(square);
+                let covered = discs.iter().any(|(x, y, radius)| center.distance(Point::new(*x, *y)) < *radius);
+                prop_assert_eq!(terrain.passable(square), map.passable(square) && !covered);
+            }
+            terrain.clear();
+            prop_assert!((0..map.frame().squares() as u32).all(|square| terrain.passable(square) == map.passable(square)));
+        }
+    }
+
+    #[test]
+    fn around_the_robot_only_the_map_itself_blocks() {
+        let mut terrain = Terrain::new(hall());
+        let own = Point::new(2.0, 2.0);
+        terrain.block_disc(own, 1.0);
+        terrain.unblock_disc(own, 0.3);
+        assert!(terrain.passable_at(own) && !terrain.passable_at(Point::new(2.6, 2.0)));
+        terrain.unblock_disc(Point::new(0.5, 2.0), 0.5);
+        assert!(!terrain.passable_at(Point::new(0.5, 2.0)), "a wall stays a wall");
+    }
+}

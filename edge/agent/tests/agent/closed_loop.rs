@@ -1,13 +1,9 @@
 //! One robot in a small place: it sweeps what it is asked to, finds its way round what is on no map, charges when low,
 //! lets a person drive and obeys each order once.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
-
-mod common;
-
 use std::time::Duration;
 
-use common::{Rig, from_rows, mission, two_rooms};
+use super::rig::{Rig, from_rows, mission, two_rooms};
 use skein_agent::{Input, OverrideCommand, OverrideWish};
 use skein_types::coord::AgentState;
 use skein_types::event::first_break;

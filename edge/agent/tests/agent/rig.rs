@@ -8,6 +8,7 @@ use skein_space::map::{Cell, OccupancyMap};
 use skein_space::planning::{PlanningMap, PlanningParams};
 use skein_space::sight;
 use skein_types::body::BodyDescriptor;
+use skein_types::coord::{Hazard, Intent};
 use skein_types::event::Event;
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::ids::{AgentId, BootId, CommandId, FleetId, Generation, MissionId};
@@ -15,7 +16,7 @@ use skein_types::link::{AgentReport, CloudCommand, CommandAck, Order};
 use skein_types::mission::{Assignment, Priority, SliceProgress, Task};
 use skein_types::motion::Setpoint;
 use skein_types::region::{Region, RegionFrame};
-use skein_types::safety::{Latch, ReflexReport};
+use skein_types::safety::{FailsafeLevel, Latch, ReflexReport, Surroundings};
 use skein_types::sensing::{BEAMS, Battery, PoseEstimate, Scan, SensorFrame};
 use skein_types::time::{MonoTime, WallTime};
 use skein_types::units::{Kilograms, Meters, Percent, Radians};
@@ -81,6 +82,12 @@ pub(crate) struct Rig {
     pub(crate) restored: u32,
     pub(crate) setpoint: Setpoint,
     pub(crate) trail: Vec<Point>,
+    /// What it said since this was last emptied.
+    pub(crate) said: Vec<Intent>,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) warned: Vec<Hazard>,
+    pub(crate) cliff: bool,
+    pub(crate) powered: bool,
     sequence: u64,
     commands: u128,
 }
@@ -91,8 +98,12 @@ pub(crate) fn mission() -> MissionId {
 
 impl Rig {
     pub(crate) fn new(map: Arc<PlanningMap>, start: Pose) -> Self {
+        Self::named_rover("rover-1", map, start)
+    }
+
+    pub(crate) fn named_rover(name: &str, map: Arc<PlanningMap>, start: Pose) -> Self {
         let config = AgentConfig::new(
-            AgentId::new("rover-1").unwrap(),
+            AgentId::new(name).unwrap(),
             FleetId::new("test").unwrap(),
             BootId(Uuid::from_u128(1)),
             start,
@@ -120,6 +131,11 @@ impl Rig {
             restored: 0,
             setpoint: Setpoint::none(),
             trail: Vec::new(),
+            said: Vec::new(),
+            surroundings: Surroundings::empty(),
+            warned: Vec::new(),
+            cliff: false,
+            powered: true,
             sequence: 0,
             commands: 100,
         };
@@ -176,7 +192,7 @@ impl Rig {
         self.events.iter().filter(|event| event.name == name).count()
     }
 
-    fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         self.now = self.now + Duration::from_millis(10);
         let clear = self.step_body(0.01);
         self.sequence += 1;
@@ -185,7 +201,7 @@ impl Rig {
         let report = ReflexReport {
             at: self.now,
             sequence: self.sequence,
-            level: Default::default(),
+            level: FailsafeLevel::None,
             clear_distance: Meters(clear),
             ..ReflexReport::none()
         };
@@ -248,7 +264,8 @@ impl Rig {
         frame.twist = self.twist;
         frame.battery = Battery { charge: Percent(self.battery), charging: self.charging() };
         frame.payload = Kilograms(0.0);
-        frame.motors_powered = true;
+        frame.motors_powered = self.powered;
+        frame.cliff[0] = self.cliff;
         let scanned = MonoTime::from_millis(self.now.as_nanos() / 100_000_000 * 100);
         frame.scan.at = scanned;
         if scanned == self.now {
@@ -283,7 +300,9 @@ impl Rig {
                 Output::Event(event) => self.events.push(event),
                 Output::LatchChanged(latch) => self.latches.push(latch),
                 Output::RestorePower => self.restored += 1,
-                Output::Surroundings(_) | Output::Say(_) | Output::Warn(_) => {}
+                Output::Say(intent) => self.said.push(intent),
+                Output::Surroundings(surroundings) => self.surroundings = *surroundings,
+                Output::Warn(hazard) => self.warned.push(hazard),
             }
         }
     }
