@@ -1,5 +1,7 @@
 //! Zones become the right squares, areas are shared out fairly, and sweeps show what they promise.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 use proptest::prelude::*;
 use skein_space::map::{Cell, OccupancyMap};
 use skein_space::partition::{Site, split};
@@ -22,8 +24,8 @@ fn building(columns: u32, rows: u32) -> PlanningMap {
         let (room, floor) = (x / 50, y / 40);
         let closed = room == columns - 1 && floor == rows - 1;
         let outer = x == 0 || y == 0 || x == frame.width - 1 || y == frame.height - 1;
-        let door_x = x % 50 == 0 && (15..25).contains(&(y % 40)) && !outer && !(closed);
-        let door_y = y % 40 == 0 && (30..40).contains(&(x % 50)) && !outer && !(closed);
+        let door_x = x % 50 == 0 && (15..25).contains(&(y % 40)) && !outer && !closed;
+        let door_y = y % 40 == 0 && (30..40).contains(&(x % 50)) && !outer && !closed;
         let shelf = (room + floor) % 2 == 0 && (8..11).contains(&(y % 40)) && (10..35).contains(&(x % 50));
         ((x % 50 == 0 && !door_x) || (y % 40 == 0 && !door_y)) || shelf
     };
@@ -93,7 +95,9 @@ proptest! {
         let frame = RegionFrame { origin: Point::new(-3.0, -1.0), resolution: 0.13, width: 70, height: 50 };
         let center = Point::new(x, y);
         let Ok(polygon) = Polygon::new(star(center, &outer, 1.0), vec![star(center, &hole, 0.8)]) else { return Ok(()) };
-        let region = zone_region(&frame, &polygon).unwrap();
+        let nothing = || Region::empty(frame).unwrap();
+        // A zone beside the map is refused; then no middle may be inside.
+        let region = zone_region(&frame, &polygon).unwrap_or_else(|_| nothing());
         for square in 0..frame.squares() as u32 {
             prop_assert_eq!(region.contains(square), polygon.contains(frame.center_of(square)), "square {}", square);
         }
@@ -199,7 +203,7 @@ fn a_sweep_shows_everything_reachable_whatever_the_direction_of_its_lanes() {
 #[test]
 fn a_sweep_of_an_open_hall_drives_little_more_than_its_lanes() {
     let frame = RegionFrame { origin: Point::default(), resolution: 0.1, width: 200, height: 120 };
-    let border = |sq: u32| sq % 200 == 0 || sq % 200 == 199 || sq / 200 == 0 || sq / 200 == 119;
+    let border = |sq: u32| sq.is_multiple_of(200) || sq % 200 == 199 || sq / 200 == 0 || sq / 200 == 119;
     let map = OccupancyMap::from_cells(frame, |sq| if border(sq) { Cell::Occupied } else { Cell::Free });
     let map = PlanningMap::new(&map, &PlanningParams::for_body(&BodyDescriptor::rover())).unwrap();
     let start = Point::new(1.0, 1.0);

@@ -17,8 +17,8 @@ const MENDING_ROUNDS: usize = 4;
 /// Leaves every cell only what lies in the area, and there only its largest part and parts that touch no other cell:
 /// the ways between its parts may have led outside the area.
 pub(super) fn mend(ground: &Ground, cells: usize, owner: &mut [u32]) {
-    for (cell, inside) in owner.iter_mut().zip(&ground.inside) {
-        if !inside {
+    for (cell, &weight) in owner.iter_mut().zip(&ground.weight) {
+        if weight == 0 {
             *cell = NOBODY;
         }
     }

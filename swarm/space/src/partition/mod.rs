@@ -21,6 +21,11 @@ pub struct Site {
     pub weight: f64,
 }
 
+/// Most rounds of moving seeds and weights, and of trading weights only.
+const ROUNDS: usize = 24;
+const TRIMS: usize = 4;
+/// An area with more squares finds its cells on a coarser grid of about so many.
+const SQUARES_WANTED: usize = 30_000;
 /// The owner of what nobody owns.
 const NOBODY: u32 = u32::MAX;
 /// Weights this much apart count as equal when cells are matched to robots.
@@ -37,10 +42,25 @@ pub fn split(map: &PlanningMap, region: &Region, sites: &[Site]) -> Vec<Region> 
         return sites.iter().map(|_| region.clone()).collect();
     }
     let ground = Ground::new(map, region);
-    let wanted = shares(sites, ground.mass as f64);
+    let wanted = shares(sites, ground.mass);
     let mut voronoi = Voronoi::new(&ground, &wanted);
-    voronoi.spread();
-    let mut owner = voronoi.balance();
+    let mut owner = match ground.coarser() {
+        Some((coarse, factor)) => {
+            // The cells find their places on few squares and are only trimmed on all of them.
+            let wanted: Vec<f64> = wanted.iter().map(|w| w * coarse.mass / ground.mass).collect();
+            let mut rough = Voronoi::new(&coarse, &wanted);
+            rough.spread();
+            rough.balance(ROUNDS, true);
+            let seeds = rough.seeds().iter().map(|&seed| ground.place_near(coarse.at(seed))).collect();
+            let offsets = rough.offsets().iter().map(|offset| offset * f64::from(factor)).collect();
+            voronoi.take_up(seeds, offsets);
+            voronoi.balance(TRIMS, false)
+        }
+        None => {
+            voronoi.spread();
+            voronoi.balance(ROUNDS, true)
+        }
+    };
     exchange::mend(&ground, sites.len(), &mut owner);
     exchange::even_out(&ground, &wanted, &mut owner);
     let of_square = ground.adopt(&owner, voronoi.seeds());
@@ -61,36 +81,90 @@ fn shares(sites: &[Site], mass: f64) -> Vec<f64> {
 struct Ground {
     frame: RegionFrame,
     terrain: Terrain,
-    /// By place.
-    inside: Vec<bool>,
-    /// Places inside.
+    /// By place: how many squares of the region it stands for.
+    weight: Vec<u8>,
+    /// Places with a weight.
     places: Vec<u32>,
     /// Squares of the region that are not open.
     closed: Vec<u32>,
-    mass: usize,
+    /// Sum of the weights.
+    mass: f64,
 }
 
 impl Ground {
     fn new(map: &PlanningMap, region: &Region) -> Self {
         let frame = *map.frame();
         let terrain = Terrain::new(frame.width, frame.height, |square| !map.blocked(square));
-        let mut inside = vec![false; terrain.places()];
+        let mut weight = vec![0; terrain.places()];
         let (mut places, mut closed) = (Vec::new(), Vec::new());
         for square in region.squares() {
             match terrain.place(square) {
                 Some(place) => {
-                    inside[place as usize] = true;
+                    weight[place as usize] = 1;
                     places.push(place);
                 }
                 None => closed.push(square),
             }
         }
-        let mass = places.len();
-        Self { frame, terrain, inside, places, closed, mass }
+        let mass = places.len() as f64;
+        Self { frame, terrain, weight, places, closed, mass }
+    }
+
+    /// The same ground on squares so many times as large, for an area of many squares. A large square is open when more
+    /// than half of it is, which keeps thin walls closed.
+    fn coarser(&self) -> Option<(Self, u32)> {
+        let factor = (self.mass / SQUARES_WANTED as f64).sqrt().ceil().clamp(1.0, 8.0) as u32;
+        if factor == 1 {
+            return None;
+        }
+        let frame = RegionFrame {
+            resolution: self.frame.resolution * f64::from(factor),
+            width: self.frame.width.div_ceil(factor),
+            height: self.frame.height.div_ceil(factor),
+            ..self.frame
+        };
+        let large = |square: u32| {
+            let (column, row) = (square % self.frame.width / factor, square / self.frame.width / factor);
+            (row * frame.width + column) as usize
+        };
+        let (mut open, mut inside) = (vec![0_u8; frame.squares() as usize], vec![0_u8; frame.squares() as usize]);
+        for square in 0..self.frame.squares() as u32 {
+            if let Some(place) = self.terrain.place(square) {
+                open[large(square)] += 1;
+                inside[large(square)] += self.weight[place as usize];
+            }
+        }
+        let terrain =
+            Terrain::new(frame.width, frame.height, |square| 2 * u32::from(open[square as usize]) > factor * factor);
+        let mut weight = vec![0; terrain.places()];
+        let mut places = Vec::new();
+        for (square, &count) in (0_u32..).zip(&inside) {
+            if let Some(place) = terrain.place(square).filter(|_| count > 0) {
+                weight[place as usize] = count;
+                places.push(place);
+            }
+        }
+        let mass: f64 = places.iter().map(|&place| f64::from(weight[place as usize])).sum();
+        let coarse = Self { frame, terrain, weight, places, closed: Vec::new(), mass };
+        (mass > 0.5 * self.mass).then_some((coarse, factor))
     }
 
     fn at(&self, place: u32) -> Point {
         self.frame.center_of(self.terrain.square(place))
+    }
+
+    /// The open place nearest to a point, of those in a box around it that holds some.
+    fn place_near(&self, point: Point) -> u32 {
+        let square = self.frame.square_of(point).unwrap_or(0);
+        let (column, row) = (i64::from(square % self.frame.width), i64::from(square / self.frame.width));
+        let found = (0..32_i64).find_map(|reach| {
+            let rows = (row - reach).max(0)..=(row + reach).min(i64::from(self.frame.height) - 1);
+            let columns = (column - reach).max(0)..=(column + reach).min(i64::from(self.frame.width) - 1);
+            let squares = rows.flat_map(|y| columns.clone().map(move |x| (y * i64::from(self.frame.width) + x) as u32));
+            let places = squares.filter_map(|square| self.terrain.place(square));
+            places.min_by(|&a, &b| self.at(a).distance(point).total_cmp(&self.at(b).distance(point)))
+        });
+        found.or(self.places.first().copied()).unwrap_or(0)
     }
 
     /// The owner of every square of the region; what no cell reached goes to the cell with the nearest seed.

@@ -10,8 +10,6 @@ use skein_types::geometry::Point;
 use super::{Ground, NOBODY};
 use crate::path::{Flood, Seed};
 
-/// Most rounds of moving seeds and weights.
-const ROUNDS: usize = 24;
 /// Largest error of an area that needs no more rounds.
 const GOOD_ENOUGH: f64 = 0.02;
 
@@ -47,26 +45,35 @@ impl<'a> Voronoi<'a> {
         }
     }
 
-    /// The best assignment of places to cells found.
-    pub(super) fn balance(&mut self) -> Vec<u32> {
-        let mut best = (f64::INFINITY, Vec::new(), self.seeds.clone());
-        for round in 0..ROUNDS {
+    pub(super) fn offsets(&self) -> &[f64] {
+        &self.offsets
+    }
+
+    /// Goes on from seeds and offsets found elsewhere.
+    pub(super) fn take_up(&mut self, seeds: Vec<u32>, offsets: Vec<f64>) {
+        (self.seeds, self.offsets) = (seeds, offsets);
+    }
+
+    /// The best assignment of places to cells found in some rounds; seeds move only if they may.
+    pub(super) fn balance(&mut self, rounds: usize, seeds_move: bool) -> Vec<u32> {
+        let mut best = (f64::INFINITY, Vec::new(), self.seeds.clone(), self.offsets.clone());
+        for round in 0..rounds {
             self.assign();
             let areas = self.areas();
             let error = areas.iter().zip(self.wanted).map(|(a, w)| (a / w - 1.0).abs()).fold(0.0, f64::max);
             if error < best.0 {
-                best = (error, self.owner.clone(), self.seeds.clone());
+                best = (error, self.owner.clone(), self.seeds.clone(), self.offsets.clone());
             }
             if error < GOOD_ENOUGH {
                 break;
             }
             self.trade(&areas, round);
             // Seeds rest in the last third, so that the weights find their balance.
-            if round * 3 < ROUNDS * 2 {
+            if seeds_move && round * 3 < rounds * 2 {
                 self.center();
             }
         }
-        self.seeds = best.2;
+        (self.seeds, self.offsets) = (best.2, best.3);
         best.1
     }
 
@@ -84,7 +91,7 @@ impl<'a> Voronoi<'a> {
         let mut areas = vec![0.0; self.wanted.len()];
         for &place in &self.ground.places {
             if let Some(area) = areas.get_mut(self.owner[place as usize] as usize) {
-                *area += 1.0;
+                *area += f64::from(self.ground.weight[place as usize]);
             }
         }
         areas
@@ -106,8 +113,9 @@ impl<'a> Voronoi<'a> {
         let mut sums = vec![(Point::default(), 0.0); cells];
         for &place in &self.ground.places {
             if let Some((sum, count)) = sums.get_mut(self.owner[place as usize] as usize) {
-                *sum = *sum + self.ground.at(place);
-                *count += 1.0;
+                let weight = f64::from(self.ground.weight[place as usize]);
+                *sum = *sum + self.ground.at(place) * weight;
+                *count += weight;
             }
         }
         let centers: Vec<Point> = sums.into_iter().map(|(sum, count)| sum * (1.0 / f64::max(count, 1.0))).collect();

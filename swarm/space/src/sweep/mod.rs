@@ -21,7 +21,8 @@ use tour::Tour;
 pub struct SweepPlan {
     /// Where to look from, in order, in the middle of passable squares.
     pub viewpoints: Vec<Point>,
-    /// Length of the way from the start through all viewpoints over passable squares, about.
+    /// Length of the way from the start through all viewpoints over passable squares: an estimate a little above what
+    /// straight lines need.
     pub length: Meters,
     /// Direction of the lanes, radians counter-clockwise from east, in [0, π).
     pub direction: Radians,
@@ -38,32 +39,49 @@ pub struct SweepPlan {
 #[must_use]
 pub fn plan(map: &PlanningMap, region: &Region, start: Point, range: Meters, direction: Option<Radians>) -> SweepPlan {
     let standing = map.standing_from(&[start]);
-    let one = |angle: f64| sweep(map, region, &standing, start, range, angle);
-    match direction {
-        Some(direction) => one(direction.0.rem_euclid(std::f64::consts::PI)),
+    let draft = |angle: f64| Draft::new(map, region, &standing, start, range, angle);
+    let best = match direction {
+        Some(direction) => draft(direction.0.rem_euclid(std::f64::consts::PI)),
         None => {
-            let (across, along) = (one(0.0), one(std::f64::consts::FRAC_PI_2));
-            if along.length < across.length { along } else { across }
+            let (across, along) = (draft(0.0), draft(std::f64::consts::FRAC_PI_2));
+            if along.tour.length() < across.tour.length() { along } else { across }
         }
-    }
+    };
+    best.finish(map)
 }
 
-fn sweep(map: &PlanningMap, region: &Region, standing: &Region, start: Point, range: Meters, angle: f64) -> SweepPlan {
-    let mut look = Look::new(map, region, standing, range);
-    look.lanes(start, angle);
-    look.residual();
-    let mut tour = Tour::new(map, start, look.viewpoints());
-    tour.shorten();
-    for _ in 0..2 {
-        look.settle(&mut tour);
+/// Rounds of dropping and moving viewpoints and ordering them anew.
+const SETTLING_ROUNDS: usize = 2;
+
+/// Viewpoints that show everything, in a good order.
+struct Draft<'a> {
+    look: Look<'a>,
+    tour: Tour<'a>,
+    angle: f64,
+}
+
+impl<'a> Draft<'a> {
+    fn new(map: &'a PlanningMap, region: &Region, standing: &Region, start: Point, range: Meters, angle: f64) -> Self {
+        let mut look = Look::new(map, region, standing, range);
+        look.lanes(start, angle);
+        look.residual();
+        let mut tour = Tour::new(map, start, look.viewpoints());
         tour.shorten();
+        Self { look, tour, angle }
     }
-    let (viewpoints, length) = tour.finish();
-    SweepPlan {
-        viewpoints,
-        length,
-        direction: Radians(angle),
-        swept: region_where(*map.frame(), |square| look.is_seen(square)),
-        unseen: region_where(*map.frame(), |square| look.is_missed(square)),
+
+    fn finish(mut self, map: &PlanningMap) -> SweepPlan {
+        for _ in 0..SETTLING_ROUNDS {
+            self.look.settle(&mut self.tour);
+            self.tour.shorten();
+        }
+        let look = self.look;
+        SweepPlan {
+            length: Meters(self.tour.length()),
+            viewpoints: self.tour.viewpoints(),
+            direction: Radians(self.angle),
+            swept: region_where(*map.frame(), |square| look.is_seen(square)),
+            unseen: region_where(*map.frame(), |square| look.is_missed(square)),
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::path::{Coarse, Flood, Seed};
 use crate::planning::{PlanningMap, nearest_passable};
 
 /// How far floods go, metres. Farther pairs are hardly ever neighbours on a good way and get an estimate.
-const REACH: f64 = 20.0;
+const REACH: f64 = 14.0;
 /// Most stops that are ordered together; more are taken in pieces as they come.
 const STOPS_MAX: usize = 800;
 /// Passes over all pairs before giving up on more improvement.
@@ -23,13 +23,15 @@ pub(super) struct Tour<'a> {
     /// Viewpoints in order.
     route: Vec<u32>,
     fields: [Vec<f32>; 2],
+    /// Length of the way when it was last ordered, metres.
+    length: f64,
 }
 
 impl<'a> Tour<'a> {
     pub(super) fn new(map: &'a PlanningMap, start: Point, viewpoints: &[u32]) -> Self {
         let start = nearest_passable(map, start, Meters(1.0)).or(viewpoints.first().copied()).unwrap_or(0);
         let (coarse, route) = (Coarse::new(map), viewpoints.to_vec());
-        Self { map, coarse, flood: Flood::default(), start, route, fields: Default::default() }
+        Self { map, coarse, flood: Flood::default(), start, route, fields: Default::default(), length: 0.0 }
     }
 
     pub(super) fn viewpoint(&self, index: usize) -> Option<u32> {
@@ -89,13 +91,21 @@ impl<'a> Tour<'a> {
         squares.into_iter()
     }
 
-    /// Distances from a stop, no farther than to the place `until`; returns the distance of that.
+    /// Distances from a stop, at least as far as to the place `until`; returns the distance of that.
     fn field(&mut self, from: u32, until: u32, into: &mut Vec<f32>) -> f32 {
-        into.clear();
-        into.resize(self.coarse.terrain.places(), f32::INFINITY);
         let seeds = [Seed { place: self.place(from), owner: 0, offset: 0.0 }];
-        let limit = (REACH / self.coarse.resolution()) as f32;
-        self.flood.run(&self.coarse.terrain, &seeds, limit, |place, _, distance| into[place as usize] = distance);
+        let there = self.map.frame().center_of(self.coarse.middle_of(until));
+        let straight = self.map.frame().center_of(from).distance(there);
+        // Most ways are hardly longer than the straight line.
+        for limit in [1.3 * straight + 0.5, REACH.max(3.0 * straight)] {
+            into.clear();
+            into.resize(self.coarse.terrain.places(), f32::INFINITY);
+            let limit = (limit / self.coarse.resolution()) as f32;
+            self.flood.run(&self.coarse.terrain, &seeds, limit, |place, _, distance| into[place as usize] = distance);
+            if into[until as usize].is_finite() {
+                break;
+            }
+        }
         into[until as usize]
     }
 
@@ -107,9 +117,11 @@ impl<'a> Tour<'a> {
     pub(super) fn shorten(&mut self) {
         let route = std::mem::take(&mut self.route);
         let mut from = self.start;
+        self.length = 0.0;
         for piece in route.chunks(STOPS_MAX) {
             let stops: Vec<u32> = std::iter::once(from).chain(piece.iter().copied()).collect();
-            let order = Order::new(self.matrix(&stops)).improve();
+            let (order, length) = Order::new(self.matrix(&stops)).improve();
+            self.length += f64::from(length);
             self.route.extend(order.into_iter().skip(1).map(|stop| stops[stop]));
             from = self.route.last().copied().unwrap_or(from);
         }
@@ -132,24 +144,14 @@ impl<'a> Tour<'a> {
         Matrix { count: stops.len(), meters }
     }
 
-    /// The viewpoints and the length of the way.
-    pub(super) fn finish(mut self) -> (Vec<Point>, Meters) {
-        let limit = f32::INFINITY;
-        let mut length = 0.0;
-        let mut at = self.start;
-        for &next in &self.route {
-            let seed = [Seed { place: self.place(at), owner: 0, offset: 0.0 }];
-            let goal = self.place(next);
-            let near = (REACH / self.coarse.resolution()) as f32;
-            self.flood.run(&self.coarse.terrain, &seed, near, |_, _, _| {});
-            if self.flood.distance(goal).is_infinite() {
-                self.flood.run(&self.coarse.terrain, &seed, limit, |_, _, _| {});
-            }
-            let driven = f64::from(self.flood.distance(goal)) * self.coarse.resolution();
-            length += if driven.is_finite() { driven } else { 0.0 };
-            at = next;
-        }
-        (self.route.iter().map(|&square| self.map.frame().center_of(square)).collect(), Meters(length))
+    /// Length of the way when it was last ordered, metres.
+    pub(super) const fn length(&self) -> f64 {
+        self.length
+    }
+
+    /// The viewpoints in order.
+    pub(super) fn viewpoints(&self) -> Vec<Point> {
+        self.route.iter().map(|&square| self.map.frame().center_of(square)).collect()
     }
 }
 
@@ -177,12 +179,13 @@ impl Order {
     }
 
     /// The better of two: the lanes as they were laid, and always the nearest next, each improved.
-    fn improve(mut self) -> Vec<usize> {
+    fn improve(mut self) -> (Vec<usize>, f32) {
         self.descend();
         let (lanes, lanes_length) = (self.order.clone(), self.length());
         self.order = self.nearest_first();
         self.descend();
-        if self.length() < lanes_length { self.order } else { lanes }
+        let length = self.length();
+        if length < lanes_length { (self.order, length) } else { (lanes, lanes_length) }
     }
 
     fn length(&self) -> f32 {
