@@ -26,7 +26,7 @@ pub struct ReflexConfig {
     pub side_margin_per_speed: Seconds,
     /// Slowest it passes something that is close beside it.
     pub creep: MetersPerSecond,
-    /// Most it steers beside the way that was asked for.
+    /// How much it steers beside the way that was asked for.
     pub steer_max: RadiansPerSecond,
 
     /// Oldest setpoint that is followed, whatever it says of itself.
@@ -77,7 +77,7 @@ impl ReflexConfig {
             side_margin: Meters(0.03),
             side_margin_per_speed: Seconds(0.10),
             creep: MetersPerSecond(0.10),
-            steer_max: RadiansPerSecond(0.4),
+            steer_max: RadiansPerSecond(0.5),
             setpoint_age_max: Duration::from_millis(100),
             frame_age_max: Duration::from_millis(50),
             scan_age_max: Duration::from_millis(300),

@@ -51,7 +51,8 @@ fn is_sound(peer: &PeerDisc) -> bool {
 
 /// The distance between centres that is kept: both radii and the margin; from within the margin, no nearer than now.
 fn keep_from(config: &ReflexConfig, bare: f64, distance: f64) -> f64 {
-    (bare + config.peer_margin.0).min((distance - NO_NEARER).max(bare + BARE))
+    let full = bare + config.peer_margin.0;
+    if distance >= full { full } else { (distance - NO_NEARER).max(bare + BARE) }
 }
 
 /// Seconds until the two are within `keep`; infinite when they never are within the horizon.
@@ -90,6 +91,7 @@ pub(crate) fn clear_of_hazards(
 fn clear_of_hazard(config: &ReflexConfig, pose: &Pose, way: &Way, hazard: &HazardDisc) -> f64 {
     let centre = pose.body_from_map(hazard.position);
     let full = config.descriptor.radius.0 + config.side_margin.0 + hazard.radius.0.max(0.0);
-    let keep = full.min((centre.norm() - NO_NEARER).max(0.0));
+    let distance = centre.norm();
+    let keep = if distance >= full { full } else { (distance - NO_NEARER).max(0.0) };
     way.passes(centre, keep).map_or(f64::INFINITY, |passing| way.contact(&passing, keep))
 }

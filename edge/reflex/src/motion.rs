@@ -24,6 +24,8 @@ const STEER_KEEP: f64 = 0.20;
 const STEER_SHARE: f64 = 0.5;
 /// Kept free, metres, when the way of the present motion is all that counts.
 const BRAKING_MARGIN: f64 = 0.02;
+/// Kept free, metres, before what keeps its own margin: peers and hazards.
+const DISC_MARGIN: f64 = 0.03;
 /// Fastest while something touches the bumper.
 const TOUCHED_SPEED: f64 = 0.2;
 
@@ -120,7 +122,7 @@ impl Scene<'_> {
         };
         let room = if self.stopped { stop + stop * RESUME_SHARE } else { stop };
         find(lidar.blocked < room || self.cannot_brake(wanted), Cause::ObstacleStop);
-        let halting = self.config.halting_distance(self.speed_along(wanted)) + BRAKING_MARGIN;
+        let halting = self.config.halting_distance(self.speed_along(wanted)) + DISC_MARGIN;
         find(self.clear_of_hazards(wanted) < halting, Cause::Hazard);
         find(self.clear_of_peers(wanted) < halting, Cause::PeerClose);
         find(self.leads_over_an_edge(wanted), Cause::Cliff);
@@ -177,7 +179,7 @@ impl Scene<'_> {
 
     fn slow_down(&self, wanted: &Twist, lidar: &Clearance, verdict: &mut Verdict) {
         let config = self.config;
-        let before_disc = |clear: f64| config.speed_to_stop_in(clear - BRAKING_MARGIN);
+        let before_disc = |clear: f64| config.speed_to_stop_in(clear - DISC_MARGIN);
         let hazards = before_disc(self.clear_of_hazards(wanted));
         let peers = before_disc(self.clear_of_peers(wanted));
         let touched = if self.touched.is_some() { TOUCHED_SPEED } else { f64::INFINITY };
@@ -213,11 +215,9 @@ impl Scene<'_> {
         if !roomy || lidar.swept >= avoid || verdict.twist.speed() < SLOWEST {
             return;
         }
-        let share = ((avoid - lidar.swept) / (avoid - verdict.stop).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
-        let bias = config.steer_max.0 * share;
         let mut best = lidar.swept + STEER_GAIN;
         for side in [1.0, -1.0] {
-            let yaw_rate = verdict.twist.yaw_rate + side * bias;
+            let yaw_rate = verdict.twist.yaw_rate + side * config.steer_max.0;
             let turned = Twist { yaw_rate, ..verdict.twist };
             let clearance = clear::look(config, &self.near, &turned, verdict.stop);
             let kept = if side == self.side { STEER_KEEP } else { 0.0 };
