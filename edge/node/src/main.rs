@@ -11,9 +11,11 @@ use skein_mesh::RUNTIME_ENV;
 
 /// The command line or the configuration is wrong.
 const USAGE: u8 = 2;
+/// Everything asynchronous runs on one thread; Zenoh does not work on a runtime that lives on its caller's.
+const WORKER_THREADS: usize = 1;
+const STACK_BYTES: usize = 1024 * 1024;
 /// Threads for calls that wait: connecting to the body, writing the latch, joining a thread.
 const BLOCKING_THREADS: usize = 2;
-const BLOCKING_STACK_BYTES: usize = 256 * 1024;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -31,10 +33,12 @@ fn main() -> ExitCode {
         eprintln!("skein-edge: {reason}");
         return ExitCode::from(USAGE);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
         .max_blocking_threads(BLOCKING_THREADS)
-        .thread_stack_size(BLOCKING_STACK_BYTES)
+        .thread_stack_size(STACK_BYTES)
+        .thread_name("skein-io")
+        .enable_all()
         .build();
     let ended = match runtime {
         Ok(runtime) => {
