@@ -250,3 +250,60 @@ fn straightened(way: Vec<Point>) -> Vec<Point> {
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hall one robot wide along the x axis, 10 m, with a pocket to the north at 6 m; each square 0.1 m.
+    struct Hall;
+
+    const FRAME: RegionFrame = RegionFrame { origin: Point::new(0.0, -2.0), resolution: 0.1, width: 100, height: 40 };
+
+    impl Passable for Hall {
+        fn frame(&self) -> &RegionFrame {
+            &FRAME
+        }
+        fn passable(&self, square: u32) -> bool {
+            let at = FRAME.center_of(square);
+            at.y.abs() < 0.2 || ((6.0..6.4).contains(&at.x) && (0.0..1.5).contains(&at.y))
+        }
+    }
+
+    fn p(x: f64, y: f64) -> Point {
+        Point::new(x, y)
+    }
+
+    fn ask(from: Point, way: &Way, discs: &[Disc]) -> Option<Vec<Point>> {
+        let keep = [Keep { way, berth: 0.75, must: true }];
+        Question { map: &Hall, from, discs, keep: &keep }.answer(&mut Scratch::default())
+    }
+
+    #[test]
+    fn the_pocket_is_found_and_the_way_to_it_keeps_to_the_floor() {
+        let winner = Way::new(p(0.2, 0.0), &[p(9.5, 0.0)]);
+        let way = ask(p(4.0, 0.0), &winner, &[]).unwrap();
+        let end = *way.last().unwrap();
+        assert!(winner.distance(end) >= 0.75 + BESIDE && (6.0..6.4).contains(&end.x), "{end:?}");
+        let walk = Way::new(way[0], &way[1..]);
+        let on_floor = |at: Point| FRAME.square_of(at).is_some_and(|square| Hall.passable(square));
+        assert!(walk.samples(0.02, 20.0).iter().all(|(_, at)| on_floor(*at)));
+    }
+
+    #[test]
+    fn a_disc_in_the_way_ends_the_search_unless_it_can_be_pushed_or_the_way_leads_away_from_it() {
+        let winner = Way::new(p(0.2, 0.0), &[p(9.5, 0.0)]);
+        let disc = |x: f64, yields| [Disc { at: p(x, 0.0), radius: 0.75, yields }];
+        assert_eq!(ask(p(4.0, 0.0), &winner, &disc(5.0, false)), None);
+        assert!(ask(p(4.0, 0.0), &winner, &disc(5.0, true)).is_some());
+        assert!(ask(p(4.0, 0.0), &winner, &disc(3.6, false)).is_some(), "it may leave a disc it is in");
+    }
+
+    #[test]
+    fn who_stands_beside_the_way_stays_and_who_is_nowhere_finds_nothing() {
+        let winner = Way::new(p(0.2, 0.0), &[p(9.5, 0.0)]);
+        assert_eq!(ask(p(6.2, 1.3), &winner, &[]), Some(vec![p(6.2, 1.3)]));
+        assert_eq!(ask(p(-5.0, 0.0), &winner, &[]), None);
+        assert_eq!(ask(p(2.0, 1.5), &winner, &[]), None);
+    }
+}

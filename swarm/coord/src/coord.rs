@@ -12,10 +12,10 @@ use skein_types::time::{MonoTime, WallTime};
 use skein_types::units::Meters;
 
 use crate::BERTH;
-use crate::decide::Standing;
 use crate::guidance::{Because, Obstacle};
 use crate::hazards::Hazards;
 use crate::presence::{Heard, PeerView, Presence};
+use crate::standing::Standing;
 
 /// A robot says its intent this often.
 pub const SAY_EVERY: Duration = Duration::from_millis(100);
@@ -148,7 +148,7 @@ impl Coord {
     /// A robot that has heard nobody yet.
     #[must_use]
     pub fn new(config: CoordConfig) -> Self {
-        let standing = Standing::new(&config.id);
+        let standing = Standing::new();
         Self {
             config,
             presence: Presence::default(),
@@ -342,4 +342,134 @@ fn thinned(points: &[Point]) -> Vec<Point> {
         }
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{at, intent};
+    use proptest::prelude::*;
+
+    fn coord() -> Coord {
+        let boot = BootId(uuid::Uuid::from_u128(9));
+        Coord::new(CoordConfig { id: AgentId::new("me").unwrap(), boot, radius: Meters(0.25) })
+    }
+
+    fn own(x: f64) -> OwnState {
+        OwnState {
+            pose: Pose::new(x, 0.0, 0.0),
+            velocity: Point::default(),
+            path: vec![Point::new(x + 3.0, 0.0)],
+            state: AgentState::Executing,
+            priority: Priority::NORMAL,
+            carrying: false,
+            emergency: false,
+            wall: WallTime::from_unix_nanos(1),
+        }
+    }
+
+    fn drain(coord: &mut Coord) -> Vec<Output> {
+        std::iter::from_fn(|| coord.poll_output()).collect()
+    }
+
+    #[test]
+    fn it_speaks_ten_times_a_second_while_it_knows_its_own_state_and_is_silent_otherwise() {
+        let mut coord = coord();
+        let mut said = Vec::new();
+        for ms in (0..1000).step_by(50) {
+            coord.handle(at(ms), Input::Own(own(0.0)));
+            said.extend(drain(&mut coord));
+        }
+        let sequences: Vec<u64> =
+            said.iter().map(|o| if let Output::Say(intent) = o { intent.sequence } else { 0 }).collect();
+        assert_eq!(sequences, (1..=10).collect::<Vec<u64>>());
+        coord.handle(at(3000), Input::Wake);
+        assert_eq!(drain(&mut coord), []);
+        assert_eq!(coord.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_lost_token_or_a_second_of_silence_takes_a_peer_away_once() {
+        let mut coord = coord();
+        let peer = AgentId::new("b").unwrap();
+        coord.handle(at(0), Input::Intent(intent("b", 1, 1)));
+        assert_eq!(coord.next_deadline(), Some((at(1000), Why::Silence)));
+        coord.handle(at(10), Input::PeerAlive { agent: peer.clone(), alive: false });
+        coord.handle(at(20), Input::PeerAlive { agent: peer.clone(), alive: false });
+        coord.handle(at(30), Input::Intent(intent("b", 1, 2)));
+        coord.handle(at(1030), Input::Wake);
+        let expected = [Output::PeerSeen(peer.clone()), Output::PeerLost(peer.clone()), Output::PeerSeen(peer.clone())];
+        let seen = drain(&mut coord);
+        assert_eq!((&seen[..3], &seen[3..]), (&expected[..], &[Output::PeerLost(peer)][..]));
+    }
+
+    #[test]
+    fn its_own_words_and_words_that_are_no_numbers_are_not_heard() {
+        let mut coord = coord();
+        coord.handle(at(0), Input::Intent(intent("me", 1, 1)));
+        let mut broken = intent("b", 1, 1);
+        broken.velocity.x = f64::NAN;
+        coord.handle(at(0), Input::Intent(broken));
+        assert_eq!((drain(&mut coord), coord.peer_count()), (vec![], 0));
+    }
+
+    #[test]
+    fn the_reflex_is_told_of_the_nearest_sixteen() {
+        let mut coord = coord();
+        for i in 0..30_u32 {
+            let mut peer = intent(&format!("p{i}"), 1, 1);
+            peer.pose.position = Point::new(f64::from((i * 7) % 30), 0.0);
+            coord.handle(at(0), Input::Intent(peer));
+        }
+        let near: Vec<f64> =
+            coord.surroundings_peers(Point::default()).iter().flatten().map(|p| p.position.x).collect();
+        assert_eq!(near, (0..16).map(f64::from).collect::<Vec<f64>>());
+    }
+
+    #[test]
+    fn a_said_way_is_thinned_without_being_bent() {
+        let dense: Vec<Point> = (0..200).map(|i| Point::new(0.05 * f64::from(i), 0.0)).collect();
+        assert_eq!(thinned(&dense), [Point::new(9.950000000000001, 0.0)]);
+        let round: Vec<Point> = (0..100).map(|i| Point::from_heading(0.03 * f64::from(i)) * 3.0).collect();
+        let kept = thinned(&round);
+        assert!(kept.len() < 20);
+        let line: Vec<Point> = std::iter::once(round[0]).chain(kept).collect();
+        let off = |p: &Point| line.windows(2).map(|w| p.distance_to_segment(w[0], w[1])).fold(9.0, f64::min);
+        assert!(round.iter().all(|p| off(p) <= BEND + 1e-9));
+    }
+
+    fn any_input() -> impl Strategy<Value = Input> {
+        let name = prop::sample::select(vec!["a", "b", "me"]);
+        prop_oneof![
+            (name, 0_u128..3, 0_u64..20).prop_map(|(who, boot, n)| Input::Intent(intent(who, boot, n))),
+            (0.0_f64..5.0).prop_map(|x| Input::Own(own(x))),
+            any::<bool>().prop_map(|alive| Input::PeerAlive { agent: AgentId::new("a").unwrap(), alive }),
+            (0.0_f64..50.0).prop_map(|x| Input::HazardSeen {
+                kind: HazardKind::Person,
+                position: Point::new(x, 0.0),
+                radius: Meters(0.5)
+            }),
+            Just(Input::Wake),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_laws_of_a_core_hold(inputs in prop::collection::vec((any_input(), 0_u64..400), 0..60)) {
+            let (mut one, mut two) = (coord(), coord());
+            let mut now = 0;
+            for (input, pause) in inputs {
+                now += pause;
+                let due = one.next_deadline();
+                one.handle(at(now), input.clone());
+                two.handle(at(now), input);
+                let (said, again) = (drain(&mut one), drain(&mut two));
+                prop_assert_eq!(&said, &again, "same inputs, same outputs");
+                prop_assert!(said.len() <= 8, "bounded outputs");
+                prop_assert!(one.next_deadline().is_none_or(|(due, _)| due > at(now)), "{:?} was due", due);
+                one.handle(at(now), Input::Wake);
+                prop_assert_eq!(drain(&mut one), vec![], "a spurious wake-up changes nothing");
+            }
+        }
+    }
 }

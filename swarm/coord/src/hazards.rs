@@ -129,3 +129,63 @@ impl Hazards {
         self.known.iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::at;
+
+    fn hazard(sequence: u64, x: f64, seconds: u64) -> Hazard {
+        Hazard {
+            reporter: AgentId::new("b").unwrap(),
+            sequence,
+            kind: HazardKind::Cliff,
+            position: Point::new(x, 0.0),
+            radius: Meters(0.3),
+            time_to_live: Duration::from_secs(seconds),
+            seen_at: WallTime::default(),
+        }
+    }
+
+    #[test]
+    fn a_danger_is_forgotten_when_its_time_is_over_and_not_before() {
+        let mut hazards = Hazards::default();
+        hazards.hear(at(0), &hazard(1, 0.0, 3));
+        assert_eq!(hazards.next_expiry(), Some(at(3000)));
+        hazards.expire(at(2999));
+        assert_eq!(hazards.iter().count(), 1);
+        hazards.hear(at(2999), &hazard(1, 0.0, 3));
+        hazards.expire(at(3000));
+        assert_eq!(hazards.iter().count(), 0, "a late copy does not keep it alive");
+        hazards.hear(at(3000), &hazard(2, 0.0, 9_999_999));
+        assert_eq!(hazards.next_expiry(), Some(at(63_000)), "no reporter decides for ever");
+    }
+
+    #[test]
+    fn the_same_danger_is_one_however_many_report_it_and_the_table_is_bounded() {
+        let mut hazards = Hazards::default();
+        hazards.hear(at(0), &hazard(1, 0.0, 3));
+        hazards.hear(at(100), &hazard(2, 0.2, 3));
+        assert_eq!(hazards.iter().count(), 1);
+        for i in 3..500 {
+            hazards.hear(at(100), &hazard(i, i as f64, 3));
+        }
+        assert_eq!(hazards.iter().count(), HAZARDS_KNOWN_MAX);
+        hazards.restart(&AgentId::new("b").unwrap());
+        hazards.hear(at(200), &hazard(1, -50.0, 30));
+        assert!(hazards.iter().any(|known| known.position.x == -50.0), "a restarted reporter is heard");
+    }
+
+    #[test]
+    fn what_the_own_robot_sees_on_and_on_is_said_once_a_second() {
+        let (mut hazards, id) = (Hazards::default(), AgentId::new("a").unwrap());
+        let mut see = |ms: u64, x: f64| {
+            let seen = (HazardKind::Person, Point::new(x, 1.0), Meters(0.4));
+            hazards.see(at(ms), seen, &id, WallTime::default()).map(|hazard| hazard.sequence)
+        };
+        let said: Vec<Option<u64>> = (0..25).map(|i| see(i * 50, 0.01 * i as f64)).collect();
+        assert_eq!(said.iter().flatten().collect::<Vec<_>>(), [&1, &2]);
+        assert_eq!(see(1250, 9.0), Some(3), "another place is another danger");
+        assert_eq!(see(1300, f64::NAN), None);
+    }
+}

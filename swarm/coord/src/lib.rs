@@ -31,8 +31,12 @@ mod coord;
 mod decide;
 mod guidance;
 mod hazards;
+mod look;
 mod meeting;
 mod presence;
+mod standing;
+#[cfg(test)]
+mod testing;
 mod trust;
 mod way;
 

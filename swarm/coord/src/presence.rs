@@ -194,3 +194,49 @@ impl Presence {
         self.ghosts.iter().filter(move |(_, ghost)| now.since(ghost.heard_at) < GHOST_FOR)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{at, intent};
+
+    #[test]
+    fn what_is_old_doubled_or_of_an_earlier_life_changes_nothing() {
+        let mut presence = Presence::default();
+        assert_eq!(presence.hear(at(0), intent("a", 1, 5)), Heard::New);
+        assert_eq!(presence.hear(at(1), intent("a", 1, 5)), Heard::Nothing);
+        assert_eq!(presence.hear(at(1), intent("a", 1, 4)), Heard::Nothing);
+        assert_eq!(presence.hear(at(2), intent("a", 1, 6)), Heard::Known);
+        assert_eq!(presence.hear(at(3), intent("a", 2, 0)), Heard::New, "a restart counts from the start again");
+        assert_eq!(presence.hear(at(4), intent("a", 1, 99)), Heard::Nothing, "a late packet of the life before");
+        assert_eq!(presence.hear(at(5), intent("a", 2, 1)), Heard::Known);
+    }
+
+    #[test]
+    fn a_peer_that_went_silent_comes_back_with_its_next_word_but_not_with_an_old_one() {
+        let mut presence = Presence::default();
+        presence.hear(at(0), intent("a", 1, 5));
+        assert_eq!(presence.silent(at(999)), []);
+        let gone = presence.silent(at(1000));
+        assert!(gone.len() == 1 && presence.lose(at(1000), &gone[0]) && !presence.lose(at(1000), &gone[0]));
+        assert_eq!(presence.ghosts(at(1001)).count(), 1);
+        assert_eq!(presence.ghosts(at(6000)).count(), 0);
+        assert_eq!(presence.hear(at(1100), intent("a", 1, 5)), Heard::Nothing);
+        assert_eq!(presence.hear(at(1200), intent("a", 1, 6)), Heard::New);
+        assert_eq!(presence.ghosts(at(1201)).count(), 0);
+    }
+
+    #[test]
+    fn a_flood_of_names_fills_a_bounded_table() {
+        let mut presence = Presence::default();
+        for i in 0..1000 {
+            let heard = presence.hear(at(0), intent(&format!("n{i}"), 1, 1));
+            assert_eq!(heard == Heard::New, i < PEERS_KNOWN_MAX, "{i}");
+        }
+        for i in 0..2000 {
+            presence.lose(at(1), &intent(&format!("n{i}"), 1, 1).sender);
+            presence.hear(at(1), intent(&format!("m{i}"), 1, 1));
+        }
+        assert!(presence.lives.len() <= 2 * PEERS_KNOWN_MAX && presence.iter().count() <= PEERS_KNOWN_MAX);
+    }
+}

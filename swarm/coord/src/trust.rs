@@ -54,17 +54,20 @@ impl Trust {
     }
 
     /// It promises to yield. `distance` measures from a place to the way it keeps free for us, `berth` is what it
-    /// has to keep. Returns how far it advanced when that breaks the promise and was not said a moment ago.
+    /// has to keep; `leads_out` says that it means to leave that way: one that was on it when it promised may have to
+    /// come nearer first. Returns how far it advanced when that breaks the promise and was not said a moment ago.
     pub(crate) fn promise(
         &mut self,
         now: MonoTime,
         place: Point,
         berth: f64,
+        leads_out: bool,
         distance: impl Fn(Point) -> f64,
     ) -> Option<f64> {
         let from = *self.promised_at.get_or_insert(place);
         let (before, after) = (distance(from), distance(place));
-        if after >= berth || before - after < ADVANCE {
+        let leaving = leads_out && before < berth;
+        if after >= berth || before - after < ADVANCE || leaving {
             return None;
         }
         self.promised_at = Some(place);
@@ -75,5 +78,36 @@ impl Trust {
         }
         self.reported_at = Some(now);
         Some(before - after)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::at;
+
+    /// The way is the x axis.
+    fn advance(trust: &mut Trust, ms: u64, y: f64) -> Option<f64> {
+        trust.promise(at(ms), Point::new(0.0, y), 0.75, false, |place| place.y.abs())
+    }
+
+    #[test]
+    fn who_keeps_off_keeps_its_promise_however_it_moves() {
+        let mut trust = Trust::default();
+        assert!([2.0, 1.0, 0.8, 0.76].iter().all(|y| advance(&mut trust, 0, *y).is_none()));
+        let mut near = Trust::default();
+        assert!([0.5, 0.4, 0.3, 0.6].iter().all(|y| advance(&mut near, 0, *y).is_none()), "a little is noise");
+        assert_eq!(trust.share(at(0)), 1.0);
+    }
+
+    #[test]
+    fn who_advances_is_reported_once_in_a_while_believed_less_and_given_more_room() {
+        let mut trust = Trust::default();
+        advance(&mut trust, 0, 1.0);
+        assert!(advance(&mut trust, 100, 0.5).is_some_and(|by| (by - 0.5).abs() < 1e-9));
+        assert!(!trust.believed(at(100)) && trust.berth_extra(at(100)) > 0.15);
+        assert_eq!(advance(&mut trust, 200, 0.1), None, "it has just been said");
+        assert!(trust.share(at(200)) < 0.3, "but it counts");
+        assert!(trust.share(at(60_200)) > 0.8 && trust.share(at(600_000)) == 1.0, "and is forgiven in time");
     }
 }

@@ -1,19 +1,23 @@
 //! Many robots with only their right of way between them: nobody comes too near, everybody arrives, nobody waits for
 //! good. Narrow places of every kind, then crowds.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise, in its tools as well")]
 
 mod yard;
 
+use skein_coord::Output;
+use skein_types::coord::AgentState;
 use skein_types::geometry::Point;
 use skein_types::mission::Priority;
 use yard::{Dice, RADIUS, Yard, map, mark};
 
-const SEEDS: u64 = 20;
+/// Quick by default; `YARD_SEEDS` asks for more.
+const SEEDS: u64 = 5;
 const SEPARATION: f64 = 2.0 * RADIUS + 0.1;
 
 /// All seeds, or the one in `YARD_SEED`; `YARD_TRACE=1` tells every second of it.
 fn seeds() -> std::ops::Range<u64> {
-    let one = std::env::var("YARD_SEED").ok().and_then(|seed| seed.parse::<u64>().ok());
-    one.map_or(0..SEEDS, |seed| seed..seed + 1)
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    number("YARD_SEED").map_or(0..number("YARD_SEEDS").unwrap_or(SEEDS), |seed| seed..seed + 1)
 }
 
 fn p(x: f64, y: f64) -> Point {
@@ -243,4 +247,94 @@ fn ten_among_shelves_change_places_again_and_again() {
         }
         finish(yard, seed, 300.0);
     }
+}
+
+#[test]
+fn a_third_of_all_messages_lost_costs_time_and_nothing_else() {
+    for seed in seeds() {
+        let mut yard = Yard::new(map(DOOR, 1.0), seed);
+        yard.loss = 330;
+        let (a, b) = (mark(DOOR, 1.0, 'a'), mark(DOOR, 1.0, 'b'));
+        for (from, to) in a.iter().zip(&b) {
+            yard.add(*from, &[*to]);
+            yard.add(*to, &[*from]);
+        }
+        finish(yard, seed, 150.0);
+    }
+}
+
+#[test]
+fn a_stopped_robot_is_planned_around_and_one_that_waits_in_an_aisle_makes_room() {
+    for seed in seeds() {
+        let mut yard = Yard::new(map(SHELVES, 1.0), seed);
+        yard.add(p(1.5, 1.5), &[p(18.0, 18.0)]);
+        let parked = yard.add(p(2.0, 9.0), &[]);
+        parked.state = AgentState::Stopped;
+        for y in [5.0, 12.0, 14.0] {
+            yard.add(p(10.5, y), &[]);
+        }
+        yard.add(p(10.5, 1.5), &[p(10.5, 18.0)]);
+        finish(yard, seed, 60.0);
+    }
+}
+
+#[test]
+fn a_robot_that_falls_silent_is_lost_and_does_not_stop_the_others() {
+    let mut yard = Yard::new(map(DOOR, 1.0), 1);
+    yard.add(p(2.5, 4.5), &[p(18.5, 4.5)]);
+    yard.add(p(14.0, 4.5), &[]);
+    while yard.seconds() < 1.0 {
+        yard.tick();
+    }
+    yard.bots[1].mute = true;
+    yard.run(60.0).unwrap();
+    let lost = |o: &Output| matches!(o, Output::PeerLost(agent) if agent.as_str() == "rover-02");
+    let at = yard.outputs.iter().find(|(_, who, o)| who.as_str() == "rover-01" && lost(o)).unwrap().0;
+    assert!((1.8..2.4).contains(&at), "lost at {at:.2} s");
+    assert!(yard.separation > SEPARATION);
+}
+
+#[test]
+fn a_robot_that_says_it_yields_and_advances_is_reported_and_still_not_hit() {
+    for seed in seeds() {
+        let mut yard = Yard::new(map(DOOR, 1.0), seed);
+        yard.add(p(2.5, 4.5), &[p(18.5, 4.5)]);
+        yard.add(p(6.0, 1.5), &[p(6.0, 7.5)]).liar = true;
+        for _ in 0..300 {
+            yard.tick();
+        }
+        let reported = yard.outputs.iter().any(|(_, who, o)| {
+            who.as_str() == "rover-01"
+                && matches!(o, Output::TrustViolation { agent, .. } if agent.as_str() == "rover-02")
+        });
+        assert!(reported, "seed {seed}");
+        assert!(yard.separation > SEPARATION, "seed {seed}: {:.2}", yard.separation);
+    }
+}
+
+#[test]
+fn nobody_breaks_a_promise_by_making_room() {
+    for seed in seeds() {
+        let mut yard = Yard::new(map(HALL, 1.0), seed);
+        let (a, b) = (mark(HALL, 1.0, 'a')[0], mark(HALL, 1.0, 'b')[0]);
+        yard.add(a, &[b]);
+        yard.add(b, &[a]);
+        yard.run(70.0).unwrap();
+        let accused: Vec<_> = yard.outputs.iter().filter(|o| matches!(o.2, Output::TrustViolation { .. })).collect();
+        assert!(accused.is_empty(), "{accused:?}");
+    }
+}
+
+#[test]
+fn the_same_yard_gives_the_same_run() {
+    let run = || {
+        let mut yard = Yard::new(map(SHELVES, 1.0), 7);
+        for i in 0..6 {
+            let x = f64::from(i);
+            yard.add(p(2.0 + x * 2.0, 1.5), &[p(16.0 - x * 2.0, 17.5)]);
+        }
+        yard.run(120.0).unwrap();
+        format!("{:?}", yard.outputs)
+    };
+    assert_eq!(run(), run());
 }

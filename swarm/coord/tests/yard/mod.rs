@@ -16,8 +16,8 @@ use skein_types::region::RegionFrame;
 use skein_types::time::{MonoTime, WallTime};
 use skein_types::units::Meters;
 
-pub const RADIUS: f64 = 0.25;
-pub const TICK: Duration = Duration::from_millis(50);
+pub(crate) const RADIUS: f64 = 0.25;
+pub(crate) const TICK: Duration = Duration::from_millis(50);
 const TICK_S: f64 = 0.05;
 const PIXEL: f64 = 0.1;
 /// The reflex of a real robot stops here (centres) whatever it was told.
@@ -25,10 +25,10 @@ const REFLEX: f64 = 2.0 * RADIUS + 0.12;
 
 /// Seeded numbers that need no crate: splitmix64.
 #[derive(Clone)]
-pub struct Dice(pub u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    pub fn roll(&mut self, below: u64) -> u64 {
+    pub(crate) fn roll(&mut self, below: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -38,7 +38,7 @@ impl Dice {
 }
 
 /// A map from a drawing: `#` is wall, each sign is `cell` metres wide; the last line is the southernmost.
-pub fn map(drawing: &str, cell: f64) -> PlanningMap {
+pub(crate) fn map(drawing: &str, cell: f64) -> PlanningMap {
     let lines: Vec<&[u8]> = drawing.lines().map(|l| l.trim().as_bytes()).filter(|l| !l.is_empty()).collect();
     let scale = (cell / PIXEL).round() as u32;
     let (width, height) = (lines[0].len() as u32 * scale, lines.len() as u32 * scale);
@@ -51,7 +51,7 @@ pub fn map(drawing: &str, cell: f64) -> PlanningMap {
 }
 
 /// Places marked with a letter in the drawing, by letter.
-pub fn mark(drawing: &str, cell: f64, letter: char) -> Vec<Point> {
+pub(crate) fn mark(drawing: &str, cell: f64, letter: char) -> Vec<Point> {
     let lines: Vec<&str> = drawing.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
     let mut found = Vec::new();
     for (row, line) in lines.iter().rev().enumerate() {
@@ -62,23 +62,23 @@ pub fn mark(drawing: &str, cell: f64, letter: char) -> Vec<Point> {
     found
 }
 
-pub struct Bot {
-    pub id: AgentId,
-    pub coord: Coord,
-    pub pose: Pose,
-    pub speed: f64,
-    pub goals: Vec<Point>,
-    pub path: Vec<Point>,
-    pub state: AgentState,
-    pub priority: Priority,
-    pub carrying: bool,
-    pub done_at: Option<f64>,
-    pub guidance: Guidance,
-    pub distance: f64,
-    pub said: Option<Intent>,
+pub(crate) struct Bot {
+    pub(crate) id: AgentId,
+    pub(crate) coord: Coord,
+    pub(crate) pose: Pose,
+    pub(crate) speed: f64,
+    pub(crate) goals: Vec<Point>,
+    pub(crate) path: Vec<Point>,
+    pub(crate) state: AgentState,
+    pub(crate) priority: Priority,
+    pub(crate) carrying: bool,
+    pub(crate) done_at: Option<f64>,
+    pub(crate) guidance: Guidance,
+    pub(crate) distance: f64,
+    pub(crate) said: Option<Intent>,
     /// Goes on along its way whatever it is told.
-    pub liar: bool,
-    pub mute: bool,
+    pub(crate) liar: bool,
+    pub(crate) mute: bool,
     obstructed: Duration,
 }
 
@@ -116,23 +116,23 @@ impl Passable for Around<'_> {
     }
 }
 
-pub struct Yard {
-    pub map: PlanningMap,
-    pub bots: Vec<Bot>,
-    pub now: MonoTime,
-    pub separation: f64,
-    pub reflex_stops: u64,
-    pub outputs: Vec<(f64, AgentId, Output)>,
-    pub trace: bool,
+pub(crate) struct Yard {
+    pub(crate) map: PlanningMap,
+    pub(crate) bots: Vec<Bot>,
+    pub(crate) now: MonoTime,
+    pub(crate) separation: f64,
+    pub(crate) reflex_stops: u64,
+    pub(crate) outputs: Vec<(f64, AgentId, Output)>,
+    pub(crate) trace: bool,
     /// Of a thousand messages, how many are lost.
-    pub loss: u64,
+    pub(crate) loss: u64,
     dice: Dice,
     mail: Vec<(MonoTime, usize, Intent)>,
     search: Search,
 }
 
 impl Yard {
-    pub fn new(map: PlanningMap, seed: u64) -> Self {
+    pub(crate) fn new(map: PlanningMap, seed: u64) -> Self {
         Self {
             map,
             bots: Vec::new(),
@@ -148,7 +148,7 @@ impl Yard {
         }
     }
 
-    pub fn add(&mut self, at: Point, goals: &[Point]) -> &mut Bot {
+    pub(crate) fn add(&mut self, at: Point, goals: &[Point]) -> &mut Bot {
         let n = self.bots.len() + 1;
         let id = AgentId::new(format!("rover-{n:02}")).unwrap();
         let boot = BootId(uuid::Uuid::from_u128(n as u128));
@@ -174,12 +174,12 @@ impl Yard {
         self.bots.last_mut().unwrap()
     }
 
-    pub fn seconds(&self) -> f64 {
+    pub(crate) fn seconds(&self) -> f64 {
         self.now.as_secs_f64() - 1.0
     }
 
     /// Runs until all have been at all their goals; the time that took, or who is missing.
-    pub fn run(&mut self, limit_s: f64) -> Result<f64, String> {
+    pub(crate) fn run(&mut self, limit_s: f64) -> Result<f64, String> {
         while self.bots.iter().any(|bot| bot.done_at.is_none()) {
             if self.seconds() > limit_s {
                 return Err(self.describe());
@@ -189,7 +189,7 @@ impl Yard {
         Ok(self.seconds())
     }
 
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let mut text = format!("at {:.2} s, separation {:.2}\n", self.seconds(), self.separation);
         for bot in &self.bots {
             let p = bot.pose.position;
@@ -224,7 +224,7 @@ impl Yard {
         text
     }
 
-    pub fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         self.now = self.now + TICK;
         self.deliver();
         for i in 0..self.bots.len() {
@@ -236,7 +236,7 @@ impl Yard {
                 self.separation = self.separation.min(a.pose.position.distance(b.pose.position));
             }
         }
-        if self.trace && self.now.as_nanos() % 1_000_000_000 == 0 {
+        if self.trace && self.now.as_nanos().is_multiple_of(1_000_000_000) {
             println!("{}", self.describe());
         }
     }

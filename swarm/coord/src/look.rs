@@ -1,0 +1,319 @@
+//! One look at all peers: who matters, who goes first, how far the way is free, whom the robot is in the way of.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use skein_types::coord::AgentState;
+use skein_types::geometry::Point;
+use skein_types::ids::AgentId;
+use skein_types::time::MonoTime;
+
+use crate::BERTH;
+use crate::claim::{Claim, Verdict};
+use crate::coord::{Coord, OwnState};
+use crate::guidance::{Because, HoldReason};
+use crate::meeting::{BESIDE, HORIZON, Meeting, Other, STEP, Zone};
+use crate::presence::Peer;
+use crate::standing::{Course, STAYS, Settled};
+use crate::way::Way;
+
+/// Peers farther than this do not matter: two horizons and a bit.
+pub(crate) const NEAR: f64 = 14.0;
+/// A robot this near along its way lends its claim to whoever stands on it.
+const LENDS_WITHIN: f64 = 4.0;
+/// Whoever may go on by less than this stands.
+pub(crate) const STANDS: f64 = 0.15;
+/// How fast a robot surely gets out of a stretch, m/s.
+const SLOW: f64 = 0.6;
+/// How fast a peer comes at most, m/s.
+const FAST: f64 = 1.0;
+/// What must be left between one's leaving a stretch and the other's coming, to decide so, seconds.
+const PASS_BEFORE: f64 = 2.0;
+/// The same, to keep to the decision.
+const PASS_STILL: f64 = 1.0;
+/// A stretch that runs less than this against the peer is a crossing or runs along with it, metres.
+const CROSSING: f64 = 0.8;
+/// Who made no headway for this long is not passing.
+const STALLED: Duration = Duration::from_secs(3);
+/// Longest chain of robots that wait for each other that is followed.
+const CHAIN_MAX: usize = 16;
+
+/// One peer that matters in this cycle.
+struct Encounter<'a> {
+    agent: &'a AgentId,
+    peer: &'a Peer,
+    berth: f64,
+    mobile: bool,
+    meeting: Meeting,
+}
+
+/// How far the way is free, and who ends it.
+#[derive(Clone, Debug)]
+pub(crate) struct Limit {
+    pub(crate) distance: f64,
+    pub(crate) agent: AgentId,
+    pub(crate) reason: HoldReason,
+    pub(crate) because: Option<Because>,
+}
+
+/// What came of looking at all peers.
+pub(crate) struct Look {
+    pub(crate) claim: Claim,
+    pub(crate) limit: Option<Limit>,
+    /// Who wants to pass where the robot stands, and cannot be let by along the own way.
+    pub(crate) pressed_by: Option<(AgentId, Because)>,
+    pub(crate) settled: BTreeMap<AgentId, Settled>,
+    pub(crate) passing: BTreeSet<AgentId>,
+}
+
+impl Look {
+    fn limit_to(&mut self, at: Option<f64>, by: &Encounter<'_>, reason: HoldReason, because: Option<Because>) {
+        let Some(distance) = at else { return };
+        if self.limit.as_ref().is_none_or(|known| distance < known.distance) {
+            self.limit = Some(Limit { distance, agent: by.agent.clone(), reason, because });
+        }
+    }
+}
+
+impl Coord {
+    /// Looks at every peer along the present course.
+    pub(crate) fn look(&self, now: MonoTime, own: &OwnState) -> Look {
+        let way = self.standing.way(own);
+        let samples = way.samples(STEP, HORIZON);
+        let encounters = self.encounters(now, own, &way, &samples);
+        let base = self.standing.base_claim(own, &self.config.id);
+        let freed = self.ring_to_break(&base);
+        let claim = self.effective_claim(now, &base, &encounters, freed.as_ref());
+        let settled = match self.standing.course {
+            Course::Own => BTreeMap::new(),
+            Course::Aside { .. } => self.standing.settled.clone(),
+        };
+        let mut look = Look { claim, limit: None, pressed_by: None, settled, passing: BTreeSet::new() };
+        let mut pressing: Vec<(&Encounter<'_>, Because)> = Vec::new();
+        for encounter in &encounters {
+            let verdict = self.verdict(now, &look.claim, encounter, freed.as_ref());
+            if let Some(because) = self.weigh(encounter, verdict, &mut look) {
+                pressing.push((encounter, because));
+            }
+        }
+        let free = look.limit.as_ref().map_or(HORIZON, |limit| limit.distance);
+        let blocker = look.limit.as_ref().and_then(|limit| encounters.iter().find(|e| *e.agent == limit.agent));
+        look.pressed_by = pressing
+            .into_iter()
+            .filter(|(encounter, _)| way.length() < STAYS || !clears(encounter, free, blocker))
+            .reduce(|a, b| if b.0.peer.claim.beats(&a.0.peer.claim) { b } else { a })
+            .map(|(encounter, because)| (encounter.agent.clone(), because));
+        look
+    }
+
+    /// Notes what one peer means for the own way. Returns the reason when it goes first and wants to pass where this
+    /// robot stands.
+    fn weigh(&self, encounter: &Encounter<'_>, verdict: Verdict, look: &mut Look) -> Option<Because> {
+        let meeting = &encounter.meeting;
+        if !encounter.mobile {
+            look.limit_to(meeting.disc, encounter, HoldReason::Obstacle, None);
+            return None;
+        }
+        let because = match verdict {
+            Verdict::First(_) => {
+                look.settled.insert(encounter.agent.clone(), Settled::First);
+                let nearing = meeting.nearing.filter(|_| self.makes_room_for_us(encounter.peer));
+                look.limit_to(earlier(meeting.disc, nearing), encounter, HoldReason::Follow, None);
+                return None;
+            }
+            Verdict::Second(because) => because,
+        };
+        look.settled.insert(encounter.agent.clone(), Settled::Second);
+        let enters = match meeting.zone {
+            Some(_) | None if meeting.on_way => None,
+            Some(zone) if self.passes_before(encounter, &zone) => {
+                look.passing.insert(encounter.agent.clone());
+                None
+            }
+            Some(zone) => Some(zone.enters),
+            None => None,
+        };
+        look.limit_to(earlier(meeting.disc, enters), encounter, HoldReason::GiveWay, Some(because));
+        (meeting.on_way && !self.course_serves(encounter)).then_some(because)
+    }
+
+    fn makes_room_for_us(&self, peer: &Peer) -> bool {
+        peer.intent.state == AgentState::Yielding && peer.intent.yields_to.as_ref() == Some(&self.config.id)
+    }
+
+    fn encounters<'a>(
+        &'a self,
+        now: MonoTime,
+        own: &OwnState,
+        way: &Way,
+        samples: &[(f64, Point)],
+    ) -> Vec<Encounter<'a>> {
+        let place = own.pose.position;
+        let present = self.presence.iter().map(|(agent, peer)| (agent, peer, peer.mobile()));
+        let ghosts = self.presence.ghosts(now).map(|(agent, peer)| (agent, peer, false));
+        present
+            .chain(ghosts)
+            .filter(|(_, peer, _)| peer.intent.pose.position.distance(place) < NEAR)
+            .filter_map(|(agent, peer, mobile)| {
+                let berth = self.berth(now, peer);
+                let other = Other { way: &peer.way, places: peer.places(now), berth };
+                let meeting = Meeting::of(way, samples, &other)?;
+                Some(Encounter { agent, peer, berth, mobile, meeting })
+            })
+            .collect()
+    }
+
+    pub(crate) fn berth(&self, now: MonoTime, peer: &Peer) -> f64 {
+        self.config.radius.0 + peer.intent.radius.0 + BERTH + peer.trust.berth_extra(now)
+    }
+
+    /// The own claim, or that of the strongest robot in whose way this one stands.
+    fn effective_claim(
+        &self,
+        now: MonoTime,
+        base: &Claim,
+        encounters: &[Encounter<'_>],
+        freed: Option<&AgentId>,
+    ) -> Claim {
+        let lender = match &self.standing.course {
+            Course::Aside { for_agent, escape: false, .. } => Some(for_agent),
+            Course::Aside { .. } | Course::Own => None,
+        };
+        encounters
+            .iter()
+            .filter(|e| e.mobile && e.peer.claim.wants && e.peer.intent.yields_to.as_ref() != Some(&self.config.id))
+            .filter(|e| {
+                let stands = e.meeting.on_way && e.meeting.peer_to_place < LENDS_WITHIN;
+                (stands || lender == Some(e.agent)) && self.claim_is_backed(&e.peer.claim, e.peer)
+            })
+            .filter(|e| matches!(self.verdict(now, base, e, freed), Verdict::Second(_)))
+            .map(|e| &e.peer.claim)
+            .reduce(|a, b| if b.beats(a) { b } else { a })
+            .map_or_else(|| base.clone(), |claim| base.inherited_from(claim))
+    }
+
+    /// An inherited claim is lent on only while its owner is there and really held up, so that two robots cannot
+    /// keep a claim alive between them that nobody makes any more.
+    fn claim_is_backed(&self, claim: &Claim, peer: &Peer) -> bool {
+        let claimant = &claim.right_of_way.claimant;
+        if *claimant == claim.sender {
+            return true;
+        }
+        if *claimant == self.config.id {
+            return false;
+        }
+        if peer.intent.yields_to.is_some() {
+            return true;
+        }
+        self.presence.get(claimant).is_some_and(|owner| {
+            let berth = owner.intent.radius.0 + peer.intent.radius.0 + BERTH + BESIDE;
+            owner.way.distance(peer.intent.pose.position) < berth
+        })
+    }
+
+    fn verdict(&self, now: MonoTime, claim: &Claim, encounter: &Encounter<'_>, freed: Option<&AgentId>) -> Verdict {
+        let peer = encounter.peer;
+        if !peer.claim.wants {
+            return Verdict::First(Because::Wants);
+        }
+        if freed == Some(encounter.agent) {
+            return Verdict::First(Because::Ring);
+        }
+        let promised = peer.intent.yields_to.as_ref() == Some(&self.config.id) && !peer.claim.cornered;
+        let owed = self.standing.yields_to.as_ref().is_some_and(|(to, _)| to == encounter.agent);
+        if promised && !owed && peer.trust.believed(now) {
+            return Verdict::First(Because::Promise);
+        }
+        let clear = claim.clearly_beats(&peer.claim) || peer.claim.clearly_beats(claim);
+        match self.passing_now(now, encounter) {
+            Some(verdict) if !clear => verdict,
+            Some(_) | None => claim.against(&peer.claim),
+        }
+    }
+
+    /// What speaks against changing one's mind: one of the two is on its way through, and the other let it, or is
+    /// still outside where they would meet head-on.
+    fn passing_now(&self, now: MonoTime, encounter: &Encounter<'_>) -> Option<Verdict> {
+        let meeting = &encounter.meeting;
+        let (mine, theirs) = (self.makes_headway(now), self.underway(now, encounter.peer));
+        let head_on = meeting.zone.is_some_and(|zone| zone.against > CROSSING);
+        match self.standing.settled.get(encounter.agent) {
+            Some(Settled::First) if mine => Some(Verdict::First(Because::Underway)),
+            Some(Settled::Second) if theirs => Some(Verdict::Second(Because::Underway)),
+            Some(_) | None if !head_on => None,
+            Some(_) | None if mine && meeting.on_way && !meeting.peer_on_way => Some(Verdict::First(Because::Underway)),
+            Some(_) | None if theirs && meeting.peer_on_way && !meeting.on_way => {
+                Some(Verdict::Second(Because::Underway))
+            }
+            Some(_) | None => None,
+        }
+    }
+
+    fn makes_headway(&self, now: MonoTime) -> bool {
+        now.since(self.standing.headway.0) < STALLED
+    }
+
+    /// Whether the peer, or someone who makes room for it, made headway lately.
+    fn underway(&self, now: MonoTime, peer: &Peer) -> bool {
+        let claimant = &peer.claim.right_of_way.claimant;
+        let same = |other: &Peer| other.claim.right_of_way.claimant == *claimant;
+        self.presence.iter().any(|(_, other)| same(other) && other.underway(now, STALLED))
+    }
+
+    /// The peer this robot waits for in a ring of robots that wait for each other, if this robot is the one to go.
+    fn ring_to_break(&self, base: &Claim) -> Option<AgentId> {
+        let first = self.standing.yields_to()?;
+        let mine = self.standing.claim.as_ref().unwrap_or(base);
+        let mut next = first.clone();
+        for _ in 0..CHAIN_MAX {
+            let peer = self.presence.get(&next)?;
+            if !mine.beats(&peer.claim) {
+                return None;
+            }
+            next = peer.intent.yields_to.clone()?;
+            if next == self.config.id {
+                return Some(first);
+            }
+        }
+        None
+    }
+
+    /// Whether the end of the way aside is off this peer's way.
+    fn course_serves(&self, encounter: &Encounter<'_>) -> bool {
+        match &self.standing.course {
+            Course::Own => false,
+            Course::Aside { way, .. } => encounter.peer.way.distance(way.end()) >= encounter.berth,
+        }
+    }
+
+    /// Whether there is time to be through before the peer comes.
+    fn passes_before(&self, encounter: &Encounter<'_>, zone: &Zone) -> bool {
+        let spare = if self.standing.passing.contains(encounter.agent) { PASS_STILL } else { PASS_BEFORE };
+        zone.leaves.is_some_and(|leaves| leaves / SLOW + spare < (zone.peer_enters - encounter.berth).max(0.0) / FAST)
+    }
+}
+
+fn earlier(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    [a, b].into_iter().flatten().reduce(f64::min)
+}
+
+/// Whether going on along the own way lets the peer by: it leads out of the peer's way, or ahead of it.
+fn clears(encounter: &Encounter<'_>, free: f64, blocker: Option<&Encounter<'_>>) -> bool {
+    let Some(zone) = encounter.meeting.zone else { return false };
+    let against = zone.against > CROSSING;
+    match zone.leaves {
+        Some(leaves) if free >= leaves => {
+            !against || leaves / SLOW + PASS_STILL < (zone.peer_enters - encounter.berth).max(0.0) / FAST
+        }
+        Some(_) | None if against => false,
+        Some(_) | None => free >= STANDS || blocker.is_some_and(|blocker| holds_back_too(blocker, encounter)),
+    }
+}
+
+/// Whether what stops this robot stops the peer behind it as well, so that making room would gain nothing.
+fn holds_back_too(blocker: &Encounter<'_>, behind: &Encounter<'_>) -> bool {
+    let stronger = !blocker.mobile || blocker.peer.claim.beats(&behind.peer.claim);
+    let meets = blocker.peer.way.points().iter().any(|p| behind.peer.way.distance(*p) < behind.berth)
+        || behind.peer.way.points().iter().any(|p| blocker.peer.way.distance(*p) < behind.berth);
+    blocker.agent != behind.agent && stronger && meets
+}
