@@ -8,8 +8,8 @@ use skein_types::polygon::Polygon;
 
 /// Smallest step along a way, metres: what lies between two looks is shorter than this.
 const STEP_MIN: f64 = 0.01;
-/// A way that gets this much worse, metres, is not called worse: noise of the pose does not block a robot at the fence.
-const SLACK: f64 = 1e-3;
+/// Of each metre driven too near to the border, at most this much may lead towards it: along the fence is not out.
+const SLACK_SHARE: f64 = 0.02;
 /// Of each metre driven outside the fence, at least this much must lead back in.
 const BACK_IN_SHARE: f64 = 0.1;
 
@@ -103,7 +103,8 @@ impl Fence {
         if first - length >= radius + margin {
             return true;
         }
-        let floor = (radius + margin).min(first - SLACK);
+        let no_nearer = (radius + margin).min(first - SLACK_SHARE * length);
+        let floor = if first >= radius { no_nearer.max(radius) } else { no_nearer };
         let mut done = 0.0;
         let mut here = first;
         while done < length {

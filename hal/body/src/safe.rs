@@ -36,6 +36,8 @@ const FENCE_MARGIN: f64 = 0.05;
 const SIGMAS: f64 = 2.0;
 /// Shares of the wanted speed that are tried when the whole of it would leave the fence.
 const SHARES: [f64; 6] = [0.8, 0.6, 0.45, 0.3, 0.2, 0.1];
+/// Slower than this, m/s, a share is no motion.
+const SLOWEST: f64 = 0.005;
 /// Longest time between two commands that speed may build up over.
 const SLEW_STEP_MAX: f64 = 0.05;
 
@@ -244,7 +246,7 @@ impl<B: Body> SafeBody<B> {
         }
         for share in SHARES {
             let slower = wanted.scaled(share);
-            if self.stays_inside(&pose, margin, &slower) {
+            if slower.speed() >= SLOWEST && self.stays_inside(&pose, margin, &slower) {
                 return (slower, FenceVerdict::Slowed(share));
             }
         }
