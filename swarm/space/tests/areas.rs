@@ -132,6 +132,26 @@ fn robots_that_start_side_by_side_get_equal_connected_parts() {
 }
 
 #[test]
+fn fifty_robots_in_one_corner_of_a_hall_with_racks_all_get_their_part() {
+    let frame = RegionFrame { origin: Point::default(), resolution: 0.2, width: 360, height: 260 };
+    let map = OccupancyMap::from_cells(frame, |square| {
+        let at = frame.center_of(square);
+        let wall = at.x < 0.3 || at.y < 0.3 || at.x > 71.7 || at.y > 51.7;
+        let rack = at.y > 12.0 && at.y < 40.0 && at.x % 6.0 < 1.2 && (at.y % 14.0) > 2.0;
+        if wall || rack { Cell::Occupied } else { Cell::Free }
+    });
+    let map = PlanningMap::new(&map, &PlanningParams::for_body(&BodyDescriptor::rover())).unwrap();
+    let box_at = |x: f64, y: f64, s: f64| star(Point::new(x, y), &[s, s, s, s], 1.0);
+    let outer = vec![Point::new(1.0, 1.0), Point::new(71.0, 1.0), Point::new(71.0, 51.0), Point::new(1.0, 51.0)];
+    let zone = Polygon::new(outer, vec![box_at(13.0, 23.0, 4.0), box_at(59.0, 34.0, 6.0)]).unwrap();
+    let robots: Vec<Point> =
+        (0..50).map(|i| Point::new(2.5 + 1.2 * f64::from(i % 10), 1.8 + 1.2 * f64::from(i / 10))).collect();
+    let region = reachable_zone(&map, &zone, &robots).unwrap();
+    let sites: Vec<Site> = robots.iter().map(|&at| Site { at, weight: 1.0 }).collect();
+    check_split(&map, &region, &sites, 0.15);
+}
+
+#[test]
 fn who_can_do_more_gets_more() {
     let map = building(4, 3);
     let region = everywhere(&map, START);

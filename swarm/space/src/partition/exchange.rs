@@ -2,12 +2,14 @@
 //!
 //! Indexing: vectors over places have one entry for each place of the terrain, the others one for each cell.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Ground, NOBODY};
 
 /// Largest error of an area that is left alone.
 const GOOD_ENOUGH: f64 = 0.03;
+/// A cell with less than this share of what it should have is made anew.
+const STARVED: f64 = 0.2;
 /// Most hand-overs for each cell.
 const HANDOVERS_MAX: usize = 12;
 
@@ -79,6 +81,9 @@ fn neighbour(ground: &Ground, owner: &[u32], part: &[u32]) -> Option<u32> {
 pub(super) fn even_out(ground: &Ground, wanted: &[f64], owner: &mut [u32]) {
     let mut exchange = Exchange { ground, wanted, areas: vec![0.0; wanted.len()], useless: BTreeSet::new() };
     exchange.measure(owner);
+    for cell in 0..wanted.len() as u32 {
+        exchange.revive(owner, cell);
+    }
     for _ in 0..HANDOVERS_MAX * wanted.len() {
         if exchange.error() < GOOD_ENOUGH {
             break;
@@ -138,6 +143,29 @@ impl Exchange<'_> {
         open.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0))).map(|(pair, _)| pair)
     }
 
+    /// Gives a cell that others have grown over an end of the fullest cell.
+    fn revive(&mut self, owner: &mut [u32], cell: u32) {
+        let fullest = (0..self.areas.len() as u32).max_by(|&a, &b| self.fill(a).total_cmp(&self.fill(b)));
+        let Some(from) = fullest.filter(|&from| self.fill(cell) < STARVED && from != cell) else { return };
+        // What is left of it would lie apart from the new place: it goes to the neighbour.
+        for part in parts(self.ground, owner, cell) {
+            if let Some(neighbour) = neighbour(self.ground, owner, &part) {
+                part.iter().for_each(|&place| owner[place as usize] = neighbour);
+            }
+        }
+        self.measure(owner);
+        let (has, share, other) = (self.areas[from as usize], self.wanted[cell as usize], self.wanted[from as usize]);
+        let any = self.ground.places.iter().copied().find(|&place| owner[place as usize] == from);
+        let end = any.and_then(|any| self.gather(owner, from, vec![any], f64::INFINITY).last().copied());
+        let Some(end) = end else { return };
+        let taken = self.gather(owner, from, vec![end], has * share / (share + other));
+        taken.iter().for_each(|&place| owner[place as usize] = cell);
+        for cut_off in self.cut_off(owner, from, &taken) {
+            owner[cut_off as usize] = cell;
+        }
+        self.measure(owner);
+    }
+
     /// Moves what makes both equally full; undone when it does not make them more alike.
     fn hand_over(&mut self, owner: &mut [u32], from: u32, to: u32) -> bool {
         let (wanted_from, wanted_to) = (self.wanted[from as usize], self.wanted[to as usize]);
@@ -161,29 +189,28 @@ impl Exchange<'_> {
 
     /// The places of `from` nearest to its border with `to`, as many as hold the amount.
     fn nearest(&self, owner: &[u32], from: u32, to: u32, amount: f64) -> Vec<u32> {
+        let at_border = |place: u32| self.ground.terrain.beside(place).into_iter().any(|n| owner[n as usize] == to);
+        let own = self.ground.places.iter().copied().filter(|&place| owner[place as usize] == from);
+        let border = own.filter(|&place| at_border(place)).collect();
+        self.gather(owner, from, border, amount)
+    }
+
+    /// Places of a cell in order of their distance from some of them, as many as hold the amount.
+    fn gather(&self, owner: &[u32], cell: u32, first: Vec<u32>, amount: f64) -> Vec<u32> {
         let terrain = &self.ground.terrain;
         let mut known = vec![false; terrain.places()];
-        let mut queue = VecDeque::new();
-        for place in (0_u32..).zip(owner).filter(|(_, cell)| **cell == from).map(|(place, _)| place) {
-            if terrain.beside(place).into_iter().any(|next| owner[next as usize] == to) {
-                known[place as usize] = true;
-                queue.push_back(place);
-            }
-        }
-        let (mut taken, mut mass) = (Vec::new(), 0.0);
-        while let Some(place) = queue.pop_front() {
-            mass += 1.0;
-            if mass > amount {
-                break;
-            }
-            taken.push(place);
-            for next in terrain.beside(place) {
-                if owner[next as usize] == from && !std::mem::replace(&mut known[next as usize], true) {
-                    queue.push_back(next);
+        first.iter().for_each(|&place| known[place as usize] = true);
+        let (mut places, mut next) = (first, 0);
+        while let Some(&place) = places.get(next).filter(|_| ((next + 1) as f64) <= amount) {
+            next += 1;
+            for beside in terrain.beside(place) {
+                if owner[beside as usize] == cell && !std::mem::replace(&mut known[beside as usize], true) {
+                    places.push(beside);
                 }
             }
         }
-        taken
+        places.truncate(next);
+        places
     }
 
     /// The parts of a cell that taking places from it has cut off from its largest part.
