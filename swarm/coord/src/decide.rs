@@ -16,6 +16,7 @@ use crate::coord::{Coord, Output, OwnState};
 use crate::guidance::{Because, Guidance, HoldReason};
 use crate::look::{Look, NEAR, STANDS};
 use crate::meeting::BESIDE;
+use crate::presence::Peer;
 use crate::standing::{Course, STAYS, mobile};
 use crate::way::Way;
 
@@ -25,8 +26,11 @@ const SEARCH_EVERY: Duration = Duration::from_millis(500);
 const ESCAPE_MAX: Duration = Duration::from_secs(30);
 /// A way aside that is blocked for this long is looked for anew.
 const BLOCKED_MAX: Duration = Duration::from_secs(1);
-/// Only peers nearer than this are held to their promises: the whole of their encounter is known, metres.
-const PROMISED: f64 = 6.0;
+/// A robot is this far off the way it said without meaning to, metres.
+const OFF_ITS_WAY: f64 = 0.04;
+
+/// Who promised to yield may come up to where the two ways meet; nearer than this it has to keep off, metres.
+const WATCHED: f64 = 3.0;
 
 impl Coord {
     /// What the robot may do about its peers now: ask once every control cycle, after [`crate::Input::Own`].
@@ -213,16 +217,13 @@ impl Coord {
         let (id, radius) = (&self.config.id, self.config.radius.0);
         let mut broken = Vec::new();
         for peer in self.presence.iter_mut() {
-            let place = peer.intent.pose.position;
-            let far = place.distance(own.pose.position) > PROMISED;
-            if far || peer.intent.yields_to.as_ref() != Some(id) {
+            let Some(before) = peer.before.take() else { continue };
+            if peer.intent.yields_to.as_ref() != Some(id) {
                 peer.trust.no_promise();
                 continue;
             }
             let berth = radius + peer.intent.radius.0 + BERTH;
-            let distance = |place: Point| way.distance(place);
-            let leads_out = peer.intent.state == AgentState::Yielding && distance(peer.way.end()) >= berth;
-            if let Some(advanced) = peer.trust.promise(now, place, berth, leads_out, distance) {
+            if let Some(advanced) = peer.trust.step(now, advance(&way, berth, &before, peer)) {
                 broken.push(Output::TrustViolation {
                     agent: peer.intent.sender.clone(),
                     advanced: Meters(advanced),
@@ -232,6 +233,25 @@ impl Coord {
         }
         self.outputs.extend(broken);
     }
+}
+
+/// By how much a peer that promised to yield has come nearer to the way it is to keep free, or on that way nearer to
+/// this robot, between its last two words and measured against the way as it is now. One that says by which way it leaves may come nearer on it: for
+/// that one counts how far it is off what it said.
+fn advance(way: &Way, berth: f64, before: &Way, peer: &Peer) -> f64 {
+    let place = peer.intent.pose.position;
+    let (was, is) = (before.start(), place);
+    if is.distance(way.start()) > WATCHED {
+        return 0.0;
+    }
+    let aside = way.distance(was) - way.distance(is);
+    let along = was.distance(way.start()) - is.distance(way.start());
+    let step = aside.max(along);
+    if way.distance(is) >= berth || step <= 0.0 {
+        return step.min(0.0);
+    }
+    let leads_out = peer.intent.state == AgentState::Yielding && way.distance(peer.way.end()) >= berth;
+    if leads_out { (before.distance(is) - OFF_ITS_WAY).max(0.0) } else { step }
 }
 
 /// Who may be asked to make room for the way aside.

@@ -23,6 +23,8 @@ pub(crate) const NEAR: f64 = 14.0;
 const LENDS_WITHIN: f64 = 4.0;
 /// Whoever may go on by less than this stands.
 pub(crate) const STANDS: f64 = 0.15;
+/// A peer faster than this moves, m/s.
+const MOVES: f64 = 0.1;
 /// How fast a robot surely gets out of a stretch, m/s.
 const SLOW: f64 = 0.6;
 /// How fast a peer comes at most, m/s.
@@ -164,7 +166,8 @@ impl Coord {
     }
 
     pub(crate) fn berth(&self, now: MonoTime, peer: &Peer) -> f64 {
-        self.config.radius.0 + peer.intent.radius.0 + BERTH + peer.trust.berth_extra(now)
+        let moves = peer.intent.velocity.norm() > MOVES;
+        self.config.radius.0 + peer.intent.radius.0 + BERTH + peer.trust.berth_extra(now, moves)
     }
 
     /// The own claim, or that of the strongest robot in whose way this one stands.

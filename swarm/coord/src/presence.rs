@@ -47,6 +47,8 @@ pub(crate) struct Peer {
     pub(crate) way: Way,
     pub(crate) claim: Claim,
     pub(crate) trust: Trust,
+    /// Its place and way by the word before, until that has been looked at.
+    pub(crate) before: Option<Way>,
     /// When and where it last made headway.
     pub(crate) headway: (MonoTime, Point),
 }
@@ -59,7 +61,8 @@ impl Peer {
         let trust = before.map(|peer| peer.trust.clone()).unwrap_or_default();
         let headway = before.map_or((now, place), |peer| peer.headway);
         let headway = if headway.1.distance(place) > HEADWAY { (now, place) } else { headway };
-        Self { intent, heard_at: now, way, claim, trust, headway }
+        let last = before.map(|peer| peer.way.clone());
+        Self { intent, heard_at: now, way, claim, trust, before: last, headway }
     }
 
     /// Whether it can be asked to move.

@@ -51,6 +51,10 @@ impl Way {
         self.length
     }
 
+    pub(crate) fn start(&self) -> Point {
+        self.points.first().copied().unwrap_or(self.low)
+    }
+
     pub(crate) fn end(&self) -> Point {
         self.points.last().copied().unwrap_or(self.low)
     }

@@ -297,9 +297,10 @@ fn a_robot_that_falls_silent_is_lost_and_does_not_stop_the_others() {
 #[test]
 fn a_robot_that_says_it_yields_and_advances_is_reported_and_still_not_hit() {
     for seed in seeds() {
-        let mut yard = Yard::new(map(DOOR, 1.0), seed);
-        yard.add(p(2.5, 4.5), &[p(18.5, 4.5)]);
-        yard.add(p(6.0, 1.5), &[p(6.0, 7.5)]).liar = true;
+        let mut yard = Yard::new(map(HALL, 1.0), seed);
+        let (a, b) = (mark(HALL, 1.0, 'a')[0], mark(HALL, 1.0, 'b')[0]);
+        yard.add(a, &[b]);
+        yard.add(b, &[a]).liar = true;
         for _ in 0..300 {
             yard.tick();
         }
