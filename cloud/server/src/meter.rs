@@ -30,8 +30,23 @@ impl Figure {
         self.0.fetch_add(amount, Ordering::Relaxed);
     }
 
+    /// Counts something for as long as it lives.
+    pub(crate) fn hold(&self) -> Held<'_> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Held(self)
+    }
+
     pub(crate) fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
+    }
+}
+
+/// See [`Figure::hold`].
+pub(crate) struct Held<'a>(&'a Figure);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -39,7 +54,7 @@ figures! {
     robots_connected: "skein_robots_connected", "gauge", "Robots with an open stream.";
     robots_known: "skein_robots_known", "gauge", "Robots that were ever seen.";
     missions_open: "skein_missions_open", "gauge", "Missions that are not at their end.";
-    viewers: "skein_viewers", "gauge", "Open streams of pictures and events.";
+    viewers: "skein_viewers", "gauge", "Open streams of pictures.";
     queue: "skein_owner_queue_length", "gauge", "Jobs that wait for the owner of the core.";
     reports: "skein_robot_reports_total", "counter", "Messages from robots that were taken in.";
     refused: "skein_refused_messages_total", "counter", "Messages from robots that made no sense.";
@@ -51,6 +66,7 @@ figures! {
     commits: "skein_store_commits_total", "counter", "Transactions made durable.";
     commit_micros: "skein_store_commit_microseconds_total", "counter", "Time spent on making them durable.";
     pictures: "skein_pictures_total", "counter", "Pictures of the fleet that were taken.";
+    shown: "skein_pictures_sent_total", "counter", "Pictures and heartbeats that viewers got.";
 }
 
 impl Meter {

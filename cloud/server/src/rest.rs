@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, FromRequestParts, OriginalUri, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, OriginalUri, Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::sse::{Event as Sse, KeepAlive};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -61,7 +62,24 @@ pub(crate) fn routes(api: Api) -> Router {
         .route("/api/v1/state", get(state_at))
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(axum::middleware::from_fn(not_too_large))
         .with_state(api)
+}
+
+fn too_large() -> Problem {
+    let detail = format!("the body has more than {BODY_BYTES_MAX} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail, "draw the zone with fewer corners")
+}
+
+/// A body that says itself that it is too large is not waited for.
+async fn not_too_large(request: Request, next: Next) -> Response {
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let bytes: Option<usize> = announced.and_then(|text| text.parse().ok());
+    if bytes.is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
+        too_large().into_response()
+    } else {
+        next.run(request).await
+    }
 }
 
 /// For addresses that nobody answers.
@@ -112,12 +130,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Shown {
 /// A body as JSON; an empty one is an empty object.
 fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<T, Problem> {
     let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too_large",
-            format!("the body has more than {BODY_BYTES_MAX} bytes"),
-            "draw the zone with fewer corners",
-        ),
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         status => Problem::new(status, "bad_body", rejection.body_text(), "send it again"),
     })?;
     if body.is_empty() {

@@ -39,6 +39,8 @@ pub(crate) fn seen(token: &str, epoch: u64) -> u64 {
 impl Viewer {
     /// Sends pictures until the viewer is gone or the owner ends.
     pub(crate) async fn run(mut self, out: mpsc::Sender<Result<v1::WatchFleetResponse, Status>>) {
+        let meter = self.meter.clone();
+        let _watching = meter.viewers.hold();
         // The picture that lies there may be from before anybody looked; the next is on its way.
         self.pictures.mark_unchanged();
         loop {
@@ -60,7 +62,7 @@ impl Viewer {
             };
             let resume_token = format!("{:x}-{}", self.epoch, self.since);
             let message = v1::WatchFleetResponse { view: view.map(Into::into), resume_token };
-            self.meter.pictures.add(1);
+            meter.shown.add(1);
             if out.send(Ok(message)).await.is_err() {
                 return;
             }

@@ -1,4 +1,5 @@
 //! A pretended fleet on a virtual clock: robots that obey, sweep, lose their stream, their power or their memory.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
