@@ -297,7 +297,7 @@ pub(crate) enum Robot {
 #[command(after_help = "Examples:\n  skein stop --all --reason \"person on the floor\"\n  skein resume rover-1")]
 pub(crate) struct Targets {
     /// Which robots
-    #[arg(value_name = "ROBOT", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(value_name = "ROBOT", conflicts_with = "all")]
     pub robots: Vec<AgentId>,
     /// Every robot
     #[arg(long)]

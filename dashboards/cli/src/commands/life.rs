@@ -68,9 +68,7 @@ async fn keep(context: &Context, args: Up) -> Result<Exit, Failure> {
 
 /// Starts the keeper and waits until it says that everything is up.
 async fn up_behind(context: &Context) -> Result<Exit, Failure> {
-    if let Err(taken) = context.directory.lock() {
-        return Err(taken);
-    }
+    drop(context.directory.lock()?);
     let mut interrupt = Interrupt::listen()?;
     let log = context.directory.file("up.log");
     let file = File::create(&log).map_err(|error| Failure::io("write", &log, &error))?;

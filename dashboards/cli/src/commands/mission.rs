@@ -116,7 +116,7 @@ fn preview_table(preview: &Preview) -> Table {
 async fn submit(context: &Context, args: &Spec, key: Option<String>, wait: bool) -> Result<Exit, Failure> {
     let spec = read_spec(context, args)?;
     let cloud = context.cloud().await?;
-    let mission = cloud.submit(spec, key.unwrap_or_else(|| clock::fresh_key())).await?;
+    let mission = cloud.submit(spec, key.unwrap_or_else(clock::fresh_key)).await?;
     if wait {
         talk(&format!("mission {} is {}", mission.id, show::word(&mission.state)));
         return follow_to_end(context, &cloud, mission, false).await;

@@ -74,6 +74,10 @@ impl Process {
             .args(["child", "--parent", &std::process::id().to_string(), "--"])
             .arg(&start.program)
             .args(&start.arguments)
+            // They are this program's, and would be read as configuration keys.
+            .env_remove("SKEIN_CLOUD")
+            .env_remove("SKEIN_DIR")
+            .env_remove("SKEIN_KEEPER")
             .stdin(Stdio::null())
             .stdout(open(&start.out)?)
             .stderr(open(&start.log)?)
