@@ -101,7 +101,7 @@ impl Scene<'_> {
         let config = self.config;
         let promised = config.stop_distance.0 * config.share_at(self.limit);
         let margin = config.margin.0;
-        promised.max(margin).max(config.halting_distance(self.speed_along(wanted)) + margin)
+        promised.max(config.halting_distance(self.speed_along(wanted)) + margin)
     }
 
     /// The part of the present speed that goes the wanted way.

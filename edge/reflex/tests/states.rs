@@ -416,6 +416,41 @@ fn standing_before_an_obstacle_it_turns_and_backs_up_and_in_motion_it_does_neith
 }
 
 #[test]
+fn what_lies_on_the_present_motion_stops_it_though_the_wanted_one_would_pass() {
+    let mut bench = Bench::new();
+    bench.setpoint.speed_limit = MetersPerSecond(0.3);
+    bench.see((25..36).map(|beam| 360 - beam), 0.42);
+    bench.setpoint.twist = Twist::planar(0.3, 1.5);
+    bench.frame.twist = Twist::planar(0.3, 1.5);
+    assert!(bench.follows());
+    bench.frame.twist = Twist::planar(0.8, -1.0);
+    halted_for(&bench.tick(), Cause::ObstacleStop);
+    // To back up brakes it as well as a halt does.
+    bench.setpoint.twist = Twist::planar(-0.3, 0.0);
+    assert!(bench.follows());
+}
+
+#[test]
+fn standing_close_to_a_wall_it_may_go_along_it_but_not_nearer() {
+    let mut bench = Bench::new();
+    for beam in 20..161 {
+        bench.see(std::iter::once(beam), (0.27 / Scan::angle_of(beam).sin()) as f32);
+    }
+    bench.setpoint.speed_limit = MetersPerSecond(0.3);
+    bench.setpoint.twist = Twist::planar(0.3, 0.0);
+    let output = bench.tick();
+    assert!((0.05..0.11).contains(&output.actuators.twist.vx), "{output:?}");
+    bench.setpoint.twist = Twist::planar(0.1, 1.0);
+    halted_for_or_turns(&bench.tick());
+}
+
+#[track_caller]
+fn halted_for_or_turns(output: &ReflexOutput) {
+    assert!(output.report.causes.contains(Cause::ObstacleStop));
+    assert_eq!(output.actuators.twist.vx, 0.0);
+}
+
+#[test]
 fn a_sector_without_answers_blocks_the_way_into_it_and_no_other() {
     let mut bench = Bench::new();
     bench.see((350..360).chain(0..11), f32::NAN);
