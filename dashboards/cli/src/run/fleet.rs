@@ -24,6 +24,8 @@ use crate::output::talk;
 const WORLD_WITHIN: Duration = Duration::from_secs(60);
 /// How long the robots may take to be heard by the supervisor.
 const ROBOTS_WITHIN: Duration = Duration::from_secs(60);
+/// How long robots may take to hear each other before it is said that they do not.
+const PEERS_WITHIN: Duration = Duration::from_secs(5);
 /// How often to look.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A process that was asked to end has this long before it is made to.
@@ -291,11 +293,24 @@ impl Fleet {
     async fn robots_are_heard(&mut self, robots: usize) -> Result<(), Failure> {
         let cloud = Cloud::lazy(&self.record.cloud, ANSWER_WITHIN)?;
         let deadline = clock::now() + ROBOTS_WITHIN;
+        let mut all_heard_at = None;
         loop {
             self.nobody_ended()?;
             let views = cloud.robots().await.unwrap_or_default();
-            let heard = views.iter().filter(|robot| robot.connected && robot.telemetry.is_some()).count();
+            let samples: Vec<_> = views.iter().filter(|v| v.connected).filter_map(|v| v.telemetry.as_ref()).collect();
+            let heard = samples.len();
             if heard >= robots {
+                let deaf = samples.iter().filter(|sample| robots > 1 && sample.peers_visible == 0).count();
+                let since = *all_heard_at.get_or_insert_with(clock::now);
+                if deaf > 0 && clock::now() - since < PEERS_WITHIN {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                    continue;
+                }
+                if deaf > 0 {
+                    talk(&format!(
+                        "note: {deaf} of {robots} robots hear no other robot; `skein doctor` checks multicast"
+                    ));
+                }
                 return Ok(());
             }
             if clock::now() > deadline {
