@@ -1,6 +1,7 @@
 //! What the process is told: defaults < file < `SKEIN_SECTION__KEY` < flags. One table says which keys there are.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -71,23 +72,8 @@ pub enum ConfigError {
         reason: String,
     },
     /// A place in a file is wrong.
-    #[error("{path}:{line}:{column}: {message}\n  | {text}\n  | {caret}{help}")]
-    InFile {
-        /// Which file.
-        path: PathBuf,
-        /// Line, from 1.
-        line: usize,
-        /// Column, from 1.
-        column: usize,
-        /// What is wrong.
-        message: String,
-        /// The line.
-        text: String,
-        /// A caret below the place.
-        caret: String,
-        /// What was perhaps meant; empty when nobody knows.
-        help: String,
-    },
+    #[error("{0}")]
+    InFile(Box<Place>),
     /// A variable or a flag is wrong.
     #[error("{origin}: {message}")]
     InValue {
@@ -102,6 +88,29 @@ pub enum ConfigError {
     /// Open to everybody without being told so.
     #[error("{0} can be reached by others: listen on 127.0.0.1, or say --allow-remote if that is meant")]
     Remote(SocketAddr),
+}
+
+/// A place in a file and what is wrong there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    path: PathBuf,
+    /// From 1.
+    line: usize,
+    /// From 1.
+    column: usize,
+    message: String,
+    /// The line itself.
+    text: String,
+    /// What was perhaps meant; empty when nobody knows.
+    help: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, line, column, message, text, help } = self;
+        let caret = " ".repeat(column.saturating_sub(1));
+        write!(f, "{}:{line}:{column}: {message}\n  | {text}\n  | {caret}^{help}", path.display())
+    }
 }
 
 /// Values by key, the last layer on top.
@@ -269,15 +278,14 @@ fn in_file(path: &Path, text: &str, at: usize, message: String, help: String) ->
     let before = text.get(..at).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-    ConfigError::InFile {
+    ConfigError::InFile(Box::new(Place {
         path: path.to_owned(),
         line,
         column,
         message,
         text: text.lines().nth(line - 1).unwrap_or("").to_owned(),
-        caret: format!("{}^", " ".repeat(column - 1)),
         help,
-    }
+    }))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 //! Robots and people meet at the server, over real connections: missions, STOP, events, restarts.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod support;
 
@@ -93,12 +94,8 @@ async fn stop_is_answered_with_what_every_robot_said() {
     obedient.telemetry().await;
     deaf.telemetry().await;
     until_robots(address, 2).await;
-    let stopping = tokio::task::spawn(async move {
-        let request = v1::StopRequest { robots: Vec::new(), all: true, reason: "drill".to_owned() };
-        client(address).await.stop(request).await.unwrap().into_inner().outcomes
-    });
-    obedient.await_order(|order| matches!(order, Order::Stop(_))).await;
-    let outcomes = stopping.await.unwrap();
+    let request = v1::StopRequest { robots: Vec::new(), all: true, reason: "drill".to_owned() };
+    let (outcomes, _order) = tokio::join!(stop(address, request), obedient.await_order(is_stop));
     assert_eq!(outcomes.len(), 2);
     assert!(outcomes[0].acknowledged && outcomes[0].latch() == v1::Latch::Stop);
     assert!(!outcomes[1].acknowledged && outcomes[1].text.contains("not answered"));
@@ -106,6 +103,14 @@ async fn stop_is_answered_with_what_every_robot_said() {
     let again = deaf.command().await.unwrap();
     assert_eq!(first.id, again.id, "told again with the same id");
     server.close().await.unwrap();
+}
+
+fn is_stop(order: &Order) -> bool {
+    matches!(order, Order::Stop(_))
+}
+
+async fn stop(address: std::net::SocketAddr, request: v1::StopRequest) -> Vec<v1::RobotOutcome> {
+    client(address).await.stop(request).await.unwrap().into_inner().outcomes
 }
 
 async fn until_robots(address: std::net::SocketAddr, count: usize) {
@@ -189,13 +194,21 @@ async fn viewers_get_ten_pictures_a_second_and_go_on_where_they_were() {
     moving.telemetry().await;
     still.telemetry().await;
     until_robots(address, 2).await;
-    let talking = tokio::task::spawn(async move {
+    let talking = async {
         let mut tick = tokio::time::interval(std::time::Duration::from_millis(50));
         loop {
             tick.tick().await;
             moving.telemetry().await;
         }
-    });
+    };
+    tokio::select! {
+        () = talking => {}
+        () = watching(address) => {}
+    }
+    server.close().await.unwrap();
+}
+
+async fn watching(address: std::net::SocketAddr) {
     let mut people = client(address).await;
     let mut watch = people.watch_fleet(v1::WatchFleetRequest::default()).await.unwrap().into_inner();
     let begin = skein_cloud::clock::now();
@@ -214,8 +227,6 @@ async fn viewers_get_ten_pictures_a_second_and_go_on_where_they_were() {
     let names: Vec<String> =
         watch.message().await.unwrap().unwrap().view.unwrap().robots.into_iter().map(|robot| robot.agent).collect();
     assert!(names.contains(&"rover-1".to_owned()), "{names:?}");
-    talking.abort();
-    server.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -270,12 +281,9 @@ async fn a_sample_that_is_no_number_is_left_out_and_the_robot_can_still_be_stopp
     robot.to.send(report).await.unwrap();
     robot.telemetry().await;
     until_robots(address, 1).await;
-    let stopping = tokio::task::spawn(async move {
-        let request = v1::StopRequest { robots: vec!["rover-1".to_owned()], all: false, reason: String::new() };
-        client(address).await.stop(request).await.unwrap().into_inner().outcomes
-    });
-    robot.await_order(|order| matches!(order, Order::Stop(_))).await;
-    assert!(stopping.await.unwrap()[0].acknowledged);
+    let request = v1::StopRequest { robots: vec!["rover-1".to_owned()], all: false, reason: String::new() };
+    let (outcomes, _order) = tokio::join!(stop(address, request), robot.await_order(is_stop));
+    assert!(outcomes[0].acknowledged);
     assert!(support::get(address, "/metrics").await.contains("skein_refused_messages_total 1"));
     server.close().await.unwrap();
 }

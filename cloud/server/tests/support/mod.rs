@@ -1,5 +1,6 @@
 //! A server in this process, a pretended robot and a client that speak to it over TCP.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
 //! A pretended fleet on a virtual clock: robots that obey, sweep, lose their stream, their power or their memory.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
