@@ -26,8 +26,8 @@ use crate::record::Record;
 use crate::recover::Recovery;
 use crate::report::{Narrator, Progress, Sampler};
 use crate::sensed::Sensed;
-use crate::squares::Squares;
 use crate::status::Counters;
+use crate::survey::Memory;
 
 /// Evidence is looked through for what has faded this often.
 const FADE_EVERY: Duration = Duration::from_secs(1);
@@ -57,8 +57,8 @@ pub struct Agent {
     pub(crate) record: Record,
     pub(crate) orders: Orders,
     pub(crate) work: Option<Work>,
-    /// What was seen for the mission worked on last.
-    pub(crate) swept: Option<(MissionId, Squares)>,
+    /// Of the survey worked on last.
+    pub(crate) memory: Option<(MissionId, Memory)>,
     /// The work is over and the robot goes home.
     pub(crate) going_home: bool,
     /// Charge fell below the limit and has not yet risen above the other.
@@ -100,7 +100,7 @@ impl Agent {
             record: Record::new(config.id.clone(), config.boot),
             orders: Orders::default(),
             work: None,
-            swept: None,
+            memory: None,
             going_home: false,
             needs_charge: false,
             latch: Latch::Released,

@@ -86,10 +86,10 @@ impl Agent {
         self.lay_down_work(now, assignment.mission);
         let task = match &assignment.task {
             Wanted::Survey { region } => {
-                let swept =
-                    self.swept.take().filter(|(mission, _)| *mission == assignment.mission).map(|(_, swept)| swept);
+                let memory = self.memory.take().filter(|(mission, _)| *mission == assignment.mission);
+                let memory = memory.map(|(_, memory)| memory);
                 let range = self.config.descriptor.sweep_range;
-                Task::Survey(Box::new(Survey::new(&self.config.map, region.clone(), swept, here, range)))
+                Task::Survey(Box::new(Survey::new(&self.config.map, region.clone(), memory, here, range)))
             }
             Wanted::GoTo { goal, hold } => Task::GoTo { goal: *goal, hold: *hold, since: None },
             Wanted::Return => Task::Return,
@@ -118,7 +118,7 @@ impl Agent {
             self.answer(work.command, outcome);
         }
         if let Task::Survey(survey) = work.task {
-            self.swept = Some((work.mission, survey.into_swept()));
+            self.memory = Some((work.mission, survey.into_memory()));
         }
     }
 

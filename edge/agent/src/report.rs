@@ -287,7 +287,7 @@ impl Agent {
         let near = self.pose().map_or(self.config.home.position, |pose| pose.position);
         let swept = match &self.work {
             Some(Work { task: Task::Survey(survey), .. }) => survey.seen(),
-            _ => self.swept.as_ref().map_or(0, |(_, swept)| swept.len()),
+            _ => self.memory.as_ref().map_or(0, |(_, memory)| memory.seen()),
         };
         WorldStatus {
             obstacles: self

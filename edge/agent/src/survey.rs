@@ -21,6 +21,8 @@ const LOOK_EVERY: f64 = 0.08;
 const GAIN_MIN: u32 = 4;
 /// Share of the region that may stay unseen in corners without a further way being driven for it.
 const LEFT_OVER: f64 = 0.002;
+/// Squares let go before rest in a new order of the same mission when they are a smaller share of it than this.
+const RESTS_BELOW: f64 = 0.1;
 /// How often a place is tried before it is given up.
 const TRIES_MAX: u8 = 3;
 /// Each further try looks from so much nearer, metres.
@@ -29,6 +31,22 @@ const NEARER: f64 = 0.5;
 const CELL: f64 = 1.0;
 /// Most leftover cells weighed in one choice of the next viewpoint.
 const CELLS_WEIGHED: usize = 96;
+
+/// What a robot remembers of a mission from one order to the next.
+#[derive(Clone, Debug)]
+pub(crate) struct Memory {
+    /// Seen, inside its regions and outside.
+    swept: Squares,
+    /// Tried in vain, or left over as not worth the way.
+    let_go: Squares,
+}
+
+impl Memory {
+    /// Squares seen.
+    pub(crate) const fn seen(&self) -> u64 {
+        self.swept.len()
+    }
+}
 
 /// A region on its way to being swept.
 #[derive(Clone, Debug)]
@@ -48,9 +66,10 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
-    /// Takes up a region from where the robot is. `swept` is what it has already seen for the same mission.
-    pub(crate) fn new(map: &PlanningMap, region: Region, swept: Option<Squares>, from: Point, range: Meters) -> Self {
-        let swept = swept.unwrap_or_else(|| Squares::none(map.frame()));
+    /// Takes up a region from where the robot is. `memory` is of earlier orders of the same mission.
+    pub(crate) fn new(map: &PlanningMap, region: Region, memory: Option<Memory>, from: Point, range: Meters) -> Self {
+        let nothing = || Squares::none(map.frame());
+        let Memory { swept, let_go } = memory.unwrap_or_else(|| Memory { swept: nothing(), let_go: nothing() });
         let mut survey = Self {
             remaining: Squares::none(map.frame()),
             given_up: Squares::none(map.frame()),
@@ -65,24 +84,28 @@ impl Survey {
             region,
             swept,
         };
-        survey.sort_out(map, from);
+        survey.sort_out(map, from, &let_go);
         survey.plan(map, from);
         survey
     }
 
-    /// What is still to be seen, and what never can be.
-    fn sort_out(&mut self, map: &PlanningMap, from: Point) {
+    /// What is still to be seen, and what never can be. What was let go before rests, unless it is what this order is
+    /// about.
+    fn sort_out(&mut self, map: &PlanningMap, from: Point, let_go: &Squares) {
         let reachable = map.reachable_from(&[from]);
-        for square in self.region.squares() {
-            if self.swept.contains(square) {
-                continue;
-            }
-            if reachable.contains(square) {
-                self.remaining.insert(square);
+        let old = self.region.squares().filter(|square| let_go.contains(*square)).count();
+        let rests = (old as f64) < RESTS_BELOW * self.region.len() as f64;
+        for square in self.region.squares().filter(|square| !self.swept.contains(*square)) {
+            let why = if !reachable.contains(square) {
+                "not reachable on the map"
+            } else if rests && let_go.contains(square) {
+                "left over from an earlier order"
             } else {
-                self.given_up.insert(square);
-                *self.reasons.entry("not reachable on the map".to_owned()).or_default() += 1;
-            }
+                self.remaining.insert(square);
+                continue;
+            };
+            self.given_up.insert(square);
+            *self.reasons.entry(why.to_owned()).or_default() += 1;
         }
     }
 
@@ -98,9 +121,15 @@ impl Survey {
         self.planned = self.viewpoints.len();
     }
 
-    /// What was seen for this mission so far, inside the region and outside.
-    pub(crate) fn into_swept(self) -> Squares {
-        self.swept
+    /// What is to be remembered for the next order of this mission.
+    pub(crate) fn into_memory(self) -> Memory {
+        let mut let_go = self.given_up;
+        if self.remaining.len() as f64 <= LEFT_OVER * self.region.len() as f64 {
+            self.remaining.iter().for_each(|square| {
+                let_go.insert(square);
+            });
+        }
+        Memory { swept: self.swept, let_go }
     }
 
     /// Marks what the sensor sees from here. True when something new was seen.
@@ -390,8 +419,26 @@ mod tests {
         let (map, mut survey) = survey(Point::new(1.0, 1.0));
         survey.look(&map, Point::new(1.5, 1.5));
         let (left, region) = (survey.left(), survey.region.clone());
-        let again = Survey::new(&map, region, Some(survey.into_swept()), Point::new(1.5, 1.5), RANGE);
+        let again = Survey::new(&map, region, Some(survey.into_memory()), Point::new(1.5, 1.5), RANGE);
         assert_eq!(again.left(), left);
+    }
+
+    #[test]
+    fn what_was_let_go_before_rests_unless_the_new_order_is_about_it() {
+        let (map, mut survey) = survey(Point::new(1.0, 1.0));
+        let whole = survey.region.clone();
+        let corner = Region::from_squares(*map.frame(), survey.remaining.iter().take(40)).unwrap();
+        survey.region = corner.clone();
+        survey.remaining = Squares::none(map.frame());
+        corner.squares().for_each(|square| {
+            survey.given_up.insert(square);
+        });
+        let memory = survey.into_memory();
+        let rests = Survey::new(&map, whole, Some(memory.clone()), Point::new(1.0, 1.0), RANGE);
+        assert_eq!(rests.lost(), 40);
+        assert!(rests.loss().contains("earlier order"), "{}", rests.loss());
+        let again = Survey::new(&map, corner, Some(memory), Point::new(1.0, 1.0), RANGE);
+        assert_eq!((again.left(), again.lost()), (40, 0));
     }
 
     #[test]
