@@ -1,5 +1,7 @@
 //! The world's bodies keep the contract that every body keeps, with perfect and with usual sensors and motors.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 use core::time::Duration;
 use std::cell::RefCell;
 use std::rc::Rc;
