@@ -42,6 +42,8 @@ pub struct SupervisorConfig {
     pub abandon_after: Duration,
     /// Coverage at which a survey is done.
     pub goal: f64,
+    /// Coverage at which a survey ends although robots are still at work on the rest.
+    pub enough: f64,
     /// How often squares that were left over are given out again.
     pub retries: u32,
     /// Charge below which a robot gets no new work.
@@ -69,6 +71,7 @@ impl SupervisorConfig {
             stuck_after: Duration::from_secs(60),
             abandon_after: Duration::from_secs(600),
             goal: 0.99,
+            enough: 0.997,
             retries: 2,
             battery_min: Percent(20.0),
             share_area_min: 6.0,
@@ -277,6 +280,8 @@ pub struct MissionRecord {
     pub area: Region,
     /// Squares that nobody has now.
     pub unowned: Region,
+    /// Squares that a robot left over; tried again when all else is done.
+    pub leftover: Region,
     /// Places to hold that nobody holds now.
     pub posts: Vec<Point>,
     /// Parts, one a robot.

@@ -14,7 +14,7 @@ use skein_types::units::{Meters, Percent, Seconds};
 use uuid::Uuid;
 
 use crate::api::{Answer, At, Worker};
-use crate::mission::Mission;
+use crate::mission::{Mission, Wanted};
 use crate::refusal::Refusal;
 use crate::supervisor::Supervisor;
 use crate::terrain::Ground;
@@ -155,7 +155,9 @@ impl Supervisor {
         if !key.is_empty() {
             self.keys.insert(key.clone(), id);
         }
-        self.missions.insert(id, Mission::queued(id, key, spec, ground.reachable, now, wall));
+        let nothing = self.terrain.empty().map_err(|_| Refusal::NothingReachable { free: ground.free })?;
+        let wanted = Wanted { id, key, spec, area: ground.reachable };
+        self.missions.insert(id, Mission::queued(wanted, nothing, now, wall));
         self.enter(now, id, MissionState::Queued, "waits for robots");
         self.start_if_possible(now, id);
         Ok(Answer::Mission(Box::new(self.mission(id)?)))
@@ -289,6 +291,7 @@ impl Supervisor {
 
     fn guard_slices(&self, spec: &MissionSpec, area: &Region, workers: &[Worker]) -> Vec<PreviewSlice> {
         let posts = self.terrain.spread(area, spec.robots.len().max(1));
+        let Ok(nothing) = self.terrain.empty() else { return Vec::new() };
         let mut left: Vec<&Worker> = workers.iter().collect();
         let mut slices = Vec::new();
         for post in posts {
@@ -299,7 +302,7 @@ impl Supervisor {
             let duration = Seconds(distance.0 / (worker.speed.0 * CRUISE).max(0.01));
             slices.push(PreviewSlice {
                 agent: worker.agent.clone(),
-                region: area.difference(area).unwrap_or_else(|_| area.clone()),
+                region: nothing.clone(),
                 path: vec![worker.at, post],
                 distance,
                 duration,

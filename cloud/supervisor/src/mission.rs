@@ -9,9 +9,9 @@
 //!            +--------------------------------> CANCELLED, FAILED
 //! ```
 //!
-//! Every square of a survey is done, belongs to exactly one part, or is unowned and waits for a robot:
-//! `area = done + remaining of the parts + unowned`, each apart from the others. What is done is never said by
-//! anyone, it is what is in none of the others.
+//! Every square of a survey is done, belongs to exactly one part, is unowned and waits for a robot, or is left over
+//! because its robot could not sweep it: `area = done + remaining of the parts + unowned + leftover`, each apart from
+//! the others. What is done is never said by anyone, it is what is in none of the others.
 
 use std::collections::BTreeMap;
 
@@ -60,6 +60,8 @@ pub(crate) struct Mission {
     pub(crate) area: Region,
     /// Squares that nobody has.
     pub(crate) unowned: Region,
+    /// Squares that a robot gave back as done although it had not swept them; tried again when all else is done.
+    pub(crate) leftover: Region,
     /// Places to hold that nobody holds.
     pub(crate) posts: Vec<Point>,
     pub(crate) parts: BTreeMap<AgentId, Part>,
@@ -83,13 +85,23 @@ pub(crate) struct Mission {
     pub(crate) saved_at: At,
 }
 
+/// A mission as it comes in.
+pub(crate) struct Wanted {
+    pub(crate) id: MissionId,
+    pub(crate) key: String,
+    pub(crate) spec: MissionSpec,
+    pub(crate) area: Region,
+}
+
 impl Mission {
     /// An accepted mission that waits for robots.
-    pub(crate) fn queued(id: MissionId, key: String, spec: MissionSpec, area: Region, now: At, wall: WallTime) -> Self {
+    pub(crate) fn queued(wanted: Wanted, nothing: Region, now: At, wall: WallTime) -> Self {
+        let Wanted { id, key, spec, area } = wanted;
         Self {
             id,
             key,
             spec,
+            leftover: nothing,
             state: MissionState::Draft,
             paused_from: None,
             reason: String::new(),
@@ -154,7 +166,7 @@ impl Mission {
 
     /// Squares that are not swept yet.
     pub(crate) fn left(&self) -> u64 {
-        self.unowned.len() + self.parts.values().map(|part| part.remaining.len()).sum::<u64>()
+        self.unowned.len() + self.leftover.len() + self.parts.values().map(|part| part.remaining.len()).sum::<u64>()
     }
 
     /// Share of the area that was swept, 0 to 1; of a guard, share of the posts that are held.
@@ -178,8 +190,31 @@ impl Mission {
             part.state = SliceState::Cancelled;
         }
         part.reason = reason.to_owned();
+        self.remember(agent, part)
+    }
+
+    /// A robot that is ready with its part gets other work: what it left over waits for the others to be ready, too.
+    pub(crate) fn retire(&mut self, agent: &AgentId) -> Result<(), RegionError> {
+        let Some(part) = self.parts.get(agent).filter(|part| part.state.is_terminal()) else { return Ok(()) };
+        self.leftover = self.leftover.union(&part.remaining)?;
+        if let Some(part) = self.parts.remove(agent) {
+            self.remember(agent, part)?;
+        }
+        Ok(())
+    }
+
+    /// What was left over is to be given out again.
+    pub(crate) fn take_up_leftover(&mut self) -> Result<(), RegionError> {
+        self.unowned = self.unowned.union(&self.leftover)?;
+        self.leftover = self.leftover.difference(&self.leftover)?;
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// Keeps a part to be shown; its squares are somewhere else.
+    fn remember(&mut self, agent: &AgentId, mut part: Part) -> Result<(), RegionError> {
         part.left_area = part.remaining.area();
-        part.remaining = self.area.difference(&self.area)?;
+        part.remaining = part.remaining.difference(&part.remaining)?;
         if self.former.len() >= FORMER_MAX {
             self.former.remove(0);
         }
@@ -218,6 +253,7 @@ impl Mission {
             reason: self.reason.clone(),
             area: self.area.clone(),
             unowned: self.unowned.clone(),
+            leftover: self.leftover.clone(),
             posts: self.posts.clone(),
             parts: former.chain(parts).collect(),
             retried: self.retried,
@@ -244,11 +280,13 @@ impl Mission {
             };
             (record.agent, part)
         };
+        let wanted = Wanted { id: record.id, key: record.key, spec: record.spec, area: record.area };
         Self {
             state: record.state,
             paused_from: record.paused_from,
             reason: record.reason,
             unowned: record.unowned,
+            leftover: record.leftover.clone(),
             posts: record.posts,
             parts: parts.into_iter().map(part).collect(),
             former: former.into_iter().map(part).collect(),
@@ -256,7 +294,7 @@ impl Mission {
             submitted_at: record.submitted_at,
             updated_at: record.updated_at,
             dirty: false,
-            ..Self::queued(record.id, record.key, record.spec, record.area, now, record.submitted_at)
+            ..Self::queued(wanted, record.leftover, now, record.submitted_at)
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Missions are looked after: begun, handed over, shared and brought to their end.
 
+use std::collections::BTreeMap;
+
 use core::cmp::Reverse;
 use core::time::Duration;
 use serde_json::json;
@@ -22,6 +24,12 @@ const PART_RESTS: Duration = Duration::from_secs(8);
 const SWEEP_YIELD: f64 = 0.5;
 /// How often free robots may take work in one mission, for each of its robots.
 const SHARES_PER_ROBOT: u32 = 4;
+
+/// Squares that nobody has, and who is not to get them if anybody else can.
+struct Piece {
+    region: Region,
+    not_to: Option<AgentId>,
+}
 
 impl Supervisor {
     /// The urgent first, then the older.
@@ -119,7 +127,7 @@ impl Supervisor {
             .get(&id)
             .is_some_and(|mission| !mission.unowned.is_empty() && now.since(mission.divided_at) >= OFFER_AGAIN);
         if waits {
-            self.give_out(now, id, None);
+            self.give_out(now, id);
         }
         self.man_posts(now, id);
         self.share(now, id);
@@ -146,7 +154,7 @@ impl Supervisor {
             }
             self.take_away(now, id, agent, why);
         }
-        self.give_out(now, id, None);
+        self.give_out(now, id);
     }
 
     fn why_unable(&self, now: At, agent: &AgentId, part: &Part) -> Option<String> {
@@ -184,52 +192,51 @@ impl Supervisor {
         helpers
     }
 
-    /// Gives squares that nobody has to those who will be ready first; not to `avoid` if anybody else can.
-    fn give_out(&mut self, now: At, id: MissionId, avoid: Option<&AgentId>) {
-        let Some(mission) = self.missions.get_mut(&id) else { return };
-        mission.divided_at = now;
-        let unowned = mission.unowned.clone();
-        if unowned.is_empty() {
-            return;
-        }
-        let mut helpers = self.helpers(now, id);
-        if helpers.iter().any(|worker| Some(&worker.agent) != avoid) {
-            helpers.retain(|worker| Some(&worker.agent) != avoid);
-        }
-        let helpers = self.nearest_few(&unowned, ready_in_time(&unowned, helpers));
-        if helpers.is_empty() {
-            return;
-        }
-        if let Ok((parts, left)) = self.terrain.allot(&unowned, &helpers) {
-            // A square that falls to nobody stays unowned; one that does is in the new part before anything is sent.
-            if self.add_to_parts(now, id, &helpers, parts).is_ok()
-                && let Some(mission) = self.missions.get_mut(&id)
-            {
-                mission.unowned = left;
-            }
-        }
+    /// Gives squares that nobody has to those who will be ready first.
+    fn give_out(&mut self, now: At, id: MissionId) {
+        let Some(mission) = self.missions.get(&id) else { return };
+        let piece = Piece { region: mission.unowned.clone(), not_to: None };
+        // A square that falls to nobody stays unowned, and is offered again.
+        let _ragged = self.give_out_pieces(now, id, &[piece]);
     }
 
-    fn add_to_parts(
-        &mut self,
-        now: At,
-        id: MissionId,
-        workers: &[Worker],
-        parts: Vec<Region>,
-    ) -> Result<(), RegionError> {
-        let mut orders = Vec::new();
-        for (worker, part) in workers.iter().zip(parts).filter(|(_, part)| !part.is_empty()) {
-            let has = self.missions.get(&id).and_then(|mission| mission.parts.get(&worker.agent));
-            let whole = match has {
-                Some(has) => has.remaining.union(&part)?,
-                None => part,
-            };
-            orders.push((worker.agent.clone(), whole));
+    /// Gives out pieces of what nobody has, each to others than its last owner if there are any; one order a robot.
+    fn give_out_pieces(&mut self, now: At, id: MissionId, pieces: &[Piece]) -> Result<(), RegionError> {
+        let mut orders: BTreeMap<AgentId, Region> = BTreeMap::new();
+        for Piece { region, not_to } in pieces.iter().filter(|piece| !piece.region.is_empty()) {
+            let mut helpers = self.helpers(now, id);
+            if helpers.iter().any(|worker| Some(&worker.agent) != not_to.as_ref()) {
+                helpers.retain(|worker| Some(&worker.agent) != not_to.as_ref());
+            }
+            let helpers = self.nearest_few(region, ready_in_time(region, helpers));
+            let (parts, _left) = self.terrain.allot(region, &helpers)?;
+            for (worker, part) in helpers.iter().zip(parts).filter(|(_, part)| !part.is_empty()) {
+                let whole = match orders.get(&worker.agent) {
+                    Some(before) => before.union(&part)?,
+                    None => part,
+                };
+                orders.insert(worker.agent.clone(), whole);
+            }
         }
-        for (agent, whole) in orders {
+        let Some(mission) = self.missions.get_mut(&id) else { return Ok(()) };
+        mission.divided_at = now;
+        for part in orders.values() {
+            mission.unowned = mission.unowned.difference(part)?;
+        }
+        for (agent, part) in orders {
+            let whole = self.with_open_part(id, &agent, &part)?;
             self.assign(now, id, &agent, Work::Sweep(whole), "work that was left over");
         }
         Ok(())
+    }
+
+    /// Squares together with what the robot is still at work on. What it left over stays left over.
+    fn with_open_part(&self, id: MissionId, agent: &AgentId, more: &Region) -> Result<Region, RegionError> {
+        let part = self.missions.get(&id).and_then(|mission| mission.parts.get(agent));
+        match part.filter(|part| !part.state.is_terminal()) {
+            Some(part) => part.remaining.union(more),
+            None => Ok(more.clone()),
+        }
     }
 
     /// Places that nobody holds go to the robots that get there cheapest.
@@ -286,8 +293,7 @@ impl Supervisor {
         let (owner, helper) = pair;
         let cut = self.terrain.cut(region, owner.at, helper.at, area);
         let cut = cut.and_then(|(kept, taken)| {
-            let old = self.missions.get(&id).and_then(|mission| mission.parts.get(&helper.agent));
-            let whole = old.map_or_else(|| Ok(taken.clone()), |part| part.remaining.union(&taken))?;
+            let whole = self.with_open_part(id, &helper.agent, &taken)?;
             Ok((kept, taken, whole))
         });
         let Ok((kept, taken, whole)) = cut else { return };
@@ -310,7 +316,9 @@ impl Supervisor {
         let (open, covered) = (mission.open_parts().count(), mission.covered());
         let abandoned = now.since(mission.moved_at) >= self.config.abandon_after;
         let guard = mission.spec.objective == Objective::Guard;
-        if !guard && (mission.left() == 0 || (open == 0 && covered >= self.config.goal)) {
+        // Whoever is to come home would lose that order with the rest: it may finish.
+        let enough = covered >= self.config.enough && !mission.spec.return_home;
+        if !guard && (mission.left() == 0 || enough || (open == 0 && covered >= self.config.goal)) {
             let why = format!("{:.2} % of {:.1} m² swept", 100.0 * covered, mission.area.area());
             self.enter(now, id, MissionState::Done, &why);
         } else if abandoned && !(guard && open > 0) {
@@ -320,8 +328,11 @@ impl Supervisor {
                 100.0 * covered
             );
             self.enter(now, id, MissionState::Failed, &why);
-        } else if mission.parts.values().any(|part| part.state.is_terminal()) && (open == 0 || guard) {
-            self.try_again(now, id);
+        } else {
+            let ended = mission.parts.values().any(|part| part.state.is_terminal());
+            if (guard && ended) || (!guard && open == 0 && (ended || mission.retried > 0)) {
+                self.try_again(now, id);
+            }
         }
     }
 
@@ -339,16 +350,19 @@ impl Supervisor {
             self.explain(now, id, "waits for a robot that can go on");
             return;
         }
-        if let Some(mission) = self.missions.get_mut(&id) {
-            mission.retried += 1;
-        }
+        let mut pieces = Vec::new();
         for owner in owners {
             let part = self.missions.get(&id).and_then(|mission| mission.parts.get(&owner));
-            let why = part.map(|part| part.reason.clone()).unwrap_or_default();
-            if part.is_some_and(|part| !part.remaining.is_empty() || part.post.is_some()) {
-                self.take_away(now, id, &owner, &why);
-                self.give_out(now, id, Some(&owner));
-            }
+            let Some(part) = part.filter(|part| !part.remaining.is_empty() || part.post.is_some()) else { continue };
+            let why = part.reason.clone();
+            pieces.push(Piece { region: part.remaining.clone(), not_to: Some(owner.clone()) });
+            self.take_away(now, id, &owner, &why);
+        }
+        let Some(mission) = self.missions.get_mut(&id) else { return };
+        mission.retried += 1;
+        pieces.push(Piece { region: mission.leftover.clone(), not_to: None });
+        if mission.take_up_leftover().is_ok() {
+            let _ragged = self.give_out_pieces(now, id, &pieces);
         }
         self.man_posts(now, id);
     }
@@ -356,8 +370,10 @@ impl Supervisor {
     fn why_failed(&self, id: MissionId) -> String {
         let Some(mission) = self.missions.get(&id) else { return String::new() };
         let left = mission.parts.values().find(|part| !part.remaining.is_empty());
-        let place = left
-            .and_then(|part| part.remaining.squares().next().map(|sq| part.remaining.frame().center_of(sq)))
+        let regions = [&mission.unowned, &mission.leftover].into_iter().chain(left.map(|part| &part.remaining));
+        let place = regions
+            .filter_map(|region| region.squares().next().map(|square| region.frame().center_of(square)))
+            .next()
             .map(|at| format!(", some of it near ({:.1}, {:.1})", at.x, at.y))
             .unwrap_or_default();
         let said = left.map(|part| format!("; the robot said: {}", part.reason)).unwrap_or_default();

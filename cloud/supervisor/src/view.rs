@@ -76,7 +76,8 @@ impl Supervisor {
     pub fn audit(&self) -> Result<(), String> {
         for mission in self.missions.values() {
             let mut seen = self.terrain.empty().map_err(|e| e.to_string())?;
-            let all = core::iter::once(&mission.unowned).chain(mission.parts.values().map(|part| &part.remaining));
+            let parts = mission.parts.values().map(|part| &part.remaining);
+            let all = [&mission.unowned, &mission.leftover].into_iter().chain(parts);
             for region in all {
                 if !seen.intersection(region).map_err(|e| e.to_string())?.is_empty() {
                     return Err(format!("{}: squares are given twice", mission.id));

@@ -42,13 +42,14 @@ impl Supervisor {
         true
     }
 
-    /// The mission is over: its robots are free. Those that still sweep are told to drop it.
+    /// The mission is over: its robots are free. Those that still have something to do are told to drop it.
     fn let_go(&mut self, now: At, id: MissionId, end: MissionState, why: &str) {
         let Some(mission) = self.missions.get_mut(&id) else { return };
         let open: Vec<AgentId> = mission.open_parts().map(|(agent, _)| agent.clone()).collect();
         for agent in open {
-            if end == MissionState::Done {
-                // Nothing is left to sweep: the robot ends its order by itself, on its way home if it was asked to.
+            let left = self.missions.get(&id).and_then(|m| m.parts.get(&agent)).map_or(0, |part| part.remaining.len());
+            if end == MissionState::Done && left == 0 {
+                // The robot ends its order by itself, on its way home if it was asked to.
                 if let Some(robot) = self.robots.get_mut(&agent) {
                     robot.mission = None;
                 }
@@ -67,6 +68,9 @@ impl Supervisor {
     pub(crate) fn assign(&mut self, now: At, id: MissionId, agent: &AgentId, work: Work, why: &str) {
         let Some(mission) = self.missions.get_mut(&id) else { return };
         let Some(robot) = self.robots.get_mut(agent) else { return };
+        if mission.retire(agent).is_err() {
+            return;
+        }
         let generation = robot.next_generation();
         robot.mission = Some(id);
         let (task, remaining, post) = match work {

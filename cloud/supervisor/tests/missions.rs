@@ -34,9 +34,33 @@ fn a_survey_is_split_among_all_robots_and_ends_done() {
     assert_eq!(stage.mission(id).state, MissionState::Running);
     assert!(stage.run_to_the_end(MINUTES));
     let mission = stage.mission(id);
-    assert_eq!((mission.state, mission.covered.0), (MissionState::Done, 100.0));
+    assert_eq!(mission.state, MissionState::Done);
+    assert!(mission.covered.0 >= 99.7, "{}", mission.covered.0);
     assert!(mission.reason.contains("swept"), "{}", mission.reason);
-    assert!(stage.truly_swept(&spec.zone) > 0.999);
+    assert!(stage.truly_swept(&spec.zone) >= 0.997);
+    stage.run(Duration::from_secs(2));
+    assert!(stage.robots.iter().all(|robot| robot.work.is_none()), "nobody goes on for the last corners");
+}
+
+#[test]
+fn corners_that_were_left_over_are_not_swept_again_before_everything_else_is_done() {
+    let mut stage = Stage::new(2);
+    stage.robots[1].pace = 1;
+    let id = stage.submit(survey((0.0, 0.0), (20.0, 15.0))).unwrap();
+    stage.run(Duration::from_secs(2));
+    let (mission, generation, region) = stage.robots[0].work.take().unwrap();
+    let region = region.unwrap();
+    let corners = skein_types::region::Region::from_squares(*region.frame(), region.squares().take(20)).unwrap();
+    let report = support::progress(mission, generation, SliceState::Done, Some(corners.clone()));
+    stage.handle(Input::Report { agent: name(0), report });
+    while stage.robots[0].work.is_none() {
+        stage.step();
+    }
+    let share = stage.robots[0].work.clone().unwrap().2.unwrap();
+    assert!(share.intersection(&corners).unwrap().is_empty());
+    assert!(stage.mission(id).covered.0 < 99.0);
+    assert!(stage.run_to_the_end(MINUTES));
+    assert_eq!(stage.mission(id).state, MissionState::Done);
 }
 
 #[test]
