@@ -167,9 +167,8 @@ impl Inbox {
         self.handle.clone()
     }
 
-    /// What has come and nobody has taken, when there is no agent.
-    #[cfg(test)]
-    pub(crate) fn try_take(&mut self) -> Option<Message> {
+    /// What has come and nobody has taken, where there is no agent.
+    pub fn try_take(&mut self) -> Option<Message> {
         self.messages.try_recv().ok()
     }
 

@@ -85,19 +85,19 @@ pub const KEYS: &[Key] = &[
 
 /// The key of a name.
 #[must_use]
-pub fn find(name: &str) -> Option<&'static Key> {
+pub(super) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
 /// Whether any key is in this section.
 #[must_use]
-pub fn is_section(section: &str) -> bool {
+pub(super) fn is_section(section: &str) -> bool {
     KEYS.iter().any(|key| key.name.split('.').next() == Some(section))
 }
 
 /// The known name nearest to a wrong one, if one is near enough to be meant.
 #[must_use]
-pub fn nearest(wrong: &str) -> Option<&'static str> {
+pub(super) fn nearest(wrong: &str) -> Option<&'static str> {
     let scored = KEYS.iter().map(|key| (strsim::jaro_winkler(wrong, key.name), key.name));
     let same_key = KEYS.iter().filter(|key| key.name.rsplit('.').next() == wrong.rsplit('.').next());
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.8).map(|(_, name)| name);

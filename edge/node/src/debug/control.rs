@@ -89,7 +89,7 @@ pub struct LeaseView {
 
 /// Whose lease is given back.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
-pub struct ReleaseQuery {
+pub(super) struct ReleaseQuery {
     /// The name it was taken with.
     lease: String,
 }
@@ -146,7 +146,7 @@ impl Lease {
         (status = 409, description = "Someone else drives", body = Problem),
         (status = 422, description = "Out of the fence, beyond the limits or incomplete", body = Problem),
         (status = 503, description = "The robot is not ready", body = Problem)))]
-pub async fn post_override(
+pub(super) async fn post_override(
     State(api): State<Api>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -170,7 +170,7 @@ pub async fn post_override(
 /// Who drives by hand.
 #[utoipa::path(get, path = "/api/v1/override", tag = "control",
     responses((status = 200, description = "The lease", body = LeaseView)))]
-pub async fn get_override(State(api): State<Api>) -> Json<LeaseView> {
+pub(super) async fn get_override(State(api): State<Api>) -> Json<LeaseView> {
     Json(api.lease().view(clock::now()))
 }
 
@@ -180,7 +180,7 @@ pub async fn get_override(State(api): State<Api>) -> Json<LeaseView> {
         (status = 200, description = "The lease after it", body = LeaseView),
         (status = 401, description = "No token, or a wrong one", body = Problem),
         (status = 409, description = "It was not yours", body = Problem)))]
-pub async fn delete_override(
+pub(super) async fn delete_override(
     State(api): State<Api>,
     headers: HeaderMap,
     query: Result<Query<ReleaseQuery>, axum::extract::rejection::QueryRejection>,

@@ -55,7 +55,7 @@ impl Page {
 /// Figures for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "read",
     responses((status = 200, description = "The text format of Prometheus", content_type = "text/plain")))]
-pub async fn metrics(State(api): State<Api>) -> Response {
+pub(super) async fn metrics(State(api): State<Api>) -> Response {
     let mut page = Page(String::with_capacity(6 * 1024));
     process(&mut page, &api);
     reflex(&mut page, &api);

@@ -20,7 +20,7 @@ const AGENT_SILENT_AFTER: Duration = Duration::from_millis(1000);
 
 /// The robot at a glance.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct StatusView {
+pub(super) struct StatusView {
     /// Name.
     #[schema(value_type = String)]
     robot: AgentId,
@@ -78,7 +78,7 @@ pub struct StatusView {
 
 /// How the reflex loop runs.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct LoopView {
+pub(super) struct LoopView {
     /// Ticks run.
     ticks: u64,
     /// Ticks that did not begin within their period.
@@ -99,7 +99,7 @@ pub struct LoopView {
 /// Mode, load, peers, mission, failsafes and why.
 #[utoipa::path(get, path = "/status", tag = "read",
     responses((status = 200, description = "The robot at a glance", body = StatusView)))]
-pub async fn status(State(api): State<Api>) -> Json<StatusView> {
+pub(super) async fn status(State(api): State<Api>) -> Json<StatusView> {
     let agent = api.agent().await.ok();
     let now = clock::now();
     let (cpu_load, load_average, memory_bytes) = api.vitals.latest();
@@ -147,7 +147,7 @@ fn loop_view(api: &Api) -> LoopView {
     responses(
         (status = 200, description = "Pose, things on no map, blocked places, hazards, consistency", body = Value),
         (status = 503, description = "The agent does not answer", body = Problem)))]
-pub async fn world(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+pub(super) async fn world(State(api): State<Api>) -> Result<Json<Value>, Problem> {
     let agent = api.agent().await?;
     Ok(Json(json!({
         "pose": agent.pose,
@@ -163,7 +163,7 @@ pub async fn world(State(api): State<Api>) -> Result<Json<Value>, Problem> {
     responses(
         (status = 200, description = "The order, the way and the places to look from", body = Value),
         (status = 503, description = "The agent does not answer", body = Problem)))]
-pub async fn plan(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+pub(super) async fn plan(State(api): State<Api>) -> Result<Json<Value>, Problem> {
     let agent = api.agent().await?;
     Ok(Json(json!({ "mission": agent.mission, "state": agent.state, "plan": agent.plan })))
 }
@@ -173,7 +173,7 @@ pub async fn plan(State(api): State<Api>) -> Result<Json<Value>, Problem> {
     responses(
         (status = 200, description = "The reason now, those before it, and every failsafe cause", body = Value),
         (status = 503, description = "The agent does not answer", body = Problem)))]
-pub async fn why(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+pub(super) async fn why(State(api): State<Api>) -> Result<Json<Value>, Problem> {
     let agent = api.agent().await?;
     let before: Vec<Value> = agent.reasons.iter().map(|r| json!({ "age_s": r.age, "why": r.why })).collect();
     Ok(Json(json!({
@@ -192,7 +192,7 @@ pub async fn why(State(api): State<Api>) -> Result<Json<Value>, Problem> {
     responses(
         (status = 200, description = "Each peer, where it is, what it says, how old that is", body = Value),
         (status = 503, description = "The agent does not answer", body = Problem)))]
-pub async fn peers(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+pub(super) async fn peers(State(api): State<Api>) -> Result<Json<Value>, Problem> {
     let agent = api.agent().await?;
     Ok(Json(json!({ "mesh": agent.link.mesh, "peers": agent.peers })))
 }
@@ -200,7 +200,7 @@ pub async fn peers(State(api): State<Api>) -> Result<Json<Value>, Problem> {
 /// Models that are loaded: none in this build.
 #[utoipa::path(get, path = "/api/v1/models", tag = "read",
     responses((status = 200, description = "The loaded models", body = Value)))]
-pub async fn models() -> Json<Value> {
+pub(super) async fn models() -> Json<Value> {
     Json(json!({ "models": [] }))
 }
 
@@ -209,7 +209,7 @@ pub async fn models() -> Json<Value> {
     responses(
         (status = 200, description = "The loop is on time, the body is there, the agent answers", body = Value),
         (status = 503, description = "One of them is not so", body = Problem)))]
-pub async fn healthz(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+pub(super) async fn healthz(State(api): State<Api>) -> Result<Json<Value>, Problem> {
     let found = ailments(&api);
     if found.is_empty() {
         return Ok(Json(json!({ "status": "ok" })));

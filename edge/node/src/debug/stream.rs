@@ -24,14 +24,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// How telemetry is wanted.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
-pub struct TelemetryQuery {
+pub(super) struct TelemetryQuery {
     /// `sse` streams ten samples a second.
     stream: Option<String>,
 }
 
 /// Which log lines are wanted.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
-pub struct LogsQuery {
+pub(super) struct LogsQuery {
     /// This bad or worse: `error`, `warn`, `info` (the default), `debug` or `trace`.
     level: Option<String>,
     /// After this sequence number, or of the last `30s`, `5m`, `2h`.
@@ -45,7 +45,7 @@ pub struct LogsQuery {
     responses(
         (status = 200, description = "One sample, or a stream of events named `telemetry`", body = serde_json::Value),
         (status = 503, description = "No sample yet, or too many streams", body = super::Problem)))]
-pub async fn telemetry(
+pub(super) async fn telemetry(
     State(api): State<Api>,
     query: Result<Query<TelemetryQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
@@ -88,7 +88,7 @@ fn telemetry_events(api: &Api) -> impl Stream<Item = Event> + Send + use<> {
     responses(
         (status = 200, description = "One JSON object a line", content_type = "application/x-ndjson"),
         (status = 400, description = "A level or a time that is none", body = super::Problem)))]
-pub async fn logs(
+pub(super) async fn logs(
     State(api): State<Api>,
     headers: HeaderMap,
     query: Result<Query<LogsQuery>, QueryRejection>,

@@ -138,3 +138,23 @@ fn halted<B: Body>(mut ticker: Ticker<B>, begun: MonoTime) -> Ending {
     }
     Ending::Told
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_schedule_keeps_its_phase_and_never_asks_for_a_tick_in_the_past(
+            start in 0_u64..1_000_000_000_000,
+            late_us in 0_u64..2_000_000,
+        ) {
+            let deadline = MonoTime::from_nanos(start);
+            let late = Duration::from_micros(late_us);
+            let next = next_deadline(deadline, late);
+            prop_assert_eq!(next.since(deadline).as_nanos() % PERIOD.as_nanos(), 0);
+            prop_assert!(next > deadline + late && next.since(deadline + late) <= PERIOD);
+        }
+    }
+}
