@@ -97,7 +97,7 @@ impl Agent {
             recovery: Recovery::new(),
             course: Course::default(),
             coord,
-            record: Record::new(config.id.clone(), config.boot),
+            record: Record::new(config.id.clone(), config.boot, config.seed),
             orders: Orders::default(),
             work: None,
             memory: None,

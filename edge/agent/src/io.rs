@@ -39,7 +39,7 @@ pub struct AgentConfig {
     pub descriptor: BodyDescriptor,
     /// The map everyone plans on.
     pub map: Arc<PlanningMap>,
-    /// What little is chosen by chance comes from this.
+    /// What little is chosen by chance (the random part of event ids) comes from this.
     pub seed: u64,
     /// Charge below which it drops its work and charges, percent.
     pub charge_below: f64,

@@ -11,14 +11,15 @@ use uuid::Uuid;
 pub(crate) struct Record {
     agent: AgentId,
     boot: BootId,
+    seed: u64,
     sequence: u64,
     previous: EventHash,
     wall: Option<(MonoTime, WallTime)>,
 }
 
 impl Record {
-    pub(crate) const fn new(agent: AgentId, boot: BootId) -> Self {
-        Self { agent, boot, sequence: 0, previous: EventHash([0; 32]), wall: None }
+    pub(crate) const fn new(agent: AgentId, boot: BootId, seed: u64) -> Self {
+        Self { agent, boot, seed, sequence: 0, previous: EventHash([0; 32]), wall: None }
     }
 
     /// What the wall clock said at a moment.
@@ -60,11 +61,12 @@ impl Record {
         event
     }
 
-    /// A UUIDv7 whose random part comes from the boot and the sequence, so that a run repeats itself.
+    /// A UUIDv7 whose random part comes from the boot, the seed and the sequence, so that a run repeats itself.
     fn id(&self, at: WallTime) -> EventId {
         let millis = u128::try_from(at.unix_millis().max(0)).unwrap_or(0) & 0xffff_ffff_ffff;
-        let mixed =
-            self.boot.0.as_u128() ^ (u128::from(self.sequence).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+        let mixed = (u128::from(self.seed) << 64)
+            ^ self.boot.0.as_u128()
+            ^ (u128::from(self.sequence).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
         let a = u128::from(self.sequence & 0xfff);
         let b = (mixed ^ (mixed >> 64)) & 0x3fff_ffff_ffff_ffff;
         EventId(Uuid::from_u128((millis << 80) | (0x7 << 76) | (a << 64) | (0b10 << 62) | b))
@@ -79,7 +81,7 @@ mod tests {
 
     #[test]
     fn events_form_an_unbroken_chain_with_ids_of_their_own() {
-        let mut record = Record::new(AgentId::new("rover-1").unwrap(), BootId(Uuid::from_u128(99)));
+        let mut record = Record::new(AgentId::new("rover-1").unwrap(), BootId(Uuid::from_u128(99)), 3);
         record.set_wall(MonoTime::ZERO, WallTime::from_unix_nanos(1_700_000_000_000_000_000));
         let events: Vec<Event> = (0..50)
             .map(|i| record.event(MonoTime::from_millis(i), EventKind::Decision, "chosen", &json!({ "i": i })))
@@ -93,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_payload_that_is_too_long_is_replaced_by_a_note() {
-        let mut record = Record::new(AgentId::new("rover-1").unwrap(), BootId(Uuid::from_u128(1)));
+        let mut record = Record::new(AgentId::new("rover-1").unwrap(), BootId(Uuid::from_u128(1)), 3);
         let event = record.event(MonoTime::ZERO, EventKind::System, "long", &json!({ "x": "y".repeat(20_000) }));
         assert!(event.payload.contains("20008 bytes"), "{}", event.payload);
     }
