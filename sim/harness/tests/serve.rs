@@ -1,7 +1,7 @@
 //! The world process serves real robot processes' ends: it says when it is ready, gives a body to who says its name,
 //! turns strangers away, and ends with a last report when told to.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails the test")]
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -38,32 +38,31 @@ impl Fan {
             *range = beams.cast(cos * x - sin * y, sin * x + cos * y, range_max);
         }
         for (center, radius) in discs {
-            shade(pose, center, radius, ranges);
+            self.shade(pose, center, radius, ranges);
         }
         for range in ranges.iter_mut() {
             *range = if *range > range_max { f32::INFINITY } else { *range };
         }
     }
-}
 
-/// Shortens the beams that hit a disc. Only the beams within its angular width are looked at.
-fn shade(pose: &Pose, center: Point, radius: f64, ranges: &mut [f32; BEAMS]) {
-    let to = pose.body_from_map(center);
-    let distance = to.norm();
-    if distance <= radius {
-        ranges.iter_mut().for_each(|range| *range = range.min(RANGE_MIN));
-        return;
-    }
-    let per_radian = BEAMS as f64 / core::f64::consts::TAU;
-    let half = libm::asin(radius / distance) * per_radian;
-    let middle = to.heading() * per_radian;
-    for beam in (middle - half).ceil() as i64..=(middle + half).floor() as i64 {
-        let index = beam.rem_euclid(BEAMS as i64) as usize;
-        let direction = Point::from_heading(skein_types::sensing::Scan::angle_of(index));
-        let across = direction.cross(to);
-        let half_chord = (radius * radius - across * across).max(0.0).sqrt();
-        let hit = (direction.dot(to) - half_chord) as f32;
-        if let Some(range) = ranges.get_mut(index) {
+    /// Shortens the beams that hit a disc. Only the beams within its angular width are looked at.
+    fn shade(&self, pose: &Pose, center: Point, radius: f64, ranges: &mut [f32; BEAMS]) {
+        let to = pose.body_from_map(center);
+        let distance = to.norm();
+        if distance <= radius {
+            ranges.iter_mut().for_each(|range| *range = range.min(RANGE_MIN));
+            return;
+        }
+        let per_radian = BEAMS as f64 / core::f64::consts::TAU;
+        let half = libm::asin(radius / distance) * per_radian;
+        let middle = to.heading() * per_radian;
+        for beam in (middle - half).ceil() as i64..=(middle + half).floor() as i64 {
+            let index = beam.rem_euclid(BEAMS as i64) as usize;
+            let (Some(range), Some(&(x, y))) = (ranges.get_mut(index), self.0.get(index)) else { continue };
+            let direction = Point::new(f64::from(x), f64::from(y));
+            let across = direction.cross(to);
+            let half_chord = (radius * radius - across * across).max(0.0).sqrt();
+            let hit = (direction.dot(to) - half_chord) as f32;
             *range = range.min(hit.max(RANGE_MIN));
         }
     }

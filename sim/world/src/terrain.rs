@@ -31,16 +31,16 @@ pub enum TerrainError {
 /// Solid and open squares of a grid with a solid rim around it. Square numbers and the frame are those of
 /// [`RegionFrame`]; everything outside the frame is solid.
 ///
-/// For each square the terrain keeps its *opening*: 0 for a solid one, else the largest `k` (up to 255) such that all
-/// squares less than `k` columns and rows away are open. A beam crosses such a block in one step (it enters nothing
-/// else before it leaves the block), which makes ray casting exact and cheap: long steps in the open, single squares
-/// along walls.
+/// For each square and each quarter of the sky the terrain keeps the *opening*: 0 for a solid one, else the side (up to
+/// 255) of the largest block of open squares that has this one in its corner and lies in that quarter. A beam into the
+/// quarter crosses the block in one step (it enters nothing else before it leaves it), which makes ray casting exact
+/// and cheap: long steps in the open and along walls, single squares only where a wall is met.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Terrain {
     frame: RegionFrame,
     /// Columns with the rim.
     stride: usize,
-    opening: Vec<u8>,
+    opening: Vec<[u8; 4]>,
 }
 
 impl Terrain {
@@ -59,11 +59,11 @@ impl Terrain {
         }
         let (width, height) = (frame.width as usize, frame.height as usize);
         let stride = width + 2;
-        let mut opening = vec![0_u8; stride * (height + 2)];
+        let mut opening = vec![[0_u8; 4]; stride * (height + 2)];
         let rows = opening.chunks_exact_mut(stride).skip(1).take(height);
         for (row, line) in (0_u32..).zip(rows) {
             for (column, square) in (0_u32..).zip(line.iter_mut().skip(1).take(width)) {
-                *square = if solid(row * frame.width + column) { 0 } else { u8::MAX };
+                *square = if solid(row * frame.width + column) { [0; 4] } else { [u8::MAX; 4] };
             }
         }
         let mut terrain = Self { frame, stride, opening };
@@ -71,26 +71,33 @@ impl Terrain {
         Ok(terrain)
     }
 
-    /// Chessboard distance to the nearest solid square: one sweep north-east, one back. Exact, because the distance
-    /// of a square is one more than the smallest of its eight neighbours'.
+    /// The block in a square's corner is one larger than the smallest of the blocks of the three squares next to it in
+    /// that quarter: one sweep against each quarter's direction.
     fn spread(&mut self) {
         let (stride, height) = (self.stride, self.frame.height as usize);
         for row in 1..=height {
             for at in row * stride + 1..(row + 1) * stride - 1 {
-                self.relax(at, [at - 1, at - stride - 1, at - stride, at - stride + 1]);
+                self.grow(at, 0, [at - 1, at - stride, at - stride - 1]);
+            }
+            for at in (row * stride + 1..(row + 1) * stride - 1).rev() {
+                self.grow(at, 1, [at + 1, at - stride, at - stride + 1]);
             }
         }
         for row in (1..=height).rev() {
+            for at in row * stride + 1..(row + 1) * stride - 1 {
+                self.grow(at, 2, [at - 1, at + stride, at + stride - 1]);
+            }
             for at in (row * stride + 1..(row + 1) * stride - 1).rev() {
-                self.relax(at, [at + 1, at + stride - 1, at + stride, at + stride + 1]);
+                self.grow(at, 3, [at + 1, at + stride, at + stride + 1]);
             }
         }
     }
 
-    fn relax(&mut self, at: usize, neighbours: [usize; 4]) {
-        let nearest = neighbours.iter().filter_map(|&n| self.opening.get(n)).min().copied().unwrap_or(0);
-        if let Some(here) = self.opening.get_mut(at) {
-            *here = (*here).min(nearest.saturating_add(1));
+    fn grow(&mut self, at: usize, quarter: usize, beside: [usize; 3]) {
+        let side = |at: usize| self.opening.get(at).and_then(|sides| sides.get(quarter)).copied().unwrap_or(0);
+        let smallest = beside.into_iter().map(side).min().unwrap_or(0);
+        if let Some(here) = self.opening.get_mut(at).and_then(|sides| sides.get_mut(quarter)) {
+            *here = (*here).min(smallest.saturating_add(1));
         }
     }
 
@@ -107,16 +114,17 @@ impl Terrain {
         !here.is_finite() || self.opening_at(here.x.floor() as i32, here.y.floor() as i32) == 0
     }
 
-    /// The opening of a square; everything beyond the rim counts as rim.
+    /// How many columns and rows around a square are open, itself included; everything beyond the rim counts as rim.
     fn opening_at(&self, column: i32, row: i32) -> u8 {
         let column = column.clamp(-1, self.frame.width as i32);
-        self.opening_within(column, row.clamp(-1, self.frame.height as i32))
+        let sides = self.sides(column, row.clamp(-1, self.frame.height as i32));
+        sides.into_iter().min().unwrap_or(0)
     }
 
-    /// The opening of a square whose column and row are known to lie inside the rim or on it.
-    fn opening_within(&self, column: i32, row: i32) -> u8 {
+    /// The openings of a square whose column and row are known to lie inside the rim or on it.
+    fn sides(&self, column: i32, row: i32) -> [u8; 4] {
         let at = (row + 1) as isize * self.stride as isize + (column + 1) as isize;
-        self.opening.get(at as usize).copied().unwrap_or(0)
+        self.opening.get(at as usize).copied().unwrap_or([0; 4])
     }
 
     /// A place in squares from the south-west corner.
@@ -204,31 +212,30 @@ impl Beams<'_> {
         let inverse = |d: f32| if d.abs() < SLANT_MIN { SLANT_MIN.recip().copysign(d) } else { d.recip() };
         let (inverse_x, inverse_y) = (inverse(dx), inverse(dy));
         let (east, north) = (inverse_x > 0.0, inverse_y > 0.0);
+        let quarter = usize::from(east) + 2 * usize::from(north);
         let (mut column, mut row, mut flown) = (self.column, self.row, 0.0_f32);
         loop {
-            let block = i32::from(self.terrain.opening_within(column, row));
+            let block = i32::from(self.terrain.sides(column, row).get(quarter).copied().unwrap_or(0));
             if block == 0 {
                 return flown * size;
             }
             if flown > limit {
                 return f32::INFINITY;
             }
-            // The edges of the open block around this square, on the sides the beam leaves it by.
+            // The edges of the open block ahead of this square, on the sides the beam leaves it by. Chosen without
+            // branches: which of the two comes first is as good as random, and a wrong guess costs more than the sums.
             let x_edge = if east { column + block } else { column - block + 1 };
             let y_edge = if north { row + block } else { row - block + 1 };
             let x_at = (x_edge as f32 - self.x) * inverse_x;
             let y_at = (y_edge as f32 - self.y) * inverse_y;
-            if x_at < y_at {
-                flown = x_at.max(flown);
-                let across = floor_to_i32(self.y + dy * flown);
-                row = across.clamp(row - block + 1, row + block - 1);
-                column = if east { x_edge } else { x_edge - 1 };
-            } else {
-                flown = y_at.max(flown);
-                let across = floor_to_i32(self.x + dx * flown);
-                column = across.clamp(column - block + 1, column + block - 1);
-                row = if north { y_edge } else { y_edge - 1 };
-            }
+            flown = x_at.min(y_at).max(flown);
+            let (beyond_x, last_column) = if east { (x_edge, x_edge - 1) } else { (x_edge - 1, x_edge) };
+            let (beyond_y, last_row) = if north { (y_edge, y_edge - 1) } else { (y_edge - 1, y_edge) };
+            let by_x = x_at < y_at;
+            let within_x = floor_to_i32(self.x + dx * flown).clamp(column.min(last_column), column.max(last_column));
+            let within_y = floor_to_i32(self.y + dy * flown).clamp(row.min(last_row), row.max(last_row));
+            column = if by_x { beyond_x } else { within_x };
+            row = if by_x { within_y } else { beyond_y };
         }
     }
 }
