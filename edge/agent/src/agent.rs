@@ -14,7 +14,7 @@ use skein_types::sensing::SensorFrame;
 use skein_types::telemetry::{LinkState, ReflexStats};
 use skein_types::time::MonoTime;
 
-use crate::cycle::Course;
+use crate::course::Course;
 use crate::evidence::{Evidence, Mask};
 use crate::follow::Follower;
 use crate::io::{AgentConfig, CYCLE, Input, Output, OverrideCommand, Why};
@@ -24,10 +24,11 @@ use crate::navigate::Navigator;
 use crate::orders::Orders;
 use crate::record::Record;
 use crate::recover::Recovery;
-use crate::report::{Narrator, Progress, Sampler};
+
 use crate::sensed::Sensed;
 use crate::status::Counters;
 use crate::survey::Memory;
+use crate::tell::{Narrator, Progress, Sampler};
 
 /// Evidence is looked through for what has faded this often.
 const FADE_EVERY: Duration = Duration::from_secs(1);

@@ -3,8 +3,6 @@
 //! The first that applies wins: a person's latch, motors without power, a person who drives, an empty battery, the
 //! order in hand, the way home, nothing.
 
-use std::time::Duration;
-
 use serde_json::json;
 use skein_types::coord::AgentState;
 use skein_types::event::EventKind;
@@ -14,6 +12,7 @@ use skein_types::safety::{Cause, Latch};
 use skein_types::time::MonoTime;
 
 use crate::agent::Agent;
+use crate::course::Tries;
 use crate::mission::{Task, Work};
 use crate::navigate::Planned;
 
@@ -31,10 +30,6 @@ const DISPLACED: f64 = 0.5;
 const PLACES_MAX: usize = 16;
 /// Skipping a viewpoint farther away than this is worth another way, metres.
 const SHORTCUT: f64 = 0.7;
-/// A place without a way is tried again after this.
-const TRY_AGAIN: Duration = Duration::from_secs(3);
-/// After so many tries without a way an order fails, or what is left of a survey is given up.
-const TRIES: u8 = 8;
 
 /// What the robot wants.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,26 +45,6 @@ pub(crate) enum Intention {
 impl Intention {
     fn stand(state: AgentState, why: impl Into<String>) -> Self {
         Self::Stand { state, why: why.into() }
-    }
-}
-
-/// Where the robot stands with a place that it cannot get to.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Tries {
-    count: u8,
-    next_at: Option<MonoTime>,
-}
-
-impl Tries {
-    /// One more try failed: true when it was the last.
-    fn fail(&mut self, now: MonoTime) -> bool {
-        self.count = self.count.saturating_add(1);
-        self.next_at = Some(now + TRY_AGAIN);
-        self.count >= TRIES
-    }
-
-    fn waits(&self, now: MonoTime) -> bool {
-        self.next_at.is_some_and(|at| at > now)
     }
 }
 

@@ -14,7 +14,8 @@ use skein_types::units::{Meters, MetersPerSecond};
 use std::time::Duration;
 
 use crate::agent::Agent;
-use crate::behave::{Intention, Tries};
+use crate::behave::Intention;
+use crate::course::Tries;
 use crate::follow::{Brake, Wish};
 use crate::io::{CYCLE, Output, SETPOINT_LIFE};
 use crate::mission::Work;
@@ -34,8 +35,6 @@ const OFF_WAY: f64 = 0.45;
 const SAME_END: f64 = 0.15;
 /// A way with less than this left is made longer while there are places for it, metres.
 const EXTEND_BELOW: f64 = 5.0;
-/// Not more often than this.
-const EXTEND_EVERY: Duration = Duration::from_millis(500);
 /// Nearer than this to the end of its way without having arrived, the robot needs another, metres.
 const OVER: f64 = 0.05;
 /// Where the lidar and the map disagree it drives no faster than this, m/s.
@@ -46,39 +45,6 @@ const TOLD: f64 = 12.0;
 const TOLD_POINTS: usize = 64;
 /// A setpoint slower than this is standing.
 const STANDS: f64 = 0.03;
-
-/// How the robot is getting where it wants.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Course {
-    /// The way it makes room on.
-    aside: Option<Route>,
-    /// Why the way has to be planned anew.
-    pub(crate) replan: Option<&'static str>,
-    /// The place from which something left over will be seen.
-    pub(crate) leftover: Option<Point>,
-    /// Version of the survey at the last look at its viewpoints.
-    pub(crate) looked_version: u64,
-    /// Squares given up since the last report.
-    pub(crate) given_up: u64,
-    pub(crate) tries: Tries,
-    extend_at: MonoTime,
-}
-
-impl Course {
-    /// A way is made longer at most every half second.
-    fn may_extend(&mut self, now: MonoTime) -> bool {
-        let due = now >= self.extend_at;
-        if due {
-            self.extend_at = now + EXTEND_EVERY;
-        }
-        due
-    }
-
-    /// Another errand begins.
-    pub(crate) fn forget(&mut self) {
-        *self = Self { given_up: self.given_up, ..Self::default() };
-    }
-}
 
 /// What the cycle decided.
 struct Decision {

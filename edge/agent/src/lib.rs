@@ -26,6 +26,7 @@
 
 mod agent;
 mod behave;
+mod course;
 mod cycle;
 mod evidence;
 mod follow;
@@ -43,6 +44,7 @@ mod sensed;
 mod squares;
 pub mod status;
 mod survey;
+mod tell;
 mod terrain;
 
 pub use crate::agent::Agent;

@@ -161,7 +161,7 @@ impl Agent {
         if let Some(outcome) = ended {
             self.orders.settle(command, outcome.clone());
             self.answer(command, outcome);
-            self.going_home = home;
+            self.going_home = home && to != SliceState::Cancelled;
             self.course.forget();
             self.navigator.forget();
         }

@@ -1,9 +1,7 @@
 //! What the robot tells about itself: telemetry, progress, the reasons for what it does, and the whole status.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use skein_types::coord::AgentState;
 use skein_types::link::AgentReport;
 use skein_types::mission::{SliceProgress, SliceState};
 use skein_types::safety::{Causes, Latch};
@@ -16,84 +14,13 @@ use crate::io::Output;
 use crate::mission::{Task, Work};
 use crate::status::{
     AgentStatus, BlockedPlace, EVIDENCE_SHOWN_MAX, FailsafeStatus, HazardStatus, MissionStatus, PeerStatus, PlanStatus,
-    REASONS_KEPT, Reason, ReflexStatus, WorldStatus,
+    Reason, ReflexStatus, WorldStatus,
 };
 
 /// Progress is reported this often while an order is in hand.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// Average speed over a survey used for the estimated time, m/s.
 const USUAL_SPEED: f64 = 0.55;
-
-/// Why the robot does what it does, now and a little while ago.
-#[derive(Clone, Debug)]
-pub(crate) struct Narrator {
-    state: AgentState,
-    why: String,
-    past: VecDeque<(MonoTime, String)>,
-}
-
-impl Narrator {
-    pub(crate) fn new() -> Self {
-        Self { state: AgentState::Idle, why: "has just started".to_owned(), past: VecDeque::new() }
-    }
-
-    pub(crate) fn say(&mut self, now: MonoTime, state: AgentState, why: &str) {
-        self.state = state;
-        if self.why == why {
-            return;
-        }
-        why.clone_into(&mut self.why);
-        // Sentences that differ only in a number are one.
-        let same =
-            |a: &str, b: &str| a.chars().filter(|c| !c.is_ascii_digit()).eq(b.chars().filter(|c| !c.is_ascii_digit()));
-        if let Some((_, last)) = self.past.back_mut().filter(|(_, last)| same(last, why)) {
-            why.clone_into(last);
-            return;
-        }
-        if self.past.len() >= REASONS_KEPT {
-            self.past.pop_front();
-        }
-        self.past.push_back((now, why.to_owned()));
-    }
-}
-
-/// Samples on their way into a batch.
-#[derive(Clone, Debug)]
-pub(crate) struct Sampler {
-    samples: Vec<AgentTelemetry>,
-    sequence: u64,
-}
-
-impl Sampler {
-    pub(crate) const fn new() -> Self {
-        Self { samples: Vec::new(), sequence: 0 }
-    }
-}
-
-/// What was last reported of the order in hand.
-#[derive(Clone, Debug)]
-pub(crate) struct Progress {
-    next_at: MonoTime,
-    /// Version of the survey whose rest was last sent.
-    sent: Option<u64>,
-}
-
-impl Progress {
-    pub(crate) const fn new() -> Self {
-        Self { next_at: MonoTime::ZERO, sent: None }
-    }
-
-    /// The next report comes with the next cycle.
-    pub(crate) const fn tell_now(&mut self) {
-        self.next_at = MonoTime::ZERO;
-    }
-
-    /// The next report comes with the next cycle and is complete.
-    pub(crate) const fn tell_all(&mut self) {
-        self.next_at = MonoTime::ZERO;
-        self.sent = None;
-    }
-}
 
 impl Agent {
     /// One sample of telemetry; every tenth sends a batch.

@@ -8,9 +8,9 @@ use skein_agent::{Input, OverrideCommand, OverrideWish};
 use skein_types::coord::AgentState;
 use skein_types::event::first_break;
 use skein_types::geometry::{Point, Pose, Twist};
-use skein_types::ids::OperatorId;
+use skein_types::ids::{Generation, OperatorId};
 use skein_types::link::{CommandOutcome, Order};
-use skein_types::mission::{SliceState, Task};
+use skein_types::mission::{Assignment, Priority, SliceState, Task};
 use skein_types::safety::Latch;
 
 fn ended(rig: &Rig) -> bool {
@@ -191,4 +191,42 @@ fn the_same_inputs_give_the_same_outputs() {
         (rig.pose, rig.driven.to_bits(), events, serde_json::to_string(&rig.agent.status(rig.now)).unwrap())
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+fn done_robots_go_home_when_asked_to_and_cancelled_ones_stay() {
+    for (cancel, goes) in [(false, true), (true, false)] {
+        let mut rig = Rig::new(two_rooms(), Pose::new(1.0, 1.0, 0.0));
+        let assignment = Assignment {
+            mission: mission(),
+            generation: Generation(1),
+            task: Task::GoTo { goal: Point::new(4.5, 4.5), hold: Some(Duration::from_secs(1)) },
+            priority: Priority::NORMAL,
+            return_home: true,
+        };
+        rig.order(1, Order::Assign(assignment));
+        rig.run(3.0);
+        if cancel {
+            rig.order(1, Order::Cancel(mission()));
+        }
+        assert!(rig.until(30.0, ended));
+        rig.run(15.0);
+        let away = rig.pose.position.distance(rig.home);
+        assert_eq!(away < 0.2, goes, "{away} m from home, {}", rig.agent.status(rig.now).why);
+        assert_eq!(rig.agent.status(rig.now).state, AgentState::Idle);
+    }
+}
+
+#[test]
+fn a_place_that_cannot_be_reached_fails_with_its_reason_and_one_off_the_map_is_refused() {
+    let mut rig = Rig::new(two_rooms(), Pose::new(1.0, 1.0, 0.0));
+    // Inside the pillar of the left room.
+    rig.assign(1, Task::GoTo { goal: Point::new(3.2, 3.2), hold: None });
+    rig.things = Vec::new();
+    assert!(rig.until(60.0, ended), "why: {}", rig.agent.status(rig.now).why);
+    let last = rig.progress.last().unwrap();
+    assert_eq!((last.state, last.reason.as_str()), (SliceState::Failed, "found no way to its place"));
+    let off = rig.assign(2, Task::GoTo { goal: Point::new(-50.0, 1e300), hold: None });
+    let ack = rig.acks.iter().find(|ack| ack.command == off).unwrap();
+    assert!(matches!(&ack.outcome, CommandOutcome::Rejected(why) if why.contains("outside the map")), "{ack:?}");
 }
