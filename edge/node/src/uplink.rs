@@ -92,7 +92,10 @@ impl Uplink {
 
     /// One stream from its first words to its end, which always has a reason.
     async fn stream(&self) -> Broken {
-        let mut commands = match self.open().await {
+        // However this ends, the reports of this stream end with it: none of them is given to a stream nobody reads.
+        let over = CancellationToken::new();
+        let _over_at_the_end = over.clone().drop_guard();
+        let mut commands = match self.open(over).await {
             Ok(commands) => commands,
             Err(broken) => return broken,
         };
@@ -113,13 +116,13 @@ impl Uplink {
         }
     }
 
-    async fn open(&self) -> Result<Streaming<v1::CloudCommand>, Broken> {
+    async fn open(&self, over: CancellationToken) -> Result<Streaming<v1::CloudCommand>, Broken> {
         let channel = connect(&self.url).await?;
         let mut client = AgentControlClient::new(channel)
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
         self.outbox.begin_stream();
-        let answer = client.link_stream(self.reports());
+        let answer = client.link_stream(self.reports(over));
         match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => Err(Broken::Status(Box::new(status))),
@@ -127,8 +130,8 @@ impl Uplink {
         }
     }
 
-    /// Hello, then whatever the outbox has, for as long as the stream is read.
-    fn reports(&self) -> impl Stream<Item = v1::AgentReport> + Send + 'static {
+    /// Hello, then whatever the outbox has, until it is over.
+    fn reports(&self, over: CancellationToken) -> impl Stream<Item = v1::AgentReport> + Send + 'static {
         let hello = Hello {
             last_command: self.outbox.last_command(),
             working_on: self.outbox.working_on(),
@@ -138,7 +141,8 @@ impl Uplink {
             let report = outbox.next().await;
             Some((report, outbox))
         });
-        stream::iter([AgentReport::Hello(hello)]).chain(rest).map(v1::AgentReport::from)
+        let reports = stream::iter([AgentReport::Hello(hello)]).chain(rest);
+        reports.take_until(over.cancelled_owned()).map(v1::AgentReport::from)
     }
 
     fn take(&self, raw: v1::CloudCommand) -> Result<(), Broken> {

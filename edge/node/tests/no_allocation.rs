@@ -1,4 +1,5 @@
 //! A tick takes no memory and gives none back, with a body at the other end of a socket and everything that can come.
+#![expect(clippy::expect_used, reason = "a test that cannot be set up says what is missing")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -60,7 +61,8 @@ fn frame(sequence: u64, nearest: f32) -> SensorFrame {
     let mut scan = Scan { at: now, ..Scan::nothing(Meters(10.0)) };
     scan.ranges[3] = nearest;
     scan.ranges[4] = f32::NAN;
-    let estimate = PoseEstimate { pose: Pose::new(1.0, 1.0, 0.3), position_std: Meters(0.02), at: now, ..PoseEstimate::default() };
+    let estimate =
+        PoseEstimate { pose: Pose::new(1.0, 1.0, 0.3), position_std: Meters(0.02), at: now, ..PoseEstimate::default() };
     SensorFrame { at: now, sequence, estimate, scan, motors_powered: true, ..SensorFrame::unknown(Meters(10.0)) }
 }
 

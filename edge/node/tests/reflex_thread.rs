@@ -1,4 +1,5 @@
 //! The reflex thread with a real body at the other end of a socket: it loses it, gets it back, and leaves it halted.
+#![expect(clippy::expect_used, reason = "a test that cannot be set up says what is missing")]
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,21 +1,22 @@
 //! The link against a supervisor that breaks it, repeats itself and talks nonsense.
+#![expect(clippy::expect_used, reason = "a test that cannot be set up says what is missing")]
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use skein_agent::Input;
 use skein_edge::backoff::Backoff;
 use skein_edge::outbox::Outbox;
 use skein_edge::pilot::{Inbox, Message};
 use skein_edge::uplink::Uplink;
-use skein_agent::Input;
 use skein_types::body::BodyDescriptor;
 use skein_types::event::{Event, EventHash, EventKind};
 use skein_types::geometry::Pose;
 use skein_types::ids::{AgentId, BootId, CommandId, EventId, FleetId, Generation};
 use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Hello, Order};
 use skein_types::time::{MonoTime, WallTime};
-use skein_wire::v1::agent_control_server::{AgentControl, AgentControlServer};
 use skein_wire::v1;
+use skein_wire::v1::agent_control_server::{AgentControl, AgentControlServer};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};

@@ -5,6 +5,7 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use miette::NamedSource;
 use toml::de::{DeTable, DeValue};
@@ -210,7 +211,7 @@ struct File<'a> {
 impl File<'_> {
     fn problem(&self, message: String, label: String, span: Range<usize>, help: Option<String>) -> ConfigError {
         let source_code = NamedSource::new(self.path.display().to_string(), self.text.to_owned()).with_language("TOML");
-        ConfigError::InFile { message, source_code, span: span.into(), label, help }
+        ConfigError::InFile { message, source_code: Arc::new(source_code), span: span.into(), label, help }
     }
 
     fn toml(&self, error: &toml::de::Error) -> ConfigError {

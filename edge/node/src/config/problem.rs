@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, shown where it stands.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use thiserror::Error;
@@ -25,7 +26,7 @@ pub enum ConfigError {
         message: String,
         /// The file.
         #[source_code]
-        source_code: NamedSource<String>,
+        source_code: Arc<NamedSource<String>>,
         /// Where in it.
         #[label("{label}")]
         span: SourceSpan,

@@ -134,7 +134,6 @@ impl Api {
     }
 
     /// All routes.
-    #[must_use]
     pub fn router(self) -> Router {
         let (router, openapi) = self.documented();
         let document: Arc<str> = openapi.to_json().unwrap_or_default().into();
