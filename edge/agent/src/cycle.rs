@@ -78,7 +78,7 @@ impl Agent {
             Intention::Stand { state, why } => self.stand(now, pose, state, why),
             Intention::Manual { twist, why } => {
                 self.ask_guidance(now, pose, AgentState::Stopped, Vec::new());
-                self.recovery.cancel();
+                self.recovery.rest(now);
                 self.follower.forget_speed(&twist);
                 let speed_limit = twist.speed().max(0.1);
                 let wish = Wish { twist, speed_limit, off: 0.0, left: 0.0 };
@@ -90,7 +90,7 @@ impl Agent {
 
     /// Stands, and makes room for who asks.
     fn stand(&mut self, now: MonoTime, pose: &Pose, state: AgentState, why: String) -> Decision {
-        self.recovery.cancel();
+        self.recovery.rest(now);
         match self.ask_guidance(now, pose, state, Vec::new()) {
             Guidance::MoveAside { path, for_agent } => self.make_room(now, pose, &path, &for_agent),
             Guidance::Go | Guidance::Hold { .. } => {
@@ -154,7 +154,7 @@ impl Agent {
             self.course.aside = Some(route);
         }
         if end.distance(pose.position) < 0.08 {
-            self.recovery.cancel();
+            self.recovery.rest(now);
             self.follower.forget_speed(&Twist::ZERO);
             return Decision::stand(AgentState::Yielding, why);
         }
@@ -320,7 +320,7 @@ impl Agent {
 
     /// Stand, at once.
     pub(crate) fn stand_still(&mut self, now: MonoTime) {
-        self.recovery.cancel();
+        self.recovery.rest(now);
         self.follower.forget_speed(&Twist::ZERO);
         self.say_setpoint(now, &Wish::STAND);
     }

@@ -76,9 +76,10 @@ impl Recovery {
         self.step.map(|(step, _)| step)
     }
 
-    /// Ends whatever it was doing.
-    pub(crate) const fn cancel(&mut self) {
+    /// The robot does not want to move now: ends whatever it was doing, and patience begins anew.
+    pub(crate) const fn rest(&mut self, now: MonoTime) {
         self.step = None;
+        self.moved_at = now;
     }
 
     /// Notes where the robot is and whether it wants to move; says which step begins now, if one does.
@@ -206,6 +207,16 @@ mod tests {
         for i in 400..800_u32 {
             assert_eq!(recovery.watch(MonoTime::from_millis(u64::from(i) * 50), &stands, false, &scan), None);
         }
+    }
+
+    #[test]
+    fn a_robot_that_rested_has_all_its_patience() {
+        let mut recovery = Recovery::new();
+        let pose = Pose::new(1.0, 1.0, 0.0);
+        assert!(run(&mut recovery, 0, 1000, &pose).is_empty());
+        recovery.rest(MonoTime::from_millis(60_000));
+        assert!(run(&mut recovery, 60_050, 62_500, &pose).is_empty());
+        assert_eq!(run(&mut recovery, 62_500, 63_500, &pose).len(), 1);
     }
 
     #[test]
