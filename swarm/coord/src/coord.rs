@@ -3,17 +3,17 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use skein_types::coord::{AgentState, Hazard, HazardKind, INTENT_PATH_MAX, Intent};
-use skein_types::geometry::{Point, Pose};
+use skein_types::coord::{Hazard, HazardKind, INTENT_PATH_MAX, Intent};
+use skein_types::geometry::Point;
 use skein_types::ids::{AgentId, BootId};
-use skein_types::mission::Priority;
 use skein_types::safety::{HAZARDS_MAX, HazardDisc, PEERS_MAX, PeerDisc};
-use skein_types::time::{MonoTime, WallTime};
+use skein_types::time::MonoTime;
 use skein_types::units::Meters;
 
 use crate::BERTH;
 use crate::guidance::{Because, Obstacle};
 use crate::hazards::Hazards;
+use crate::own::OwnState;
 use crate::presence::{Heard, PeerView, Presence};
 use crate::standing::Standing;
 
@@ -33,28 +33,6 @@ pub struct CoordConfig {
     pub boot: BootId,
     /// Of its footprint.
     pub radius: Meters,
-}
-
-/// What the robot itself does and wants, told every control cycle.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OwnState {
-    /// Where it is.
-    pub pose: Pose,
-    /// Velocity in the map's frame, m/s.
-    pub velocity: Point,
-    /// The way it would drive if it were alone, from its present place, at least 10 m of it if there is so much;
-    /// empty when it means to stay. The same way while it moves aside: what it drives then is known here.
-    pub path: Vec<Point>,
-    /// What it is doing; `Waiting` and `Yielding` are found out here.
-    pub state: AgentState,
-    /// Of its mission.
-    pub priority: Priority,
-    /// Carries a payload.
-    pub carrying: bool,
-    /// In an emergency.
-    pub emergency: bool,
-    /// For the record.
-    pub wall: WallTime,
 }
 
 /// What the core is told.
@@ -349,6 +327,10 @@ mod tests {
     use super::*;
     use crate::testing::{at, intent};
     use proptest::prelude::*;
+    use skein_types::coord::AgentState;
+    use skein_types::geometry::Pose;
+    use skein_types::mission::Priority;
+    use skein_types::time::WallTime;
 
     fn coord() -> Coord {
         let boot = BootId(uuid::Uuid::from_u128(9));

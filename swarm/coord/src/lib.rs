@@ -33,6 +33,7 @@ mod guidance;
 mod hazards;
 mod look;
 mod meeting;
+mod own;
 mod presence;
 mod standing;
 #[cfg(test)]
@@ -40,9 +41,10 @@ mod testing;
 mod trust;
 mod way;
 
-pub use crate::coord::{Coord, CoordConfig, Input, Output, OwnState, SAY_EVERY, Why};
+pub use crate::coord::{Coord, CoordConfig, Input, Output, SAY_EVERY, Why};
 pub use crate::guidance::{Because, Guidance, HoldReason, Obstacle};
 pub use crate::hazards::{HAZARD_TIME_TO_LIVE, HAZARDS_KNOWN_MAX, TIME_TO_LIVE_MAX};
+pub use crate::own::OwnState;
 pub use crate::presence::{PEERS_KNOWN_MAX, PeerView, SILENCE_MAX};
 
 /// Free distance that is kept between two footprints wherever the way allows it.

@@ -10,9 +10,10 @@ use skein_types::time::MonoTime;
 
 use crate::BERTH;
 use crate::claim::{Claim, Verdict};
-use crate::coord::{Coord, OwnState};
+use crate::coord::Coord;
 use crate::guidance::{Because, HoldReason};
 use crate::meeting::{BESIDE, HORIZON, Meeting, Other, STEP, Zone};
+use crate::own::OwnState;
 use crate::presence::Peer;
 use crate::standing::{Course, STAYS, Settled};
 use crate::way::Way;

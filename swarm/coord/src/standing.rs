@@ -10,8 +10,8 @@ use skein_types::time::MonoTime;
 
 use crate::aside::Scratch;
 use crate::claim::Claim;
-use crate::coord::OwnState;
 use crate::guidance::Because;
+use crate::own::OwnState;
 use crate::presence::HEADWAY;
 use crate::way::Way;
 

@@ -10,9 +10,9 @@
 
 pub mod boards;
 mod edt;
+pub mod jump_table;
 pub mod map;
 pub mod movingai;
-pub mod overlay;
 pub mod partition;
 pub mod path;
 pub mod planning;

@@ -8,7 +8,8 @@ use skein_types::region::{REGION_SQUARES_MAX, RegionFrame};
 use thiserror::Error;
 
 use crate::boards::Boards;
-use crate::path::{GridPath, JumpTable, Search, shortest_into};
+use crate::jump_table::JumpTable;
+use crate::path::{GridPath, Search, shortest_into};
 use crate::planning::Passable;
 
 /// Most lines one scenario may have.

@@ -8,8 +8,8 @@ use thiserror::Error;
 
 use crate::boards::Boards;
 use crate::edt::Pixels;
+use crate::jump_table::JumpTable;
 use crate::map::{Cell, OccupancyMap};
-use crate::path::JumpTable;
 
 /// Added to a robot's radius: what the middle of a robot keeps from everything that is not free.
 pub const CLEARANCE_MARGIN: Meters = Meters(0.05);

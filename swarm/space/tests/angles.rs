@@ -1,11 +1,9 @@
-//! Any-angle paths stay where a robot may be, are short, keep from walls where there is room, and go round what is laid
-//! over the map.
+//! Any-angle paths stay where a robot may be, are short and keep from walls where there is room.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 use proptest::prelude::*;
 use skein_space::map::{Cell, OccupancyMap};
-use skein_space::overlay::Overlay;
 use skein_space::path::{AngleOptions, Search, any_angle, path_length, shortest};
 use skein_space::planning::{PlanningMap, PlanningParams, nearest_passable};
 use skein_space::sight::line_passable;
@@ -64,21 +62,6 @@ fn a_comfortable_path_keeps_more_distance_than_the_shortest() {
     let (short, wide) = (between(&AngleOptions::SHORTEST), between(&comfortable(&map)));
     assert!(least(&short) < 0.4 && least(&wide) > 0.44, "{} {}", least(&short), least(&wide));
     assert!(path_length(&wide).0 < path_length(&short).0 + 0.4);
-}
-
-#[test]
-fn a_peer_in_the_door_sends_the_path_through_the_other_and_two_peers_close_the_way() {
-    let map = halls();
-    let (start, goal, mut search) = (at(5.0, 2.0), at(11.0, 2.0), Search::new());
-    let mut overlay = Overlay::new(&map);
-    overlay.block_disc(at(8.0, 2.4), Meters(0.75));
-    let path = any_angle(&mut search, &overlay, start, goal, &comfortable(&map)).unwrap();
-    assert!(path.windows(2).all(|leg| line_passable(&overlay, leg[0], leg[1])));
-    assert!(path_length(&path).0 > 10.0);
-    overlay.block_disc(at(8.0, 8.2), Meters(2.0));
-    assert_eq!(any_angle(&mut search, &overlay, start, goal, &comfortable(&map)), None);
-    overlay.free_disc(at(8.0, 2.4), Meters(0.9));
-    assert!(any_angle(&mut search, &overlay, start, goal, &comfortable(&map)).is_some());
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use pathfinding::prelude::dijkstra;
 use proptest::prelude::*;
 use skein_space::boards::Boards;
-use skein_space::path::{GridPath, JumpTable, Search, distances, shortest, shortest_into};
+use skein_space::jump_table::JumpTable;
+use skein_space::path::{GridPath, Search, distances, shortest, shortest_into};
 use skein_space::planning::Passable;
 use skein_types::geometry::Point;
 use skein_types::region::RegionFrame;

@@ -22,8 +22,8 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
         Ok((report, cyclictest_p99(cyclic, folder.path())?))
     })?;
     let mut rows = vec![lateness(&report, system)?, coverage(&report)?];
-    rows.extend(footprint(&report, "skein-edge", "robot", 8.0, 64.0)?);
-    rows.extend(footprint(&report, "skein-cloud", "supervisor", 5.0, 96.0)?);
+    rows.extend(footprint(&report, "rover-", "robot", 8.0, 64.0)?);
+    rows.extend(footprint(&report, "cloud", "supervisor", 5.0, 96.0)?);
     Ok(rows)
 }
 
@@ -134,16 +134,16 @@ fn coverage(report: &Value) -> Result<Row> {
 }
 
 /// The costliest process of a kind.
-fn footprint(report: &Value, binary: &str, name: &str, cpu_goal: f64, memory_goal: f64) -> Result<Vec<Row>> {
+fn footprint(report: &Value, prefix: &str, name: &str, cpu_goal: f64, memory_goal: f64) -> Result<Vec<Row>> {
     let of_kind = |figure: &str| -> f64 {
         let all = report["processes"].as_array().map_or(&[][..], Vec::as_slice);
         all.iter()
-            .filter(|process| process["binary"] == binary)
+            .filter(|process| process["name"].as_str().is_some_and(|name| name.starts_with(prefix)))
             .filter_map(|process| process[figure].as_f64())
             .fold(0.0, f64::max)
     };
     let (cpu, memory) = (100.0 * of_kind("cpu_share"), of_kind("rss_peak_mib"));
-    ensure!(memory > 0.0, "the demo's report has no process of {binary}");
+    ensure!(memory > 0.0, "the demo's report has no process named {prefix}…");
     let row = |what: &str, ours: f64, goal: f64, unit: &'static str| Row {
         name: format!("{name}: {what}"),
         ours,

@@ -16,7 +16,6 @@ use skein_types::region::RegionFrame;
 use crate::planning::Passable;
 
 pub use angle::{AngleOptions, any_angle, path_length};
-pub use table::JumpTable;
 
 pub(crate) use coarse::Coarse;
 pub use field::{DistanceField, distances};

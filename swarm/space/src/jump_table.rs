@@ -1,0 +1,73 @@
+//! Jump distances known beforehand for every square and direction (JPS+, Rabin and Sturtevant 2016), for grids that are
+//! searched often and do not change.
+//!
+//! Directions 0 to 3 are east, north, west, south; direction `4 + d` lies between `d` and `d + 1`. A record holds for
+//! each direction the steps to the next square where a walk may turn, or, not above zero, minus the steps that are
+//! open before the wall. What a square to turn at is says [`crate::boards`]; on a diagonal it is one from which a
+//! straight walk along either part finds such a square.
+
+use crate::boards::Boards;
+
+/// Most squares of a grid with a table: sixteen bytes each.
+const SQUARES_MAX: u64 = 8_000_000;
+
+/// Column and row of one step in each direction.
+pub(crate) const STEPS: [(i32, i32); 8] = [(1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (-1, -1), (1, -1)];
+
+/// The table of one grid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JumpTable {
+    pub(crate) width: u32,
+    pub(crate) steps: Vec<[i16; 8]>,
+}
+
+impl JumpTable {
+    /// For a grid; `None` when it is so large that the table would be too.
+    #[must_use]
+    pub fn new(boards: &Boards) -> Option<Self> {
+        let (width, height) = (boards.width(), boards.height());
+        let fits = u64::from(width) * u64::from(height) <= SQUARES_MAX && width.max(height) <= i16::MAX as u32;
+        let mut table = fits.then(|| Self { width, steps: vec![[0; 8]; width as usize * height as usize] })?;
+        for way in 0..8 {
+            table.fill(boards, way);
+        }
+        Some(table)
+    }
+
+    /// Goes against the direction, so that the square ahead is known.
+    fn fill(&mut self, boards: &Boards, way: usize) {
+        let (dx, dy) = STEPS[way];
+        let (width, height) = (boards.width() as i32, boards.height() as i32);
+        for i in 0..height {
+            let y = if dy > 0 { height - 1 - i } else { i };
+            for j in 0..width {
+                let x = if dx > 0 { width - 1 - j } else { j };
+                if boards.free_at(x, y) {
+                    self.steps[(y * width + x) as usize][way] = self.step(boards, x, y, way);
+                }
+            }
+        }
+    }
+
+    fn step(&self, boards: &Boards, x: i32, y: i32, way: usize) -> i16 {
+        let (dx, dy) = STEPS[way];
+        let (x, y) = (x + dx, y + dy);
+        let free = boards.free_at(x, y) && boards.free_at(x - dx, y) && boards.free_at(x, y - dy);
+        if !free {
+            return 0;
+        }
+        let ahead = self.steps[y as usize * self.width as usize + x as usize];
+        let turn = match way {
+            0 => boards.rows.stops_up(y, x),
+            2 => boards.rows.stops_down(y, x),
+            1 => boards.columns.stops_up(x, y),
+            3 => boards.columns.stops_down(x, y),
+            _ => ahead[way - 4] > 0 || ahead[(way - 3) % 4] > 0,
+        };
+        match ahead[way] {
+            _ if turn => 1,
+            steps if steps > 0 => steps + 1,
+            steps => steps - 1,
+        }
+    }
+}
