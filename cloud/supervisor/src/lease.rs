@@ -8,26 +8,12 @@ use uuid::Uuid;
 
 use crate::api::{Answer, At, LeaseView};
 use crate::refusal::Refusal;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Lease, Supervisor};
 
 /// Longest lease; whoever needs it for longer renews it.
 const LEASE_MAX: Duration = Duration::from_secs(3600);
 /// Shortest lease that is of any use.
 const LEASE_MIN: Duration = Duration::from_secs(1);
-
-/// A lease and when it ends.
-#[derive(Clone, Debug)]
-pub(crate) struct Lease {
-    pub(crate) view: LeaseView,
-    ends_at: At,
-}
-
-impl Lease {
-    /// Both are about one robot at least; none named means all.
-    fn touches(&self, robots: &[AgentId]) -> bool {
-        self.view.robots.is_empty() || robots.is_empty() || robots.iter().any(|robot| self.view.robots.contains(robot))
-    }
-}
 
 impl Supervisor {
     /// Leases in force.

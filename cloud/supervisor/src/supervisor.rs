@@ -12,10 +12,9 @@ use skein_types::link::{CloudCommand, Order};
 use skein_types::time::WallTime;
 use uuid::Uuid;
 
-use crate::api::{Answer, At, Input, Output, Record, Request, SupervisorConfig, Why, Wish};
+use crate::api::{Answer, At, Input, LeaseView, Output, Record, Request, SupervisorConfig, Why, Wish};
 use crate::fleet::Robot;
 use crate::journal::{Journal, numbered};
-use crate::lease::Lease;
 use crate::mission::Mission;
 use crate::refusal::Refusal;
 use crate::terrain::Terrain;
@@ -290,5 +289,19 @@ fn order_name(order: &Order) -> &'static str {
         Order::Kill(_) => "kill",
         Order::Release(_) => "release",
         Order::EventsKept { .. } => "events_kept",
+    }
+}
+
+/// A lease and when it ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Lease {
+    pub(crate) view: LeaseView,
+    pub(crate) ends_at: At,
+}
+
+impl Lease {
+    /// Both are about one robot at least; none named means all.
+    pub(crate) fn touches(&self, robots: &[AgentId]) -> bool {
+        self.view.robots.is_empty() || robots.is_empty() || robots.iter().any(|robot| self.view.robots.contains(robot))
     }
 }

@@ -325,10 +325,14 @@ pub fn nearest_passable(grid: &impl Passable, point: Point, max: Meters) -> Opti
         return Some(square);
     }
     let (width, height) = (i64::from(frame.width), i64::from(frame.height));
-    let column = ((point.x - frame.origin.x) / frame.resolution).floor() as i64;
-    let row = ((point.y - frame.origin.y) / frame.resolution).floor() as i64;
-    let mut best: Option<(f64, u32)> = None;
     let rings = (max.0 / frame.resolution).ceil().clamp(0.0, 10_000.0) as i64 + 1;
+    let (east, north) = ((point.x - frame.origin.x) / frame.resolution, (point.y - frame.origin.y) / frame.resolution);
+    let near = |along: f64, squares: i64| along >= -(rings as f64) && along <= (squares + rings) as f64;
+    if !near(east, width) || !near(north, height) {
+        return None;
+    }
+    let (column, row) = (east.floor() as i64, north.floor() as i64);
+    let mut best: Option<(f64, u32)> = None;
     for ring in 0..=rings {
         // Nothing in this ring or beyond is nearer than its inner edge.
         if best.is_some_and(|(distance, _)| (ring as f64 - 1.0) * frame.resolution > distance) {

@@ -109,7 +109,8 @@ impl MapMeta {
         if yaml.len() > META_BYTES_MAX {
             return Err(MetaError::TooLarge(yaml.len()));
         }
-        let parts: Parts = serde_yaml_ng::from_str(yaml).map_err(|error| MetaError::Yaml(error.to_string()))?;
+        let parts: Parts =
+            serde_yaml_ng::from_str(yaml).map_err(|error| MetaError::Yaml(shortened(&error.to_string())))?;
         parts.check()
     }
 
@@ -210,4 +211,13 @@ impl Shade {
         // In 0..=255 because `value <= max`.
         libm::round(self.share() * 255.0) as u8
     }
+}
+
+/// The YAML reader repeats what it does not understand, however long that is.
+fn shortened(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 160;
+    if text.chars().count() <= CHARACTERS_MAX {
+        return text.to_owned();
+    }
+    text.chars().take(CHARACTERS_MAX).chain(['…']).collect()
 }
