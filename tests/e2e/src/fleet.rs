@@ -110,7 +110,8 @@ impl Fleet {
     /// When it is refused.
     pub fn submit_survey(&self, key: &str) -> Result<String> {
         let zone: Value = serde_json::from_slice(&fs::read(self.place.zone())?)?;
-        let body = json!({ "key": key, "name": "both rooms", "objective": "survey", "priority": 5, "zone": zone });
+        let body =
+            json!({ "idempotency_key": key, "name": "both rooms", "objective": "survey", "priority": 5, "zone": zone });
         let answer = http::post(&self.cloud(), "/api/v1/missions", &[], &body)?;
         let mission = answer.json()?;
         let id = mission["id"].as_str().or_else(|| mission["mission"]["id"].as_str());

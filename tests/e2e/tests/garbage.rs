@@ -64,10 +64,12 @@ fn the_supervisor_refuses_oversize_crossing_unknown_and_endless_numbers_and_live
     assert_eq!(huge.status, 413, "{}", huge.body);
     let crossing = json!({ "type": "Feature", "properties": { "frame": "map" }, "geometry": { "type": "Polygon",
         "coordinates": [[[1.0, 1.0], [5.0, 5.0], [5.0, 1.0], [1.0, 5.0], [1.0, 1.0]]] } });
-    let body = json!({ "key": "x", "objective": "survey", "zone": crossing }).to_string();
+    let body = json!({ "objective": "survey", "zone": crossing }).to_string();
     let refused = post(body.as_bytes())?;
     assert!((400..500).contains(&refused.status) && refused.body.contains("cross"), "{}", refused.body);
-    for body in ["", "[]", "{\"key\": 1}", "{\"objective\": \"dance\"}", "{\"priority\": NaN}", "\u{0}\u{1}"] {
+    for body in
+        ["", "[]", "{\"idempotency_key\": 1}", "{\"objective\": \"dance\"}", "{\"priority\": NaN}", "\u{0}\u{1}"]
+    {
         let answer = post(body.as_bytes())?;
         assert!((400..500).contains(&answer.status), "{body}: {}", answer.body);
         assert!(answer.json()?["hint"].is_string(), "{body}: {}", answer.body);
