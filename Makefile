@@ -42,7 +42,7 @@ lint: ## format and clippy, warnings are errors
 	cargo clippy --workspace --all-targets -- -D warnings
 
 docs: ## documentation, warnings are errors
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --no-deps --document-private-items
 
 audit: ## licences, sources and banned crates
 	@.ci/setup audit

@@ -1,5 +1,4 @@
 //! A disc among walls, driven only through the reflex: it never touches, and it never sticks.
-#![expect(clippy::unwrap_used, reason = "a test says by panicking what failed")]
 
 mod common;
 

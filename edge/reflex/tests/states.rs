@@ -1,5 +1,4 @@
 //! Every cause of the ladder: what brings it, what it does, what ends it.
-#![expect(clippy::unwrap_used, reason = "a test says by panicking what failed")]
 
 mod common;
 

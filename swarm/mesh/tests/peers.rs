@@ -1,5 +1,6 @@
 //! Meshes in one process find each other on loopback, exchange what robots say, notice who leaves, and are neither
 //! disturbed by garbage nor by other fleets.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says by panicking what failed")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

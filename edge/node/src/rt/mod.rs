@@ -1,7 +1,7 @@
 //! The reflex thread: 100 Hz with absolute deadlines on a clock that never jumps.
 //!
 //! Invariants:
-//! 1. A tick never allocates, locks, logs or waits; it shares only the slots and rings of [`exchange`].
+//! 1. A tick never allocates, locks, logs or waits; it shares only the slots and rings of [`mod@exchange`].
 //! 2. A tick that did not begin within its period is counted as missed, and the schedule keeps its phase.
 //! 3. Without a body, or when the process ends, the last command to the body is to halt.
 
