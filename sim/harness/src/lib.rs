@@ -3,6 +3,8 @@
 pub mod clock;
 pub mod fleet;
 pub mod grid;
+pub mod picture;
 pub mod place;
 pub mod serve;
+pub mod xml;
 pub mod zone;

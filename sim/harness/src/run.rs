@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use skein_sim::clock;
 use skein_sim::fleet::{FaultKind, Fleet, FleetConfig, FleetReport, Sample, Strike};
+use skein_sim::picture::{self, Picture, Ways};
 use skein_sim::place::Place;
 use skein_types::body::BodyDescriptor;
 use skein_world::Noise;
@@ -62,6 +63,9 @@ pub(crate) struct RunArgs {
     /// Writes a sample of every robot five times a virtual second, one JSON line each.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Draws the place, what was swept and everybody's way as SVG.
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
     /// How to print the result.
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     output: Format,
@@ -89,14 +93,30 @@ pub(crate) fn command(args: &RunArgs) -> anyhow::Result<ExitCode> {
     };
     let mut trace = args.trace.as_ref().map(Trace::create).transpose()?;
     let (started, mut fleet) = (clock::now(), Fleet::new(config)?);
-    let report = fleet.run(&mut |sample| trace.iter_mut().for_each(|trace| trace.write(sample)));
+    let mut ways = Ways::default();
+    let report = fleet.run(&mut |sample| {
+        trace.iter_mut().for_each(|trace| trace.write(sample));
+        if args.picture.is_some() {
+            ways.add(sample);
+        }
+    });
     trace.map_or(Ok(()), Trace::finish)?;
+    if let Some(path) = &args.picture {
+        let picture = draw(&fleet, &ways, &report);
+        std::fs::write(path, picture).with_context(|| format!("cannot write {}", path.display()))?;
+    }
     tell(&report, clock::now().secs_since(started));
     match args.output {
         Format::Json => print_line(&serde_json::to_string_pretty(&report)?)?,
         Format::Table => print_line(&table(&report))?,
     }
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+fn draw(fleet: &Fleet, ways: &Ways, report: &FleetReport) -> String {
+    let (config, unswept) = (fleet.config(), fleet.world().unswept());
+    let (map, zone) = (&config.place.map, &config.zone);
+    picture::draw(&Picture { map, zone, region: fleet.region(), unswept: &unswept, ways, report })
 }
 
 struct Trace {

@@ -20,6 +20,7 @@ use skein_types::coord::{Hazard, Intent};
 use skein_types::ids::{AgentId, BootId, FleetId, NameError};
 use skein_types::link::{AgentReport, CloudCommand};
 use skein_types::mission::{Mission, MissionSpec, Objective, Priority};
+use skein_types::region::Region;
 use skein_types::telemetry::LinkState;
 use skein_types::time::MonoTime;
 use skein_wire::Wire;
@@ -72,6 +73,7 @@ pub enum FleetError {
 /// A fleet under way.
 pub struct Fleet {
     config: FleetConfig,
+    region: Region,
     world: Rc<RefCell<World>>,
     robots: Vec<Robot>,
     cloud: Cloud,
@@ -116,6 +118,7 @@ impl Fleet {
         let mut fleet = Self {
             post: Post::new(seed),
             config,
+            region: start.region,
             world,
             robots,
             cloud,
@@ -154,6 +157,30 @@ impl Fleet {
             self.advance(see);
         }
         self.report()
+    }
+
+    /// The same, as long as `go_on` says so; nothing when it was broken off.
+    pub fn run_while(&mut self, go_on: &dyn Fn() -> bool) -> Option<FleetReport> {
+        let limit = MonoTime::ZERO + self.config.limit;
+        while self.now < limit && !self.is_over() {
+            if !go_on() {
+                return None;
+            }
+            self.advance(&mut |_| ());
+        }
+        Some(self.report())
+    }
+
+    /// What the run is made of.
+    #[must_use]
+    pub const fn config(&self) -> &FleetConfig {
+        &self.config
+    }
+
+    /// The squares of the zone that are to be swept.
+    #[must_use]
+    pub const fn region(&self) -> &Region {
+        &self.region
     }
 
     /// Where the run is in virtual time.
