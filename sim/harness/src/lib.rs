@@ -3,8 +3,11 @@
 pub mod clock;
 pub mod fleet;
 pub mod grid;
+pub mod junit;
 pub mod picture;
 pub mod place;
+pub mod sample;
 pub mod serve;
+pub mod sweep;
 pub mod xml;
 pub mod zone;

@@ -11,6 +11,8 @@ use skein_sim::{grid, place};
 const FAILED: u8 = 1;
 /// The command line or a file named on it is wrong.
 const USAGE: u8 = 2;
+/// A signal ended it before it was done.
+const INTERRUPTED: u8 = 130;
 
 /// Simulated worlds for Skein.
 #[derive(Parser)]
@@ -35,6 +37,11 @@ enum Command {
         after_help = "Example:\n  skein-sim run --map warehouse.yaml --zone warehouse.zone.geojson --robots 6 --seed 7 -o json \\\n    --kill rover-2@60 --trace trace.jsonl"
     )]
     Run(RunArgs),
+    /// Run fleets of several sizes with many seeds, each with something that goes wrong.
+    #[command(
+        after_help = "Examples:\n  skein-sim sweep --seeds 1..10\n  skein-sim sweep --map warehouse.yaml --zone warehouse.zone.geojson --robots 1,3,6,10 --seeds 1..100 --junit sweep.xml"
+    )]
+    Sweep(SweepArgs),
 }
 
 #[derive(clap::Args)]
@@ -58,10 +65,14 @@ enum Format {
     Json,
 }
 
+mod ground;
 mod run;
+mod stop;
+mod sweep_command;
 mod world_command;
 
 use run::RunArgs;
+use sweep_command::SweepArgs;
 use world_command::WorldArgs;
 
 fn main() -> ExitCode {
@@ -69,6 +80,7 @@ fn main() -> ExitCode {
         Command::World(args) => report(world_command::command(&args)),
         Command::Grid(args) => report(grid_command(&args)),
         Command::Run(args) => report(run::command(&args)),
+        Command::Sweep(args) => report(sweep_command::command(&args)),
     }
 }
 

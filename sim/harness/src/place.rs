@@ -104,13 +104,23 @@ impl Place {
     /// # Errors
     /// [`PlaceError`] names the file.
     pub fn load(yaml: &Path, body: &BodyDescriptor) -> Result<Self, PlaceError> {
-        let wrong = |source: MapError| PlaceError::Map { path: yaml.to_owned(), source };
         let text = read_text(yaml, META_BYTES_MAX as u64)?;
-        let meta = MapMeta::parse(&text).map_err(|error| wrong(error.into()))?;
+        let meta = read_meta(&text, yaml)?;
         let image = yaml.parent().unwrap_or(Path::new("")).join(&meta.image);
-        let bytes = read_bounded(&image, MAP_PIXELS_MAX * 4)?;
-        let map = OccupancyMap::from_pgm(&meta, &bytes).map_err(wrong)?;
-        Self::new(map, body, yaml)
+        Self::from_meta(&meta, &read_bounded(&image, MAP_PIXELS_MAX * 4)?, body, yaml)
+    }
+
+    /// The same from what the two files hold; `name` is said where something is wrong.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn from_bytes(yaml: &str, image: &[u8], body: &BodyDescriptor, name: &Path) -> Result<Self, PlaceError> {
+        Self::from_meta(&read_meta(yaml, name)?, image, body, name)
+    }
+
+    fn from_meta(meta: &MapMeta, image: &[u8], body: &BodyDescriptor, name: &Path) -> Result<Self, PlaceError> {
+        let map = OccupancyMap::from_pgm(meta, image);
+        Self::new(map.map_err(|source| PlaceError::Map { path: name.to_owned(), source })?, body, name)
     }
 
     /// Hash of the map in hex: who has the same plans on the same.
@@ -159,6 +169,10 @@ pub struct Start {
     pub poses: Vec<Pose>,
     /// The squares of the zone that can be swept from there.
     pub region: Region,
+}
+
+fn read_meta(yaml: &str, name: &Path) -> Result<MapMeta, PlaceError> {
+    MapMeta::parse(yaml).map_err(|error| PlaceError::Map { path: name.to_owned(), source: error.into() })
 }
 
 /// Reads a file of bounded size.

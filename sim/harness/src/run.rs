@@ -10,10 +10,10 @@ use anyhow::Context as _;
 use skein_sim::clock;
 use skein_sim::fleet::{FaultKind, Fleet, FleetConfig, FleetReport, Sample, Strike};
 use skein_sim::picture::{self, Picture, Ways};
-use skein_sim::place::Place;
 use skein_types::body::BodyDescriptor;
 use skein_world::Noise;
 
+use crate::ground::GroundArgs;
 use crate::{FAILED, Format, print_line};
 
 /// Incidents whose story is told on stderr.
@@ -21,12 +21,8 @@ const STORIES_MAX: usize = 3;
 
 #[derive(clap::Args)]
 pub(crate) struct RunArgs {
-    /// The map: ROS YAML beside its image.
-    #[arg(long)]
-    map: PathBuf,
-    /// The zone: GeoJSON in lon,lat, or in metres of the map when `properties.frame` is "map".
-    #[arg(long)]
-    zone: PathBuf,
+    #[command(flatten)]
+    ground: GroundArgs,
     /// How many rovers.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=512))]
     robots: u16,
@@ -72,8 +68,7 @@ pub(crate) struct RunArgs {
 }
 
 pub(crate) fn command(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let place = Place::load(&args.map, &BodyDescriptor::rover())?;
-    let zone = place.load_zone(&args.zone)?;
+    let (place, zone) = args.ground.load(&BodyDescriptor::rover())?;
     let limit = Duration::try_from_secs_f64(args.minutes * 60.0).context("--minutes is no time")?;
     let strikes = [
         (&args.kill, FaultKind::Kill),

@@ -1,5 +1,6 @@
 //! What a run of a fleet is made of, and what goes wrong in it.
 
+use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
 
@@ -80,6 +81,42 @@ pub enum FaultKind {
     PowerLoss,
     /// The supervisor dies; with an end, it starts again then from what it kept.
     KillCloud,
+}
+
+impl Fault {
+    /// As `skein-sim run` takes it, such as `--kill rover-2@60+20`.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        let name = match self.kind {
+            FaultKind::Kill => "kill",
+            FaultKind::CutCloud => "cut-cloud",
+            FaultKind::CutMesh => "cut-mesh",
+            FaultKind::PowerLoss => "power-loss",
+            FaultKind::KillCloud => "kill-cloud",
+        };
+        let who = match (self.robot, self.kind) {
+            (_, FaultKind::KillCloud) => String::new(),
+            (Some(robot), _) => format!("rover-{}", robot + 1),
+            (None, _) => "all".to_owned(),
+        };
+        let lasts = self.lasts.map_or(String::new(), |lasts| format!("+{}", lasts.as_secs_f64()));
+        format!("--{name} {who}@{}{lasts}", self.at.as_secs_f64())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let who = self.robot.map_or("all robots".to_owned(), |robot| format!("rover-{}", robot + 1));
+        match self.kind {
+            FaultKind::Kill => write!(f, "{who} dies")?,
+            FaultKind::CutCloud => write!(f, "{who} cut off from the supervisor")?,
+            FaultKind::CutMesh => write!(f, "{who} cut off from the peers")?,
+            FaultKind::PowerLoss => write!(f, "{who} without power")?,
+            FaultKind::KillCloud => write!(f, "the supervisor dies")?,
+        }
+        write!(f, " at {} s", self.at.as_secs_f64())?;
+        self.lasts.map_or(Ok(()), |lasts| write!(f, " for {} s", lasts.as_secs_f64()))
+    }
 }
 
 /// When and whom a fault strikes: `ROBOT@SECONDS` or `ROBOT@SECONDS+DURATION`, where ROBOT is a name, a number from 1 or `all`.

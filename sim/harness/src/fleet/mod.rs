@@ -34,6 +34,7 @@ pub use watch::{Incident, RobotSample, SEPARATION_MARGIN, Sample};
 
 use crate::place::PlaceError;
 use cloud::Cloud;
+pub(crate) use post::mixed;
 use post::{Happening, Party, Post};
 use robot::{Robot, Said};
 use watch::{SAMPLE_EVERY, Watch};

@@ -79,9 +79,7 @@ impl Post {
     /// 64 bits of chance (splitmix64, Steele and others 2014).
     pub(crate) fn draw(&mut self) -> u64 {
         self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.chance ^ (self.chance >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        mixed(self.chance)
     }
 
     pub(crate) fn next_at(&self) -> Option<MonoTime> {
@@ -95,6 +93,13 @@ impl Post {
         }
         self.queue.pop_first().map(|(_, what)| what)
     }
+}
+
+/// The finaliser of SplitMix64: nearby numbers become unlike ones.
+pub(crate) const fn mixed(number: u64) -> u64 {
+    let once = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let twice = (once ^ (once >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    twice ^ (twice >> 31)
 }
 
 #[cfg(test)]

@@ -1,0 +1,302 @@
+//! Many runs of a fleet on the virtual clock: every seed brings something that goes wrong, and whatever fails says how it
+//! is run again.
+
+use core::fmt;
+use core::str::FromStr;
+use core::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde::Serialize;
+use skein_types::polygon::Polygon;
+use thiserror::Error;
+
+use crate::fleet::{Fault, FaultKind, Fleet, FleetConfig, FleetReport, mixed};
+use crate::place::Place;
+
+/// Most seeds in one sweep.
+pub const SEEDS_MAX: u64 = 100_000;
+
+/// Seeds as people write them: `7`, `1..10` (with both ends), or several of these with commas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seeds(Vec<u64>);
+
+/// Why seeds were not understood.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SeedsError {
+    /// No number, no range.
+    #[error("{0:?} is no seed; write 7, 1..10 (both ends belong to it) or 1..3,7")]
+    Shape(String),
+    /// A range that runs backwards.
+    #[error("{0}..{1} is empty; the smaller seed comes first")]
+    Empty(u64, u64),
+    /// More than [`SEEDS_MAX`].
+    #[error("these are more than {SEEDS_MAX} seeds")]
+    TooMany,
+}
+
+impl FromStr for Seeds {
+    type Err = SeedsError;
+
+    fn from_str(text: &str) -> Result<Self, SeedsError> {
+        let mut seeds = Vec::new();
+        for part in text.split(',').map(str::trim) {
+            let number = |text: &str| text.trim().parse::<u64>().map_err(|_| SeedsError::Shape(part.to_owned()));
+            let (first, last) = match part.split_once("..") {
+                Some((first, last)) => (number(first)?, number(last.strip_prefix('=').unwrap_or(last))?),
+                None => (number(part)?, number(part)?),
+            };
+            if last < first {
+                return Err(SeedsError::Empty(first, last));
+            }
+            if last - first >= SEEDS_MAX - seeds.len() as u64 {
+                return Err(SeedsError::TooMany);
+            }
+            seeds.extend(first..=last);
+        }
+        Ok(Self(seeds))
+    }
+}
+
+/// One run of a sweep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// Everything left to chance follows from it.
+    pub seed: u64,
+    /// How many robots.
+    pub robots: usize,
+    /// What goes wrong.
+    pub fault: Option<Fault>,
+}
+
+/// Every number of robots with every seed.
+#[must_use]
+pub fn cases(robots: &[usize], seeds: &Seeds) -> Vec<Case> {
+    let case = |&robots: &usize| seeds.0.iter().map(move |&seed| Case { seed, robots, fault: fault_of(seed, robots) });
+    robots.iter().flat_map(case).collect()
+}
+
+/// What goes wrong with a seed: in turn nothing, a death, a death with a restart, a cut from the supervisor, a cut from
+/// the peers, and a supervisor that restarts. Whom and when follows from the seed. Without peers a death is never for good.
+fn fault_of(seed: u64, robots: usize) -> Option<Fault> {
+    let draw = |salt: u64, below: u64| mixed(seed.wrapping_mul(8).wrapping_add(salt)) % below.max(1);
+    let robot = Some(draw(1, robots as u64) as usize);
+    let (at, lasts) = (Duration::from_secs(8 + draw(2, 50)), Duration::from_secs(5 + draw(3, 40)));
+    let fault = |kind, robot, lasts| Some(Fault { kind, robot, at, lasts });
+    match seed % 6 {
+        1 if robots > 1 => fault(FaultKind::Kill, robot, None),
+        1 | 2 => fault(FaultKind::Kill, robot, Some(lasts)),
+        3 => fault(FaultKind::CutCloud, robot, Some(lasts)),
+        4 => fault(FaultKind::CutMesh, robot, Some(lasts)),
+        5 => fault(FaultKind::KillCloud, None, Some(lasts)),
+        _ => None,
+    }
+}
+
+impl Case {
+    /// The words that repeat exactly this run, given those that name the place.
+    #[must_use]
+    pub fn repeat(&self, place: &str) -> String {
+        let fault = self.fault.map_or(String::new(), |fault| format!(" {}", fault.flag()));
+        format!("skein-sim run {place}--robots {} --seed {}{fault}", self.robots, self.seed)
+    }
+
+    fn trouble(&self) -> String {
+        self.fault.map_or("nothing goes wrong".to_owned(), |fault| fault.to_string())
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seed {}, {} robot{}, ", self.seed, self.robots, if self.robots == 1 { "" } else { "s" })?;
+        f.write_str(&self.trouble())
+    }
+}
+
+/// What came of one run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Outcome {
+    /// Everything left to chance followed from it.
+    pub seed: u64,
+    /// How many robots.
+    pub robots: usize,
+    /// What went wrong, in words.
+    pub fault: String,
+    /// Every check held.
+    pub passed: bool,
+    /// Share of the reachable zone that was truly swept, 0 to 1.
+    pub coverage_ratio: f64,
+    /// True contacts.
+    pub contacts: u64,
+    /// Smallest true distance between two robots' centres; none with one robot.
+    pub closest_m: Option<f64>,
+    /// Virtual time from the wish to the mission's end, or of the whole run when it did not end.
+    pub time_s: f64,
+    /// What did not hold.
+    pub failures: Vec<String>,
+    /// What led up to the first incident of a run that failed.
+    pub story: Vec<String>,
+    /// The command that repeats exactly this run.
+    pub repeat: String,
+}
+
+impl Outcome {
+    fn new(case: &Case, repeat: String) -> Self {
+        Self {
+            seed: case.seed,
+            robots: case.robots,
+            fault: case.trouble(),
+            passed: false,
+            coverage_ratio: 0.0,
+            contacts: 0,
+            closest_m: None,
+            time_s: 0.0,
+            failures: Vec::new(),
+            story: Vec::new(),
+            repeat,
+        }
+    }
+
+    fn with(self, report: &FleetReport) -> Self {
+        let broken = report.checks.iter().filter(|check| !check.holds);
+        let broken = broken.map(|check| format!("not so: {} ({})", check.what, check.seen));
+        let told = report.incidents.iter().take(1).filter(|_| !report.is_good()).flat_map(|incident| {
+            let heading = format!("at {:.1} s: {}", incident.at_s, incident.what);
+            core::iter::once(heading).chain(incident.story.iter().cloned())
+        });
+        let ended = report.mission.as_ref().and_then(|mission| mission.duration_s);
+        Self {
+            passed: report.is_good(),
+            coverage_ratio: report.coverage_ratio,
+            contacts: report.collisions.total(),
+            closest_m: report.min_separation_m,
+            time_s: ended.unwrap_or(report.duration_s),
+            failures: broken.collect(),
+            story: told.collect(),
+            ..self
+        }
+    }
+}
+
+/// Where and for how long fleets are swept.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    /// The place.
+    pub place: Place,
+    /// What is surveyed in it.
+    pub zone: Polygon,
+    /// A run ends at the latest after this.
+    pub limit: Duration,
+    /// How the place is named on a command line, with a space behind.
+    pub flags: String,
+}
+
+/// Runs one case; nothing when `go_on` said no in the middle. A fleet that cannot begin and a panic are failures like any other.
+#[must_use]
+pub fn run(ground: &Ground, case: &Case, go_on: &dyn Fn() -> bool) -> Option<Outcome> {
+    let outcome = Outcome::new(case, case.repeat(&ground.flags));
+    let config = FleetConfig {
+        limit: ground.limit,
+        faults: case.fault.into_iter().collect(),
+        ..FleetConfig::new(ground.place.clone(), ground.zone.clone(), case.robots, case.seed)
+    };
+    let fleet = || Fleet::new(config).map(|mut fleet| fleet.run_while(go_on));
+    match catch_unwind(AssertUnwindSafe(fleet)) {
+        Ok(Ok(report)) => report.map(|report| outcome.with(&report)),
+        Ok(Err(error)) => Some(Outcome { failures: vec![format!("it cannot begin: {error}")], ..outcome }),
+        Err(panic) => Some(Outcome { failures: vec![format!("it panicked: {}", words_of(&*panic))], ..outcome }),
+    }
+}
+
+fn words_of(panic: &(dyn core::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without words")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::collections::BTreeSet;
+
+    use skein_types::body::BodyDescriptor;
+    use skein_types::geometry::Point;
+
+    use super::*;
+    use crate::fleet::Strike;
+    use crate::sample;
+
+    fn ground(limit_s: u64) -> Ground {
+        let (place, zone) = sample::warehouse(&BodyDescriptor::rover()).unwrap();
+        Ground { place, zone, limit: Duration::from_secs(limit_s), flags: "--minutes 0.1 ".to_owned() }
+    }
+
+    #[test]
+    fn seeds_are_read_as_people_write_them() {
+        let read = |text: &str| text.parse::<Seeds>().map(|seeds| seeds.0);
+        assert_eq!(read("7"), Ok(vec![7]));
+        assert_eq!(read("1..3"), Ok(vec![1, 2, 3]));
+        assert_eq!(read("1..=3"), Ok(vec![1, 2, 3]));
+        assert_eq!(read("5, 1..2 ,9"), Ok(vec![5, 1, 2, 9]));
+        assert_eq!(read("4..4"), Ok(vec![4]));
+        assert_eq!(read("4..3"), Err(SeedsError::Empty(4, 3)));
+        assert_eq!(read("0..99999999"), Err(SeedsError::TooMany));
+        assert_eq!(read("0..99999,7"), Err(SeedsError::TooMany));
+        assert_eq!(read("0..18446744073709551615"), Err(SeedsError::TooMany));
+        for wrong in ["", "x", "1..", "..3", "-1", "1...3", "1,,2", "1..2..3"] {
+            assert!(matches!(read(wrong), Err(SeedsError::Shape(_))), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_trouble_comes_up_and_always_the_same_for_a_seed() {
+        let seeds: Seeds = "1..12".parse().unwrap();
+        let all = cases(&[1, 6], &seeds);
+        assert_eq!(all.len(), 24);
+        assert_eq!(all, cases(&[1, 6], &seeds));
+        let kinds: BTreeSet<_> = all.iter().map(|case| case.fault.map(|fault| fault.kind)).collect();
+        assert_eq!(kinds.len(), 5, "{kinds:?}");
+        for case in all {
+            let Some(fault) = case.fault else { continue };
+            assert!(fault.robot.is_none_or(|robot| robot < case.robots), "{case}");
+            assert!(case.robots > 1 || fault.lasts.is_some(), "alone, and dead for good: {case}");
+        }
+    }
+
+    #[test]
+    fn the_command_of_a_case_means_the_same_fault() {
+        for case in cases(&[1, 6], &"0..23".parse().unwrap()) {
+            let command = case.repeat("--map m.yaml --zone z.geojson ");
+            let start =
+                format!("skein-sim run --map m.yaml --zone z.geojson --robots {} --seed {}", case.robots, case.seed);
+            let rest = command.strip_prefix(&start).unwrap();
+            let strike = rest.trim_start().split_once(' ').map(|(_, strike)| strike.parse::<Strike>().unwrap());
+            assert_eq!(strike, case.fault.map(|fault| Strike { robot: fault.robot, at: fault.at, lasts: fault.lasts }));
+        }
+    }
+
+    #[test]
+    fn a_run_that_fails_says_why_and_how_it_is_run_again() {
+        let case = Case { seed: 6, robots: 2, fault: None };
+        let outcome = run(&ground(6), &case, &|| true).unwrap();
+        assert!(!outcome.passed && outcome.coverage_ratio > 0.0, "{outcome:?}");
+        assert!(outcome.failures.iter().any(|line| line.contains("at least 99 % was swept")), "{outcome:?}");
+        assert_eq!(outcome.repeat, "skein-sim run --minutes 0.1 --robots 2 --seed 6");
+    }
+
+    #[test]
+    fn a_fleet_that_cannot_begin_is_a_failure_and_not_the_end() {
+        let zone = Polygon::rectangle(Point::new(500.0, 0.0), Point::new(510.0, 10.0)).unwrap();
+        let nowhere = Ground { zone, ..ground(6) };
+        let outcome = run(&nowhere, &Case { seed: 1, robots: 2, fault: None }, &|| true).unwrap();
+        assert!(!outcome.passed && outcome.failures[0].starts_with("it cannot begin"), "{outcome:?}");
+    }
+
+    #[test]
+    fn a_panic_is_a_failure_and_a_stop_is_none() {
+        let case = Case { seed: 1, robots: 1, fault: None };
+        let outcome = run(&ground(6), &case, &|| panic!("planted")).unwrap();
+        assert_eq!(outcome.failures, ["it panicked: planted"]);
+        let asked = Cell::new(0);
+        let few = || asked.replace(asked.get() + 1) < 100;
+        assert_eq!(run(&ground(600), &case, &few), None);
+    }
+}
