@@ -7,9 +7,7 @@
 //! straight walk along either part finds such a square.
 
 use crate::boards::Boards;
-
-/// Most squares of a grid with a table: sixteen bytes each.
-const SQUARES_MAX: u64 = 8_000_000;
+use crate::landmarks::{self, Far};
 
 /// Column and row of one step in each direction.
 pub(crate) const STEPS: [(i32, i32); 8] = [(1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (-1, -1), (1, -1)];
@@ -18,7 +16,19 @@ pub(crate) const STEPS: [(i32, i32); 8] = [(1, 0), (0, 1), (-1, 0), (0, -1), (1,
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JumpTable {
     pub(crate) width: u32,
-    pub(crate) steps: Vec<[i16; 8]>,
+    pub(crate) squares: Vec<Record>,
+    /// Squares with the same number can reach each other.
+    pub(crate) areas: Vec<u32>,
+    /// What distances to landmarks are counted in.
+    pub(crate) unit: u32,
+}
+
+/// What is known about a square beforehand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(align(32))]
+pub(crate) struct Record {
+    pub(crate) steps: [i16; 8],
+    pub(crate) far: Far,
 }
 
 impl JumpTable {
@@ -26,12 +36,24 @@ impl JumpTable {
     #[must_use]
     pub fn new(boards: &Boards) -> Option<Self> {
         let (width, height) = (boards.width(), boards.height());
-        let fits = u64::from(width) * u64::from(height) <= SQUARES_MAX && width.max(height) <= i16::MAX as u32;
-        let mut table = fits.then(|| Self { width, steps: vec![[0; 8]; width as usize * height as usize] })?;
+        let fits =
+            u64::from(width) * u64::from(height) <= landmarks::SQUARES_MAX && width.max(height) <= i16::MAX as u32;
+        if !fits {
+            return None;
+        }
+        let mut squares = vec![Record::default(); width as usize * height as usize];
+        let (areas, unit) = landmarks::survey(boards, |square, which, far| squares[square].far[which] = far);
+        let mut table = Self { width, squares, areas, unit };
         for way in 0..8 {
             table.fill(boards, way);
         }
         Some(table)
+    }
+
+    /// The record of a square of the grid.
+    #[inline]
+    pub(crate) fn at(&self, x: i32, y: i32) -> &Record {
+        &self.squares[y as usize * self.width as usize + x as usize]
     }
 
     /// Goes against the direction, so that the square ahead is known.
@@ -43,7 +65,7 @@ impl JumpTable {
             for j in 0..width {
                 let x = if dx > 0 { width - 1 - j } else { j };
                 if boards.free_at(x, y) {
-                    self.steps[(y * width + x) as usize][way] = self.step(boards, x, y, way);
+                    self.squares[(y * width + x) as usize].steps[way] = self.step(boards, x, y, way);
                 }
             }
         }
@@ -56,7 +78,7 @@ impl JumpTable {
         if !free {
             return 0;
         }
-        let ahead = self.steps[y as usize * self.width as usize + x as usize];
+        let ahead = self.at(x, y).steps;
         let turn = match way {
             0 => boards.rows.stops_up(y, x),
             2 => boards.rows.stops_down(y, x),

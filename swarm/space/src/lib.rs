@@ -11,6 +11,7 @@
 pub mod boards;
 mod edt;
 pub mod jump_table;
+mod landmarks;
 pub mod map;
 pub mod movingai;
 pub mod partition;

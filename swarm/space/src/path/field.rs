@@ -102,6 +102,11 @@ impl Terrain {
         (row < self.height && self.is_open(place)).then_some(place)
     }
 
+    /// The place in a column and row of the grid.
+    pub(crate) const fn at(&self, column: u32, row: u32) -> u32 {
+        (row + 1) * (self.width + 2) + column + 1
+    }
+
     pub(crate) fn square(&self, place: u32) -> u32 {
         let stride = self.width + 2;
         (place / stride - 1) * self.width + place % stride - 1

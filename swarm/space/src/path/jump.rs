@@ -104,6 +104,6 @@ impl Jump<'_> {
         let square = y as u32 * self.width + x as u32;
         let g = self.g + f64::from(straights) + std::f64::consts::SQRT_2 * f64::from(diagonals);
         let to_go = octile(x.abs_diff(self.goal_at.0), y.abs_diff(self.goal_at.1));
-        self.search.reach(square, g, to_go, self.from, way);
+        self.search.reach(square, g, |_| to_go, self.from, way);
     }
 }

@@ -11,8 +11,6 @@ mod plain;
 mod soft;
 mod table;
 
-use skein_types::region::RegionFrame;
-
 use crate::planning::Passable;
 
 pub use angle::{AngleOptions, any_angle, path_length};
@@ -93,15 +91,15 @@ impl Search {
         self.nodes[start as usize] = Node { g: 0.0, parent: start, state: self.stamp };
     }
 
-    /// Reaches a square by a way of length `g`, with `to_go` at least still to go; nothing to go means the goal.
+    /// Reaches a square by a way of length `g`, with at least `to_go` still to go; nothing to go means the goal.
     #[inline]
-    fn reach(&mut self, square: u32, g: f64, to_go: f64, parent: u32, way: u8) {
-        let estimate = g + to_go;
-        if estimate < self.best - SLACK && self.improve(square, g, parent, way) {
+    fn reach(&mut self, square: u32, g: f64, to_go: impl FnOnce(u32) -> f64, parent: u32, way: u8) {
+        if g < self.best - SLACK && self.improve(square, g, parent, way) {
+            let to_go = to_go(square);
             if to_go == 0.0 {
                 self.best = g;
-            } else {
-                self.open.push(estimate, square);
+            } else if g + to_go < self.best - SLACK {
+                self.open.push(g + to_go, square);
             }
         }
     }
@@ -157,37 +155,34 @@ pub fn shortest_into(search: &mut Search, grid: &impl Passable, start: u32, goal
         (None, None) => plain::search(search, grid, start, goal),
     };
     if found {
-        trace(search, grid.frame(), start, goal, path);
+        trace(search, grid.frame().width, start, goal, path);
     }
     found
 }
 
 /// Walks back from the goal. Between two recorded squares a path goes diagonally first, then straight.
-fn trace(search: &Search, frame: &RegionFrame, start: u32, goal: u32, path: &mut GridPath) {
-    let width = frame.width;
-    let mut to = goal;
+fn trace(search: &Search, width: u32, start: u32, goal: u32, path: &mut GridPath) {
+    let place = |square: u32| ((square % width) as i32, (square / width) as i32);
+    let width = width as i32;
+    let (mut to, mut square) = (goal, goal as i32);
+    let (mut x, mut y) = place(goal);
     path.squares.push(goal);
     while to != start {
-        let from = search.nodes[to as usize].parent;
-        let (mut x, mut y) = (i64::from(to % width), i64::from(to / width));
-        let (from_x, from_y) = (i64::from(from % width), i64::from(from / width));
-        while (x, y) != (from_x, from_y) {
-            let (dx, dy) = (from_x - x, from_y - y);
-            // Backwards the straight part comes first.
-            let (step_x, step_y) = match dx.abs().cmp(&dy.abs()) {
-                std::cmp::Ordering::Greater => (dx.signum(), 0),
-                std::cmp::Ordering::Less => (0, dy.signum()),
-                std::cmp::Ordering::Equal => (dx.signum(), dy.signum()),
-            };
-            if step_x != 0 && step_y != 0 {
-                path.diagonals += 1;
-            } else {
-                path.straights += 1;
+        to = search.nodes[to as usize].parent;
+        let (from_x, from_y) = place(to);
+        let (dx, dy) = (from_x - x, from_y - y);
+        let (long, diagonals) = (dx.abs().max(dy.abs()), dx.abs().min(dy.abs()));
+        let along = if dx.abs() > dy.abs() { dx.signum() } else { dy.signum() * width };
+        // Backwards the straight part comes first.
+        for (steps, step) in [(long - diagonals, along), (diagonals, dy.signum() * width + dx.signum())] {
+            for _ in 0..steps {
+                square += step;
+                path.squares.push(square as u32);
             }
-            (x, y) = (x + step_x, y + step_y);
-            path.squares.push((y * i64::from(width) + x) as u32);
         }
-        to = from;
+        path.straights += (long - diagonals) as u32;
+        path.diagonals += diagonals as u32;
+        (x, y) = (from_x, from_y);
     }
     path.squares.reverse();
 }

@@ -16,7 +16,7 @@ pub(super) fn search(search: &mut Search, grid: &impl Passable, start: u32, goal
     search.open.push(to_go(start), start);
     while let Some((square, node)) = search.pop(to_go) {
         for_neighbours(grid, square, |next, length| {
-            search.reach(next, node.g + length, to_go(next), square, 0);
+            search.reach(next, node.g + length, to_go, square, 0);
         });
     }
     search.best.is_finite()

@@ -1,36 +1,58 @@
-//! Jump point search by a [`JumpTable`]: one record of sixteen bytes is looked at for each square that is expanded.
+//! Jump point search by a [`JumpTable`]: one record of half a cache line is looked at for each square that is expanded.
+//! Landmarks tell how far the goal is at least, where the way there is not straight.
 //!
-//! Indexing: `steps` has one record for each square; a step that a record allows leads to a square of the grid.
+//! Indexing: `squares` has one record for each square; a step that a record allows leads to a square of the grid.
 
 use super::{Search, octile};
 use crate::jump_table::{JumpTable, STEPS};
+use crate::landmarks::{Far, apart};
 
 /// Whether the goal was reached; parents are in the scratch space. Both ends are free.
 pub(super) fn search(search: &mut Search, table: &JumpTable, start: u32, goal: u32) -> bool {
+    if table.areas[start as usize] != table.areas[goal as usize] {
+        return false;
+    }
     let width = table.width;
     let place = |square: u32| ((square % width) as i32, (square / width) as i32);
-    let (goal_x, goal_y) = (goal % width, goal / width);
-    let to_go = |square: u32| octile((square % width).abs_diff(goal_x), (square / width).abs_diff(goal_y));
-    search.begin((width, table.steps.len() as u32 / width), start, to_go(start));
+    let aim = Aim { table, at: place(goal), far: table.squares[goal as usize].far };
+    search.begin((width, table.squares.len() as u32 / width), start, aim.least(start, place(start)));
     if start == goal {
         return true;
     }
-    let mut jump = Jump { search, table, goal_at: place(goal), at: place(start), from: start, g: 0.0 };
-    let record = table.steps[start as usize];
+    let mut jump = Jump { search, table, goal_at: aim.at, at: place(start), aim, from: start, g: 0.0 };
+    let record = table.squares[start as usize].steps;
     for way in 0..4 {
         jump.straight(&record, way);
         jump.diagonal(&record, way);
     }
-    while let Some((square, node)) = jump.search.pop(to_go) {
+    while let Some((square, node)) = jump.search.pop(|square| aim.least(square, place(square))) {
         (jump.from, jump.at, jump.g) = (square, place(square), node.g);
         jump.expand(node.way() as usize);
     }
     jump.search.best.is_finite()
 }
 
+/// The goal: where it lies and how far from the landmarks.
+#[derive(Clone, Copy)]
+struct Aim<'a> {
+    table: &'a JumpTable,
+    at: (i32, i32),
+    far: Far,
+}
+
+impl Aim<'_> {
+    /// Least length of a way to the goal.
+    #[inline]
+    fn least(&self, square: u32, (x, y): (i32, i32)) -> f64 {
+        let straight = octile(x.abs_diff(self.at.0), y.abs_diff(self.at.1));
+        straight.max(apart(&self.table.squares[square as usize].far, &self.far, self.table.unit))
+    }
+}
+
 struct Jump<'a> {
     search: &'a mut Search,
     table: &'a JumpTable,
+    aim: Aim<'a>,
     goal_at: (i32, i32),
     /// The square being expanded, where it lies, and the length of the way to it.
     from: u32,
@@ -40,7 +62,7 @@ struct Jump<'a> {
 
 impl Jump<'_> {
     fn expand(&mut self, way: usize) {
-        let record = self.table.steps[self.from as usize];
+        let record = self.table.squares[self.from as usize].steps;
         self.straight(&record, way);
         // A wall has ended on a side when the side is open and the diagonal back to it is not.
         if record[(way + 1) % 4] != 0 && record[4 + (way + 1) % 4] == 0 {
@@ -85,7 +107,7 @@ impl Jump<'_> {
             }
             walked += left;
             let (x, y) = (self.at.0 + dx * walked, self.at.1 + dy * walked);
-            let there = self.table.steps[y as usize * self.table.width as usize + x as usize];
+            let there = self.table.at(x, y).steps;
             for part in [way, (way + 1) % 4] {
                 let steps = i32::from(there[part]);
                 if steps > 0 {
@@ -104,7 +126,7 @@ impl Jump<'_> {
         let rest = to_x.max(to_y) - diagonals;
         let along_x = to_x > to_y;
         let part = if along_x == (STEPS[way].0 != 0) { way } else { (way + 1) % 4 };
-        let there = self.table.steps[y as usize * self.table.width as usize + x as usize];
+        let there = self.table.at(x, y).steps;
         if rest <= i32::from(there[part]).abs() || rest == 0 {
             self.reach(self.goal_at, part, diagonals, rest);
         }
@@ -114,7 +136,6 @@ impl Jump<'_> {
     fn reach(&mut self, (x, y): (i32, i32), way: usize, diagonals: i32, straights: i32) {
         let square = y as u32 * self.table.width + x as u32;
         let g = self.g + f64::from(straights) + std::f64::consts::SQRT_2 * f64::from(diagonals);
-        let to_go = octile(x.abs_diff(self.goal_at.0), y.abs_diff(self.goal_at.1));
-        self.search.reach(square, g, to_go, self.from, way as u8);
+        self.search.reach(square, g, |square| self.aim.least(square, (x, y)), self.from, way as u8);
     }
 }
