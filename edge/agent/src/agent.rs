@@ -66,6 +66,10 @@ pub struct Agent {
     pub(crate) needs_charge: bool,
     pub(crate) latch: Latch,
     pub(crate) latch_reason: String,
+    /// When a person last released it.
+    pub(crate) released_at: MonoTime,
+    /// When the reflex first said that it is tilted, while it says so.
+    pub(crate) tilted_since: Option<MonoTime>,
     pub(crate) manual: Option<Manual>,
     pub(crate) link: LinkState,
     /// Connections that were there once, so that their loss is one.
@@ -106,6 +110,8 @@ impl Agent {
             needs_charge: false,
             latch: Latch::Released,
             latch_reason: String::new(),
+            released_at: MonoTime::ZERO,
+            tilted_since: None,
             manual: None,
             link: LinkState::default(),
             link_seen: LinkState::default(),
@@ -124,7 +130,7 @@ impl Agent {
     pub fn handle(&mut self, now: MonoTime, input: Input) {
         match input {
             Input::Sensors(frame) => self.sense(now, frame),
-            Input::Reflex(report) => self.reflex = report,
+            Input::Reflex(report) => self.hear_reflex(now, report),
             Input::Intent(intent) => self.tell_coord(now, skein_coord::Input::Intent(intent)),
             Input::Hazard(hazard) => {
                 self.tell_coord(now, skein_coord::Input::Hazard(hazard));

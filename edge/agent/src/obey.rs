@@ -1,11 +1,13 @@
 //! What the supervisor's orders do to the robot.
 
+use core::time::Duration;
+
 use serde_json::json;
 use skein_types::event::EventKind;
 use skein_types::ids::MissionId;
 use skein_types::link::{CloudCommand, CommandOutcome, Order};
 use skein_types::mission::{Assignment, SliceState, Task as Wanted};
-use skein_types::safety::Latch;
+use skein_types::safety::{Cause, Latch, ReflexReport};
 use skein_types::time::MonoTime;
 
 use crate::agent::Agent;
@@ -13,6 +15,11 @@ use crate::io::Output;
 use crate::mission::{Task, Work};
 use crate::orders::Judgement;
 use crate::survey::Survey;
+
+/// Tilted for as long it has tipped over; shorter is a bump.
+const TIPPED_OVER: Duration = Duration::from_millis(100);
+/// Time that power and balance have to come back after a person's release.
+const RELEASE_SETTLES: Duration = Duration::from_millis(2500);
 
 impl Agent {
     pub(crate) fn obey(&mut self, now: MonoTime, command: CloudCommand) {
@@ -188,11 +195,32 @@ impl Agent {
         self.say_surroundings(now);
     }
 
+    /// After a lost power or a tip-over nothing moves by itself: the robot takes the STOP that a person then releases.
+    pub(crate) fn hear_reflex(&mut self, now: MonoTime, report: ReflexReport) {
+        let tilted = report.causes.contains(Cause::Tilt);
+        self.tilted_since = tilted.then(|| self.tilted_since.unwrap_or(report.at));
+        let fell = self.tilted_since.is_some_and(|since| report.at.since(since) >= TIPPED_OVER);
+        let unpowered = self.sensed.frame().is_some_and(|frame| !frame.motors_powered);
+        let reason = if unpowered && report.causes.contains(Cause::PowerLoss) {
+            Some("the motors lost their power")
+        } else {
+            fell.then_some("it tipped over")
+        };
+        self.reflex = report;
+        if let Some(reason) = reason
+            && self.latch == Latch::Released
+            && now > self.released_at + RELEASE_SETTLES
+        {
+            self.set_latch(now, Latch::Stop, reason);
+        }
+    }
+
     fn release(&mut self, now: MonoTime, reason: &str) -> CommandOutcome {
         let unpowered = self.sensed.frame().is_some_and(|frame| !frame.motors_powered);
         if self.latch == Latch::Kill || unpowered {
             self.outputs.push_back(Output::RestorePower);
         }
+        self.released_at = now;
         self.set_latch(now, Latch::Released, reason);
         self.course.forget();
         self.navigator.forget();

@@ -11,7 +11,7 @@ use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::ids::{Generation, OperatorId};
 use skein_types::link::{CommandOutcome, Order};
 use skein_types::mission::{Assignment, Priority, SliceState, Task};
-use skein_types::safety::Latch;
+use skein_types::safety::{Cause, Causes, Latch};
 
 fn ended(rig: &Rig) -> bool {
     rig.progress.last().is_some_and(|progress| progress.state.is_terminal())
@@ -101,6 +101,26 @@ fn stop_holds_the_robot_until_a_person_releases_it() {
     assert_eq!(rig.latches, [Latch::Stop, Latch::Released]);
     rig.run(3.0);
     assert!(rig.pose.position.distance(at) > 0.5, "it goes on with its order");
+}
+
+#[test]
+fn after_a_power_loss_or_a_tip_over_it_takes_the_stop_that_a_person_releases() {
+    let mut rig = Rig::new(two_rooms(), Pose::new(2.0, 2.0, 0.0));
+    rig.run(5.0);
+    (rig.powered, rig.causes) = (false, Causes::NONE.with(Cause::PowerLoss));
+    rig.run(0.2);
+    assert_eq!(rig.latches, [Latch::Stop]);
+    rig.order(0, Order::Release("fuse changed".into()));
+    assert_eq!((rig.latches.last(), rig.restored), (Some(&Latch::Released), 1));
+    rig.run(1.0);
+    (rig.powered, rig.causes) = (true, Causes::NONE);
+    rig.run(5.0);
+    assert_eq!(rig.latches, [Latch::Stop, Latch::Released], "the power had time to come back");
+    rig.causes = Causes::NONE.with(Cause::Tilt);
+    rig.run(0.05);
+    assert_eq!(rig.latches.len(), 2, "a bump is no fall");
+    rig.run(0.2);
+    assert_eq!(rig.latches.last(), Some(&Latch::Stop));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use skein_types::link::{AgentReport, CloudCommand, CommandAck, Order};
 use skein_types::mission::{Assignment, Priority, SliceProgress, Task};
 use skein_types::motion::Setpoint;
 use skein_types::region::{Region, RegionFrame};
-use skein_types::safety::{FailsafeLevel, Latch, ReflexReport, Surroundings};
+use skein_types::safety::{Causes, FailsafeLevel, Latch, ReflexReport, Surroundings};
 use skein_types::sensing::{BEAMS, Battery, PoseEstimate, Scan, SensorFrame};
 use skein_types::time::{MonoTime, WallTime};
 use skein_types::units::{Kilograms, Meters, Percent, Radians};
@@ -88,6 +88,8 @@ pub(crate) struct Rig {
     pub(crate) warned: Vec<Hazard>,
     pub(crate) cliff: bool,
     pub(crate) powered: bool,
+    /// What the reflex complains of.
+    pub(crate) causes: Causes,
     sequence: u64,
     commands: u128,
 }
@@ -136,6 +138,7 @@ impl Rig {
             warned: Vec::new(),
             cliff: false,
             powered: true,
+            causes: Causes::NONE,
             sequence: 0,
             commands: 100,
         };
@@ -202,6 +205,7 @@ impl Rig {
             at: self.now,
             sequence: self.sequence,
             level: FailsafeLevel::None,
+            causes: self.causes,
             clear_distance: Meters(clear),
             ..ReflexReport::none()
         };
