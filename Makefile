@@ -29,10 +29,10 @@ build:
 	@.ci/setup build
 	cargo build --release $(BINARIES)
 
-# The tests of real processes start these.
+# The tests of real processes start these. Together with the tests, so that libraries are built once with one set of features.
 debug-build:
 	@.ci/setup build
-	cargo build --workspace --bins
+	cargo build --workspace --bins --tests
 
 fmt: ## format everything
 	cargo fmt --all
