@@ -42,19 +42,21 @@ pub(crate) fn survey(boards: &Boards, mut tell: impl FnMut(usize, usize, u16)) -
     let mut flood = Flood::default();
     flood.run(&terrain, &areas.seeds);
     // Two squares are no farther apart than both are from a third.
-    let farthest = places().map(|(_, place)| flood.distance[place as usize]).filter(|&d| d != u32::MAX).max();
-    let unit = farthest.unwrap_or(0) / (u16::MAX / 2) as u32 + 1;
+    let farthest = flood.distance.iter().max().map_or(0, |&distance| distance);
+    let unit = farthest / u32::from(u16::MAX / 2) + 1;
     let mut nearest = vec![u32::MAX; terrain.places()];
     for which in 0..LANDMARKS {
         // The next landmark is the square farthest from all so far.
-        let mut landmarks = vec![(0, 0); areas.seeds.len()];
+        let mut landmarks: Vec<(u32, u32)> = areas.seeds.iter().map(|&seed| (0, seed)).collect();
         for (square, place) in places().filter(|&(_, place)| terrain.is_open(place)) {
             let distance = flood.distance[place as usize];
             tell(square, which, (distance / unit) as u16);
             let nearest = &mut nearest[place as usize];
             *nearest = distance.min(*nearest);
             let landmark = &mut landmarks[areas.numbers[place as usize] as usize];
-            *landmark = (*landmark).max((*nearest, place));
+            if *nearest > landmark.0 {
+                *landmark = (*nearest, place);
+            }
         }
         if which + 1 < LANDMARKS {
             let landmarks: Vec<u32> = landmarks.into_iter().map(|(_, place)| place).collect();
@@ -108,7 +110,9 @@ struct Flood {
 impl Flood {
     fn run(&mut self, terrain: &Terrain, seeds: &[u32]) {
         self.distance.clear();
-        self.distance.resize(terrain.places(), u32::MAX);
+        // Closed places are as near as can be, so nothing is ever offered to them.
+        let places = 0..terrain.places() as u32;
+        self.distance.extend(places.map(|place| if terrain.is_open(place) { u32::MAX } else { 0 }));
         seeds.iter().for_each(|&seed| self.offer(seed, 0));
         let mut level = 0;
         while self.held > 0 {
@@ -129,18 +133,14 @@ impl Flood {
     fn spread(&mut self, terrain: &Terrain, place: u32, distance: u32) {
         let sides = terrain.beside(place);
         let [east, west, north, south] = sides.map(|side| terrain.is_open(side));
-        for (side, open) in sides.into_iter().zip([east, west, north, south]) {
-            if open {
-                self.offer(side, distance + STRAIGHT);
-            }
+        for side in sides {
+            self.offer(side, distance + STRAIGHT);
         }
         let (up, down) = (sides[2], sides[3]);
-        for (corner, open) in
-            [(up + 1, north && east), (up - 1, north && west), (down + 1, south && east), (down - 1, south && west)]
-        {
-            if open && terrain.is_open(corner) {
-                self.offer(corner, distance + DIAGONAL);
-            }
+        let corners =
+            [(up + 1, north & east), (up - 1, north & west), (down + 1, south & east), (down - 1, south & west)];
+        for (corner, open) in corners {
+            self.offer(corner, if open { distance + DIAGONAL } else { u32::MAX });
         }
     }
 

@@ -34,7 +34,14 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
     };
     let large = Grid::parse(&cluttered(7)).context("the drawn grid")?;
     let far: Vec<Query> = far_queries(&large, 40);
-    Ok(vec![optima, against(&arena, &queries, "arena 49 x 49", 9)?, against(&large, &far, "drawn 512 x 512", 3)?])
+    let dense = Grid::parse(&scattered(7)).context("the drawn dense grid")?;
+    let across = far_queries(&dense, 40);
+    Ok(vec![
+        optima,
+        against(&arena, &queries, "arena 49 x 49", 9)?,
+        against(&large, &far, "drawn 512 x 512", 3)?,
+        against(&dense, &across, "drawn 512 x 512, 30 % random", 3)?,
+    ])
 }
 
 fn against(grid: &Grid, queries: &[Query], name: &str, runs: usize) -> Result<Row> {
@@ -139,6 +146,14 @@ fn cluttered(seed: u64) -> String {
         }
     }
     let body: Vec<String> = rows.into_iter().map(|row| row.into_iter().collect()).collect();
+    format!("type octile\nheight {SIDE}\nwidth {SIDE}\nmap\n{}\n", body.join("\n"))
+}
+
+/// A MovingAI map with three squares in ten blocked, from a seed.
+fn scattered(seed: u64) -> String {
+    let mut chance = ChaCha8Rng::seed_from_u64(seed);
+    let mut row = || (0..SIDE).map(|_| if chance.random_bool(0.3) { '@' } else { '.' }).collect::<String>();
+    let body: Vec<String> = (0..SIDE).map(|_| row()).collect();
     format!("type octile\nheight {SIDE}\nwidth {SIDE}\nmap\n{}\n", body.join("\n"))
 }
 

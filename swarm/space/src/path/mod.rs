@@ -118,7 +118,7 @@ impl Search {
     /// An open square that may be on a better way than the best known, closed by this call.
     #[inline]
     fn pop(&mut self, to_go: impl Fn(u32) -> f64) -> Option<(u32, Node)> {
-        while let Some(square) = self.open.pop() {
+        while let Some(square) = self.open.pop(self.best - SLACK) {
             let node = &mut self.nodes[square as usize];
             if node.state & CLOSED == 0 && node.g + to_go(square) < self.best - SLACK {
                 node.state |= CLOSED;
@@ -240,8 +240,9 @@ impl Buckets {
         self.held += 1;
     }
 
+    /// An open square, unless no estimate is below the limit any more.
     #[inline]
-    fn pop(&mut self) -> Option<u32> {
+    fn pop(&mut self, limit: f64) -> Option<u32> {
         if self.held == 0 {
             return None;
         }
@@ -252,6 +253,10 @@ impl Buckets {
                 return Some(square);
             }
             self.current += 1;
+            // What is in this bucket and later ones is no nearer than its lower end.
+            if self.base + self.current as f64 / BUCKETS_PER_SQUARE > limit {
+                return None;
+            }
         }
     }
 }
