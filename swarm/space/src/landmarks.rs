@@ -5,7 +5,7 @@
 //! a bound never exceeds the distance.
 
 use crate::boards::Boards;
-use crate::path::Terrain;
+use crate::terrain::Terrain;
 
 /// Landmarks of each area.
 pub(crate) const LANDMARKS: usize = 8;

@@ -19,4 +19,5 @@ pub mod path;
 pub mod planning;
 pub mod sight;
 pub mod sweep;
+mod terrain;
 pub mod zone;

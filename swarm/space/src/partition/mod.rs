@@ -8,8 +8,9 @@ use skein_types::geometry::Point;
 use skein_types::region::{Region, RegionFrame};
 use skein_types::units::Meters;
 
-use crate::path::{Coarse, Flood, Seed, Terrain};
+use crate::path::{Coarse, Flood, Seed};
 use crate::planning::{PlanningMap, nearest_passable, region_where};
+use crate::terrain::Terrain;
 use voronoi::Voronoi;
 
 /// One who takes part: where it is and how much it can do compared with the others.

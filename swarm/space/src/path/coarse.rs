@@ -6,8 +6,8 @@
 use skein_types::region::RegionFrame;
 use skein_types::units::Meters;
 
-use super::field::Terrain;
 use crate::planning::{PlanningMap, nearest_passable};
+use crate::terrain::Terrain;
 
 /// A coarse square is open when any square in it is passable.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 //! A step is at least one square long, so all squares whose distance has the same whole part are final together and
 //! need no order among themselves (Dial 1969, with buckets as wide as the shortest step).
 //!
-//! Indexing: a [`Terrain`] has a closed border around its squares, so the eight neighbours of an open place exist.
+//! Indexing: the eight neighbours of an open place of a [`Terrain`] exist.
 
 use skein_types::geometry::Point;
 use skein_types::region::RegionFrame;
@@ -11,6 +11,7 @@ use skein_types::units::Meters;
 
 use super::Search;
 use crate::planning::Passable;
+use crate::terrain::Terrain;
 
 /// Length of the shortest way from one place to every square.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,70 +61,6 @@ pub fn distances(search: &mut Search, grid: &impl Passable, from: u32, limit: Me
         });
     }
     DistanceField { frame, meters }
-}
-
-/// Open squares with a closed border, as fast to look at as it gets. A *place* is an index into it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Terrain {
-    width: u32,
-    height: u32,
-    open: Vec<bool>,
-}
-
-impl Terrain {
-    pub(crate) fn new(width: u32, height: u32, open: impl Fn(u32) -> bool) -> Self {
-        let stride = width as usize + 2;
-        let mut terrain = Self { width, height, open: vec![false; stride * (height as usize + 2)] };
-        for row in 0..height {
-            let base = (row as usize + 1) * stride + 1;
-            for column in 0..width {
-                terrain.open[base + column as usize] = open(row * width + column);
-            }
-        }
-        terrain
-    }
-
-    const fn stride(&self) -> usize {
-        self.width as usize + 2
-    }
-
-    pub(crate) fn places(&self) -> usize {
-        self.open.len()
-    }
-
-    pub(crate) fn is_open(&self, place: u32) -> bool {
-        self.open[place as usize]
-    }
-
-    /// The place of a square, if it is open.
-    pub(crate) fn place(&self, square: u32) -> Option<u32> {
-        let (row, column) = (square / self.width.max(1), square % self.width.max(1));
-        let place = (row + 1) * (self.width + 2) + column + 1;
-        (row < self.height && self.is_open(place)).then_some(place)
-    }
-
-    /// The place in a column and row of the grid.
-    pub(crate) const fn at(&self, column: u32, row: u32) -> u32 {
-        (row + 1) * (self.width + 2) + column + 1
-    }
-
-    pub(crate) fn square(&self, place: u32) -> u32 {
-        let stride = self.width + 2;
-        (place / stride - 1) * self.width + place % stride - 1
-    }
-}
-
-impl Terrain {
-    /// The four places that share an edge with one inside the border.
-    pub(crate) fn beside(&self, place: u32) -> [u32; 4] {
-        let stride = self.width + 2;
-        [place + 1, place - 1, place + stride, place - stride]
-    }
-
-    /// The places to the east and the north, so that a walk over all places meets every pair once.
-    pub(crate) fn ahead(&self, place: u32) -> [u32; 2] {
-        [place + 1, place + self.width + 2]
-    }
 }
 
 /// Where a flood starts, and with what lead.

@@ -17,7 +17,7 @@ pub use angle::{AngleOptions, any_angle, path_length};
 
 pub(crate) use coarse::Coarse;
 pub use field::{DistanceField, distances};
-pub(crate) use field::{Flood, Seed, Terrain};
+pub(crate) use field::{Flood, Seed};
 
 /// A shortest path: every square from start to goal.
 #[derive(Clone, Debug, Default, PartialEq)]
