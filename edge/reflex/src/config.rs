@@ -135,3 +135,41 @@ impl ReflexConfig {
         self.descriptor.radius.0 + self.side_margin.0 + self.side_margin_per_speed.0 * speed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Brakes with 4 m/s² from 3 m/s: no two of its figures are alike.
+    fn flier() -> ReflexConfig {
+        ReflexConfig::new(BodyDescriptor::multirotor())
+    }
+
+    fn near(value: f64, expected: f64) {
+        assert!((value - expected).abs() < 1e-9, "{value} is not {expected}");
+    }
+
+    #[test]
+    fn distances_and_speeds_of_braking_are_those_of_the_textbook() {
+        let config = flier();
+        near(config.braking_distance(3.0), 1.125);
+        near(config.halting_distance(3.0), 1.245);
+        near(config.soft_braking(), 2.0);
+        near(config.speed_to_stop_in(2.25), 3.0);
+        near(config.speed_to_stop_in(-1.0), 0.0);
+    }
+
+    #[test]
+    fn the_kept_distance_shrinks_with_the_braking_distance_and_never_grows() {
+        let config = flier();
+        near(config.share_at(1.5), 0.25);
+        near(config.share_at(0.0), 0.0);
+        near(config.share_at(9.0), 1.0);
+    }
+
+    #[test]
+    fn it_looks_as_far_as_it_takes_to_slow_down_and_stop_beside_its_own_width() {
+        near(flier().half_width(3.0), 0.58);
+        near(flier().reach(), 0.58 + 1.345 + 2.25);
+    }
+}
