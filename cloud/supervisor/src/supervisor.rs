@@ -207,7 +207,7 @@ impl Supervisor {
             expires_at: give_up_after.map(|after| wall + after + Duration::from_secs(60)),
             order,
         };
-        let name = order_name(&command.order);
+        let name = command.order.name();
         let generation = command.generation;
         robot.expect(command, give_up_after.map(|after| now + after));
         let due = robot.due(now, resend_after);
@@ -275,20 +275,6 @@ impl Supervisor {
         self.missions.values_mut().for_each(|mission| mission.revision = revision);
         self.robots.values_mut().for_each(|robot| robot.revision = revision);
         self.note(now, EventKind::System, "restored", &json!({"missions": missions, "robots": robots}));
-    }
-}
-
-/// The name of an order in the record.
-fn order_name(order: &Order) -> &'static str {
-    match order {
-        Order::Assign(_) => "assign",
-        Order::Pause(_) => "pause",
-        Order::Resume(_) => "resume",
-        Order::Cancel(_) => "cancel",
-        Order::Stop(_) => "stop",
-        Order::Kill(_) => "kill",
-        Order::Release(_) => "release",
-        Order::EventsKept { .. } => "events_kept",
     }
 }
 

@@ -50,13 +50,13 @@ impl Agent {
 
     fn refused(&mut self, now: MonoTime, command: &CloudCommand, reason: &str) {
         self.counters.refused += 1;
-        let payload = json!({ "command": command.id, "order": order_name(&command.order), "reason": reason });
+        let payload = json!({ "command": command.id, "order": command.order.name(), "reason": reason });
         self.note(now, EventKind::Command, "order_refused", &payload);
     }
 
     fn carry_out(&mut self, now: MonoTime, command: &CloudCommand) -> CommandOutcome {
         let payload = json!({
-            "command": command.id, "order": order_name(&command.order), "generation": command.generation,
+            "command": command.id, "order": command.order.name(), "generation": command.generation,
         });
         self.note(now, EventKind::Command, "order", &payload);
         match &command.order {
@@ -225,18 +225,5 @@ impl Agent {
         self.course.forget();
         self.navigator.forget();
         CommandOutcome::Done
-    }
-}
-
-const fn order_name(order: &Order) -> &'static str {
-    match order {
-        Order::Assign(_) => "assign",
-        Order::Pause(_) => "pause",
-        Order::Resume(_) => "resume",
-        Order::Cancel(_) => "cancel",
-        Order::Stop(_) => "stop",
-        Order::Kill(_) => "kill",
-        Order::Release(_) => "release",
-        Order::EventsKept { .. } => "events_kept",
     }
 }

@@ -105,6 +105,23 @@ pub enum Order {
     },
 }
 
+impl Order {
+    /// Its name in the record.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Assign(_) => "assign",
+            Self::Pause(_) => "pause",
+            Self::Resume(_) => "resume",
+            Self::Cancel(_) => "cancel",
+            Self::Stop(_) => "stop",
+            Self::Kill(_) => "kill",
+            Self::Release(_) => "release",
+            Self::EventsKept { .. } => "events_kept",
+        }
+    }
+}
+
 /// Supervisor to robot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CloudCommand {
