@@ -67,7 +67,7 @@ impl Terrain {
     fn of_any_start(&self) -> Region {
         let frame = self.map.frame();
         let squares = 0..frame.squares() as u32;
-        let places: Vec<Point> = squares.filter(|&sq| self.map.passable(sq)).map(|sq| frame.center_of(sq)).collect();
+        let places: Vec<Point> = squares.filter(|&sq| self.map.traversable(sq)).map(|sq| frame.center_of(sq)).collect();
         self.map.reachable_from(&places)
     }
 
@@ -100,7 +100,7 @@ impl Terrain {
     fn islands(&self, workers: &[Worker]) -> Vec<(Region, Vec<usize>)> {
         let mut islands: Vec<(Region, Vec<usize>)> = Vec::new();
         for (index, worker) in workers.iter().enumerate() {
-            let square = self.map.nearest_passable(worker.at, Meters(1.0));
+            let square = self.map.nearest_traversable(worker.at, Meters(1.0));
             let home = islands.iter_mut().find(|(reach, _)| square.is_some_and(|square| reach.contains(square)));
             match home {
                 Some((_, members)) => members.push(index),
@@ -138,7 +138,7 @@ impl Terrain {
     }
 
     fn field(&self, from: Point) -> Option<DistanceField> {
-        let start = self.map.nearest_passable(from, NEAR)?;
+        let start = self.map.nearest_traversable(from, NEAR)?;
         Some(path::distances(&mut Search::new(), &*self.map, start, Meters(f64::INFINITY)))
     }
 
@@ -166,7 +166,7 @@ impl Terrain {
 
     /// The place nearest to a point where a robot can stand.
     fn standing(&self, point: Point, samples: &[Point]) -> Point {
-        if let Some(square) = self.map.nearest_passable(point, NEAR) {
+        if let Some(square) = self.map.nearest_traversable(point, NEAR) {
             return self.map.frame().center_of(square);
         }
         samples.iter().copied().min_by(|a, b| a.distance(point).total_cmp(&b.distance(point))).unwrap_or(point)
@@ -174,7 +174,7 @@ impl Terrain {
 
     /// Length of the way from one place to another, if there is one.
     pub(crate) fn way(&self, from: Point, to: Point) -> Option<f64> {
-        let (start, goal) = (self.map.nearest_passable(from, NEAR)?, self.map.nearest_passable(to, NEAR)?);
+        let (start, goal) = (self.map.nearest_traversable(from, NEAR)?, self.map.nearest_traversable(to, NEAR)?);
         path::shortest(&mut Search::new(), &*self.map, start, goal).map(|way| way.length() * self.frame().resolution)
     }
 

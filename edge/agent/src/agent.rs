@@ -262,8 +262,8 @@ impl Agent {
     pub(crate) fn drain_coord(&mut self, now: MonoTime) {
         while let Some(output) = self.coord.poll_output() {
             match output {
-                skein_coord::Output::Say(intent) => self.outputs.push_back(Output::Say(intent)),
-                skein_coord::Output::Warn(hazard) => {
+                skein_coord::Output::PublishIntent(intent) => self.outputs.push_back(Output::Say(intent)),
+                skein_coord::Output::PublishHazard(hazard) => {
                     let payload = json!({ "kind": hazard.kind, "position": hazard.position });
                     self.note(now, EventKind::Safety, "hazard_reported", &payload);
                     self.outputs.push_back(Output::Warn(hazard));
@@ -278,9 +278,9 @@ impl Agent {
                     let payload = json!({ "peer": agent, "advanced_m": advanced, "trust": trust });
                     self.note(now, EventKind::Safety, "trust_violation", &payload);
                 }
-                skein_coord::Output::Yielding { to, because } => {
+                skein_coord::Output::Yielding { to, reason } => {
                     self.counters.yields += 1;
-                    self.note(now, EventKind::Decision, "yields", &json!({ "to": to, "because": because }));
+                    self.note(now, EventKind::Decision, "yields", &json!({ "to": to, "because": reason }));
                 }
                 skein_coord::Output::Proceeding { after } => {
                     self.note(now, EventKind::Decision, "proceeds", &json!({ "after": after }));

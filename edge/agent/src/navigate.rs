@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skein_space::path::{self, AngleOptions, Search};
-use skein_space::planning::{Passable, PlanningMap, nearest_passable};
+use skein_space::planning::{PlanningMap, Traversable, nearest_traversable};
 use skein_space::sight;
 use skein_types::body::BodyDescriptor;
 use skein_types::geometry::Point;
@@ -27,9 +27,9 @@ const HORIZON: f64 = 10.0;
 const COMFORT: f64 = 0.12;
 /// What the planner wants to keep from walls where there is room, metres more than the least clearance.
 const COMFORTABLE: f64 = 0.25;
-/// A place to be that is not passable stands for the nearest passable one within this, metres.
+/// A place to be that is not traversable stands for the nearest traversable one within this, metres.
 const GOAL_SNAP: f64 = 0.35;
-/// The robot itself may stand where nothing may be planned: the way begins at the nearest passable place within this.
+/// The robot itself may stand where nothing may be planned: the way begins at the nearest traversable place within this.
 const START_SNAP: f64 = 1.0;
 /// How far ahead the way is checked against what was seen since, metres.
 const CHECK_AHEAD: f64 = 4.0;
@@ -255,10 +255,10 @@ impl Navigator {
     }
 
     fn start(&self, from: Point) -> Point {
-        if self.terrain.passable_at(from) {
+        if self.terrain.traversable_at(from) {
             return from;
         }
-        let nearest = nearest_passable(&self.terrain, from, Meters(START_SNAP));
+        let nearest = nearest_traversable(&self.terrain, from, Meters(START_SNAP));
         nearest.map_or(from, |square| self.terrain.frame().center_of(square))
     }
 
@@ -280,16 +280,17 @@ impl Navigator {
     }
 
     fn snap(&self, place: Point) -> Option<Point> {
-        if self.terrain.passable_at(place) {
+        if self.terrain.traversable_at(place) {
             return Some(place);
         }
-        nearest_passable(&self.terrain, place, Meters(GOAL_SNAP)).map(|square| self.terrain.frame().center_of(square))
+        nearest_traversable(&self.terrain, place, Meters(GOAL_SNAP))
+            .map(|square| self.terrain.frame().center_of(square))
     }
 
-    /// The first place of the way, within reach, that is not passable any more: where, and how far along.
+    /// The first place of the way, within reach, that is not traversable any more: where, and how far along.
     pub(crate) fn obstructed(&self, own: Point) -> Option<(Point, f64)> {
         self.route.walk(CHECK_AHEAD).find(|(at, _)| {
-            at.distance(own) > 0.3 && !self.terrain.passable_at(*at) && self.terrain.map().passable_at(*at)
+            at.distance(own) > 0.3 && !self.terrain.traversable_at(*at) && self.terrain.map().traversable_at(*at)
         })
     }
 }

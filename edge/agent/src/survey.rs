@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use skein_space::path::{self, Search};
-use skein_space::planning::{Passable, PlanningMap};
+use skein_space::planning::{PlanningMap, Traversable};
 use skein_space::{sight, sweep};
 use skein_types::geometry::Point;
 use skein_types::region::Region;
@@ -252,7 +252,7 @@ impl Survey {
     /// anywhere that can be reached over this terrain.
     pub(crate) fn choose_leftover(&mut self, terrain: &Terrain, search: &mut Search, from: Point) -> Option<Point> {
         let frame = *terrain.frame();
-        let start = skein_space::planning::nearest_passable(terrain, from, Meters(1.0))?;
+        let start = skein_space::planning::nearest_traversable(terrain, from, Meters(1.0))?;
         let field = path::distances(search, terrain, start, Meters(f64::INFINITY));
         let mut best: Option<(f64, Point)> = None;
         for (cell, square) in self.leftover_cells(CELLS_WEIGHED) {

@@ -1,7 +1,7 @@
 //! The map with what is known beyond it laid over: obstacles, hazards, places given up for a while, peers that stand.
 
-use skein_space::boards::Boards;
-use skein_space::planning::{Passable, PlanningMap};
+use skein_space::bit_grid::BitGrid;
+use skein_space::planning::{PlanningMap, Traversable};
 use skein_types::geometry::Point;
 use skein_types::region::RegionFrame;
 use std::sync::Arc;
@@ -10,25 +10,25 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(crate) struct Terrain {
     map: Arc<PlanningMap>,
-    boards: Boards,
+    bits: BitGrid,
     covered: Vec<u32>,
 }
 
-impl Passable for Terrain {
+impl Traversable for Terrain {
     fn frame(&self) -> &RegionFrame {
         self.map.frame()
     }
 
-    fn passable(&self, square: u32) -> bool {
-        self.boards.free(square)
+    fn traversable(&self, square: u32) -> bool {
+        self.bits.free(square)
     }
 
     fn clearance(&self, square: u32) -> f32 {
         self.map.clearance(square)
     }
 
-    fn boards(&self) -> Option<&Boards> {
-        Some(&self.boards)
+    fn bit_grid(&self) -> Option<&BitGrid> {
+        Some(&self.bits)
     }
 }
 
@@ -36,11 +36,11 @@ impl Terrain {
     /// The bare map.
     pub(crate) fn new(map: Arc<PlanningMap>) -> Self {
         let frame = *map.frame();
-        let boards = match Passable::boards(&*map) {
-            Some(boards) => boards.clone(),
-            None => Boards::new(frame.width, frame.height, |square| map.passable(square)),
+        let bits = match Traversable::bit_grid(&*map) {
+            Some(bits) => bits.clone(),
+            None => BitGrid::new(frame.width, frame.height, |square| map.traversable(square)),
         };
-        Self { map, boards, covered: Vec::new() }
+        Self { map, bits, covered: Vec::new() }
     }
 
     /// The map below.
@@ -51,7 +51,7 @@ impl Terrain {
     /// Takes everything off again.
     pub(crate) fn clear(&mut self) {
         for square in self.covered.drain(..) {
-            self.boards.set(square, true);
+            self.bits.set(square, true);
         }
     }
 
@@ -59,8 +59,8 @@ impl Terrain {
     pub(crate) fn block_disc(&mut self, at: Point, radius: f64) {
         let frame = *self.map.frame();
         for square in squares_within(&frame, at, radius) {
-            if self.boards.free(square) {
-                self.boards.set(square, false);
+            if self.bits.free(square) {
+                self.bits.set(square, false);
                 self.covered.push(square);
             }
         }
@@ -71,10 +71,10 @@ impl Terrain {
     pub(crate) fn unblock_disc(&mut self, at: Point, radius: f64) {
         let frame = *self.map.frame();
         let inside = |square: &u32| frame.center_of(*square).distance(at) < radius;
-        let boards = &mut self.boards;
+        let bits = &mut self.bits;
         self.covered.retain(|square| {
             if inside(square) {
-                boards.set(*square, true);
+                bits.set(*square, true);
                 return false;
             }
             true
@@ -96,8 +96,8 @@ impl Terrain {
     }
 
     /// Whether the middle of a robot may be at a point.
-    pub(crate) fn passable_at(&self, at: Point) -> bool {
-        self.map.frame().square_of(at).is_some_and(|square| self.boards.free(square))
+    pub(crate) fn traversable_at(&self, at: Point) -> bool {
+        self.map.frame().square_of(at).is_some_and(|square| self.bits.free(square))
     }
 }
 
@@ -149,10 +149,10 @@ pub(crate) mod tests {
             for square in 0..map.frame().squares() as u32 {
                 let center = map.frame().center_of(square);
                 let covered = discs.iter().any(|(x, y, radius)| center.distance(Point::new(*x, *y)) < *radius);
-                prop_assert_eq!(terrain.passable(square), map.passable(square) && !covered);
+                prop_assert_eq!(terrain.traversable(square), map.traversable(square) && !covered);
             }
             terrain.clear();
-            prop_assert!((0..map.frame().squares() as u32).all(|square| terrain.passable(square) == map.passable(square)));
+            prop_assert!((0..map.frame().squares() as u32).all(|square| terrain.traversable(square) == map.traversable(square)));
         }
     }
 
@@ -162,8 +162,8 @@ pub(crate) mod tests {
         let own = Point::new(2.0, 2.0);
         terrain.block_disc(own, 1.0);
         terrain.unblock_disc(own, 0.3);
-        assert!(terrain.passable_at(own) && !terrain.passable_at(Point::new(2.6, 2.0)));
+        assert!(terrain.traversable_at(own) && !terrain.traversable_at(Point::new(2.6, 2.0)));
         terrain.unblock_disc(Point::new(0.5, 2.0), 0.5);
-        assert!(!terrain.passable_at(Point::new(0.5, 2.0)), "a wall stays a wall");
+        assert!(!terrain.traversable_at(Point::new(0.5, 2.0)), "a wall stays a wall");
     }
 }

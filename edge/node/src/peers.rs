@@ -114,8 +114,8 @@ impl Peers {
 
 fn say(mesh: &Mesh, word: Word) -> Result<(), MeshError> {
     match word {
-        Word::Say(intent) => mesh.say(intent),
-        Word::Warn(hazard) => mesh.warn(hazard),
+        Word::Say(intent) => mesh.publish_intent(intent),
+        Word::Warn(hazard) => mesh.publish_hazard(hazard),
     }
 }
 

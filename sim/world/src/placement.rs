@@ -61,13 +61,13 @@ pub fn start_places(map: &PlanningMap, zone: &Region, count: usize, seed: u64) -
     Err(PlacementError::TooFew { found, wanted: count })
 }
 
-/// Passable squares of the zone that belong to the connected part with most of them.
+/// Traversable squares of the zone that belong to the connected part with most of them.
 fn biggest_part(map: &PlanningMap, zone: &Region) -> Vec<u32> {
     let mut part_of = vec![NOWHERE; map.frame().squares() as usize];
     let mut best: (usize, u32) = (0, 0);
-    let passable: Vec<u32> = zone.squares().filter(|&square| map.passable(square)).collect();
+    let traversable: Vec<u32> = zone.squares().filter(|&square| map.traversable(square)).collect();
     let mut part = 0;
-    for &square in &passable {
+    for &square in &traversable {
         if part_of.get(square as usize) != Some(&NOWHERE) {
             continue;
         }
@@ -83,7 +83,7 @@ fn biggest_part(map: &PlanningMap, zone: &Region) -> Vec<u32> {
             best = (size, part);
         }
     }
-    passable.into_iter().filter(|&square| part_of.get(square as usize) == Some(&best.1)).collect()
+    traversable.into_iter().filter(|&square| part_of.get(square as usize) == Some(&best.1)).collect()
 }
 
 /// Squares that can be reached from one, nearest first, with the number of steps.
@@ -107,7 +107,7 @@ fn flood(map: &PlanningMap, from: u32, mut visit: impl FnMut(u32, u32)) {
         let west = (column > 0).then(|| square - 1);
         let east = (column + 1 < width).then(|| square + 1);
         let around = [west, east, square.checked_sub(width), square.checked_add(width)];
-        queue.extend(around.into_iter().flatten().filter(|&next| map.passable(next)).map(|next| (next, steps + 1)));
+        queue.extend(around.into_iter().flatten().filter(|&next| map.traversable(next)).map(|next| (next, steps + 1)));
     }
 }
 

@@ -314,7 +314,7 @@ fn robots_start_apart_from_each_other_in_the_free_part_of_the_zone() {
         assert_eq!(places.len(), count);
         assert_eq!(places, start_places(&map, &zone, count, 3).unwrap());
         for (i, a) in places.iter().enumerate() {
-            assert!(map.passable_at(a.position));
+            assert!(map.traversable_at(a.position));
             assert!(places.iter().skip(i + 1).all(|b| a.position.distance(b.position) >= START_GAP_MIN));
         }
     }

@@ -10,7 +10,7 @@
 use skein_types::coord::{Intent, RightOfWay};
 use skein_types::ids::AgentId;
 
-use crate::guidance::Because;
+use crate::guidance::PrecedenceReason;
 
 /// What one side of an encounter brings to the comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,11 +27,11 @@ pub struct Claim {
 
 /// The answer for the one who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Precedence {
     /// The asker goes first.
-    First(Because),
+    First(PrecedenceReason),
     /// The other goes first.
-    Second(Because),
+    Second(PrecedenceReason),
 }
 
 impl Claim {
@@ -54,7 +54,7 @@ impl Claim {
 
     /// Compares two claims of different robots; never a draw.
     #[must_use]
-    pub fn against(&self, other: &Self) -> Verdict {
+    pub fn against(&self, other: &Self) -> Precedence {
         let (mine, theirs) = (&self.right_of_way, &other.right_of_way);
         if mine.claimant == theirs.claimant {
             let origin = |claim: &Self| claim.sender == claim.right_of_way.claimant;
@@ -63,34 +63,34 @@ impl Claim {
                 (false, true) => false,
                 (true, true) | (false, false) => self.sender < other.sender,
             };
-            return Verdict::from(first, Because::Behalf);
+            return Precedence::from(first, PrecedenceReason::Behalf);
         }
         let first_difference = [
-            (self.cornered.cmp(&other.cornered), Because::Cornered),
-            (self.wants.cmp(&other.wants), Because::Wants),
-            (mine.emergency.cmp(&theirs.emergency), Because::Emergency),
-            (mine.carrying.cmp(&theirs.carrying), Because::Carrying),
-            (mine.priority.cmp(&theirs.priority), Because::Priority),
-            (waited(mine).cmp(&waited(theirs)), Because::Waited),
+            (self.cornered.cmp(&other.cornered), PrecedenceReason::Cornered),
+            (self.wants.cmp(&other.wants), PrecedenceReason::Wants),
+            (mine.emergency.cmp(&theirs.emergency), PrecedenceReason::Emergency),
+            (mine.carrying.cmp(&theirs.carrying), PrecedenceReason::Carrying),
+            (mine.priority.cmp(&theirs.priority), PrecedenceReason::Priority),
+            (waited(mine).cmp(&waited(theirs)), PrecedenceReason::Waited),
         ]
         .into_iter()
         .find(|(order, _)| order.is_ne());
         match first_difference {
-            Some((order, because)) => Verdict::from(order.is_gt(), because),
-            None => Verdict::from(mine.claimant < theirs.claimant, Because::Id),
+            Some((order, reason)) => Precedence::from(order.is_gt(), reason),
+            None => Precedence::from(mine.claimant < theirs.claimant, PrecedenceReason::Id),
         }
     }
 
     /// Whether `self` goes before `other`.
     #[must_use]
     pub fn beats(&self, other: &Self) -> bool {
-        matches!(self.against(other), Verdict::First(_))
+        matches!(self.against(other), Precedence::First(_))
     }
 
     /// Whether a difference that does not come from waiting or from the id puts `self` before `other`.
     #[must_use]
     pub fn clearly_beats(&self, other: &Self) -> bool {
-        matches!(self.against(other), Verdict::First(because) if !matches!(because, Because::Waited | Because::Id | Because::Behalf))
+        matches!(self.against(other), Precedence::First(reason) if !matches!(reason, PrecedenceReason::Waited | PrecedenceReason::Id | PrecedenceReason::Behalf))
     }
 }
 
@@ -101,9 +101,9 @@ fn waited(claim: &RightOfWay) -> u32 {
     (claim.waited_steps / 2 + 1).ilog2()
 }
 
-impl Verdict {
-    fn from(first: bool, because: Because) -> Self {
-        if first { Self::First(because) } else { Self::Second(because) }
+impl Precedence {
+    fn from(first: bool, reason: PrecedenceReason) -> Self {
+        if first { Self::First(reason) } else { Self::Second(reason) }
     }
 }
 
@@ -128,25 +128,25 @@ mod tests {
     #[test]
     fn each_ground_outweighs_all_that_follow_it() {
         type Raise = fn(&mut Claim);
-        let grounds: [(Because, Raise); 6] = [
-            (Because::Cornered, |c| c.cornered = true),
-            (Because::Wants, |_| ()),
-            (Because::Emergency, |c| c.right_of_way.emergency = true),
-            (Because::Carrying, |c| c.right_of_way.carrying = true),
-            (Because::Priority, |c| c.right_of_way.priority = Priority::new(9).unwrap()),
-            (Because::Waited, |c| c.right_of_way.waited_steps = 3),
+        let grounds: [(PrecedenceReason, Raise); 6] = [
+            (PrecedenceReason::Cornered, |c| c.cornered = true),
+            (PrecedenceReason::Wants, |_| ()),
+            (PrecedenceReason::Emergency, |c| c.right_of_way.emergency = true),
+            (PrecedenceReason::Carrying, |c| c.right_of_way.carrying = true),
+            (PrecedenceReason::Priority, |c| c.right_of_way.priority = Priority::new(9).unwrap()),
+            (PrecedenceReason::Waited, |c| c.right_of_way.waited_steps = 3),
         ];
-        for (i, (because, raise)) in grounds.iter().enumerate() {
+        for (i, (reason, raise)) in grounds.iter().enumerate() {
             let (mut strong, mut weak) = (claim("b"), claim("a"));
             raise(&mut strong);
-            if *because == Because::Wants {
+            if *reason == PrecedenceReason::Wants {
                 weak.wants = false;
             }
             grounds.iter().skip(i + 1).for_each(|(_, raise)| raise(&mut weak));
-            assert_eq!(strong.against(&weak), Verdict::First(*because));
-            assert_eq!(weak.against(&strong), Verdict::Second(*because));
+            assert_eq!(strong.against(&weak), Precedence::First(*reason));
+            assert_eq!(weak.against(&strong), Precedence::Second(*reason));
         }
-        assert_eq!(claim("a").against(&claim("b")), Verdict::First(Because::Id));
+        assert_eq!(claim("a").against(&claim("b")), Precedence::First(PrecedenceReason::Id));
     }
 
     #[test]

@@ -10,15 +10,15 @@ use skein_types::safety::{HAZARDS_MAX, HazardDisc, PEERS_MAX, PeerDisc};
 use skein_types::time::MonoTime;
 use skein_types::units::Meters;
 
-use crate::BERTH;
-use crate::guidance::{Because, Obstacle};
+use crate::PEER_CLEARANCE;
+use crate::coord_state::CoordState;
+use crate::guidance::{Obstacle, PrecedenceReason};
 use crate::hazards::Hazards;
-use crate::own::OwnState;
-use crate::presence::{Heard, PeerView, Presence};
-use crate::standing::Standing;
+use crate::own_state::OwnState;
+use crate::peers::{Heard, PeerTable, PeerView};
 
 /// A robot says its intent this often.
-pub const SAY_EVERY: Duration = Duration::from_millis(100);
+pub const INTENT_PERIOD: Duration = Duration::from_millis(100);
 /// A robot that does not know its own state says nothing: silence is true, an old intent is not.
 const OWN_FRESH: Duration = Duration::from_millis(500);
 /// A bend of a said way smaller than this is left out, metres.
@@ -68,9 +68,9 @@ pub enum Input {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// Say this to all peers.
-    Say(Intent),
+    PublishIntent(Intent),
     /// Warn all peers.
-    Warn(Hazard),
+    PublishHazard(Hazard),
     /// A peer is there that was not, or lives anew.
     PeerSeen(AgentId),
     /// A peer is gone.
@@ -89,7 +89,7 @@ pub enum Output {
         /// To whom.
         to: AgentId,
         /// What decided.
-        because: Because,
+        reason: PrecedenceReason,
     },
     /// This robot no longer yields to the peer.
     Proceeding {
@@ -100,25 +100,25 @@ pub enum Output {
 
 /// Why the core wants to be woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Why {
-    /// It is time to speak.
-    Say,
-    /// A peer will have been silent too long.
-    Silence,
-    /// A danger will be forgotten.
-    Hazard,
+pub enum TimerKind {
+    /// The next own intent is due.
+    Intent,
+    /// A peer has been silent for [`crate::SILENCE_MAX`].
+    PeerSilence,
+    /// The life of a hazard ends.
+    HazardExpiry,
 }
 
 /// The coordination of one robot with its peers.
 #[derive(Clone, Debug)]
 pub struct Coord {
     pub(crate) config: CoordConfig,
-    pub(crate) presence: Presence,
+    pub(crate) presence: PeerTable,
     pub(crate) hazards: Hazards,
-    pub(crate) standing: Standing,
+    pub(crate) standing: CoordState,
     pub(crate) outputs: VecDeque<Output>,
     own: Option<(MonoTime, OwnState)>,
-    say_at: Option<MonoTime>,
+    publish_at: Option<MonoTime>,
     sequence: u64,
 }
 
@@ -126,15 +126,15 @@ impl Coord {
     /// A robot that has heard nobody yet.
     #[must_use]
     pub fn new(config: CoordConfig) -> Self {
-        let standing = Standing::new();
+        let standing = CoordState::new();
         Self {
             config,
-            presence: Presence::default(),
+            presence: PeerTable::default(),
             hazards: Hazards::default(),
             standing,
             outputs: VecDeque::new(),
             own: None,
-            say_at: None,
+            publish_at: None,
             sequence: 0,
         }
     }
@@ -154,13 +154,13 @@ impl Coord {
                 }
             }
             Input::Own(own) => {
-                self.say_at.get_or_insert(now);
+                self.publish_at.get_or_insert(now);
                 self.own = Some((now, own));
             }
             Input::HazardSeen { kind, position, radius } => {
                 let wall = self.own.as_ref().map(|(_, own)| own.wall).unwrap_or_default();
                 let seen = self.hazards.see(now, (kind, position, radius), &self.config.id, wall);
-                self.outputs.extend(seen.map(Output::Warn));
+                self.outputs.extend(seen.map(Output::PublishHazard));
             }
             Input::Wake => {}
         }
@@ -174,10 +174,10 @@ impl Coord {
 
     /// When to call [`Self::handle`] with [`Input::Wake`] at the latest.
     #[must_use]
-    pub fn next_deadline(&self) -> Option<(MonoTime, Why)> {
-        let say = self.say_at.map(|at| (at, Why::Say));
-        let silence = self.presence.next_silence().map(|at| (at, Why::Silence));
-        let hazard = self.hazards.next_expiry().map(|at| (at, Why::Hazard));
+    pub fn next_deadline(&self) -> Option<(MonoTime, TimerKind)> {
+        let say = self.publish_at.map(|at| (at, TimerKind::Intent));
+        let silence = self.presence.next_silence().map(|at| (at, TimerKind::PeerSilence));
+        let hazard = self.hazards.next_expiry().map(|at| (at, TimerKind::HazardExpiry));
         [say, silence, hazard].into_iter().flatten().min()
     }
 
@@ -225,7 +225,7 @@ impl Coord {
         let still = self.presence.iter().filter(|(_, peer)| !peer.mobile());
         still.chain(self.presence.ghosts(now)).map(move |(_, peer)| Obstacle {
             position: peer.intent.pose.position,
-            radius: Meters(self.config.radius.0 + peer.intent.radius.0 + BERTH),
+            radius: Meters(self.config.radius.0 + peer.intent.radius.0 + PEER_CLEARANCE),
         })
     }
 
@@ -258,20 +258,20 @@ impl Coord {
         self.hazards.expire(now);
         if self.own.as_ref().is_some_and(|(at, _)| now.since(*at) > OWN_FRESH) {
             self.own = None;
-            self.say_at = None;
+            self.publish_at = None;
         }
-        if let (Some(at), Some((_, own))) = (self.say_at, &self.own)
+        if let (Some(at), Some((_, own))) = (self.publish_at, &self.own)
             && at <= now
         {
             self.sequence += 1;
-            let next = at + SAY_EVERY;
-            self.say_at = Some(if next > now { next } else { now + SAY_EVERY });
-            self.outputs.push_back(Output::Say(self.intent(own)));
+            let next = at + INTENT_PERIOD;
+            self.publish_at = Some(if next > now { next } else { now + INTENT_PERIOD });
+            self.outputs.push_back(Output::PublishIntent(self.intent(own)));
         }
     }
 
     fn intent(&self, own: &OwnState) -> Intent {
-        let (way, claim) = (self.standing.way(own), self.standing.claim_of(own, &self.config.id));
+        let (path, claim) = (self.standing.path(own), self.standing.claim_of(own, &self.config.id));
         Intent {
             sender: self.config.id.clone(),
             boot: self.config.boot,
@@ -280,8 +280,8 @@ impl Coord {
             pose: own.pose,
             velocity: own.velocity,
             radius: self.config.radius,
-            path: thinned(way.points()),
-            state: self.standing.said_state(own),
+            path: thinned(path.points()),
+            state: self.standing.published_state(own),
             right_of_way: claim.right_of_way,
             cornered: claim.cornered,
             yields_to: self.standing.yields_to(),
@@ -363,7 +363,7 @@ mod tests {
             said.extend(drain(&mut coord));
         }
         let sequences: Vec<u64> =
-            said.iter().map(|o| if let Output::Say(intent) = o { intent.sequence } else { 0 }).collect();
+            said.iter().map(|o| if let Output::PublishIntent(intent) = o { intent.sequence } else { 0 }).collect();
         assert_eq!(sequences, (1..=10).collect::<Vec<u64>>());
         coord.handle(at(3000), Input::Wake);
         assert_eq!(drain(&mut coord), []);
@@ -375,7 +375,7 @@ mod tests {
         let mut coord = coord();
         let peer = AgentId::new("b").unwrap();
         coord.handle(at(0), Input::Intent(intent("b", 1, 1)));
-        assert_eq!(coord.next_deadline(), Some((at(1000), Why::Silence)));
+        assert_eq!(coord.next_deadline(), Some((at(1000), TimerKind::PeerSilence)));
         coord.handle(at(10), Input::PeerAlive { agent: peer.clone(), alive: false });
         coord.handle(at(20), Input::PeerAlive { agent: peer.clone(), alive: false });
         coord.handle(at(30), Input::Intent(intent("b", 1, 2)));

@@ -16,7 +16,7 @@ pub enum Guidance {
         at_distance: Meters,
         /// On whose account.
         for_agent: AgentId,
-        /// Why.
+        /// TimerKind.
         reason: HoldReason,
     },
     /// Leave the own way: drive this one to its end, and stand there. It starts at the present place, is free of
@@ -47,7 +47,7 @@ pub enum HoldReason {
 /// What decided between two claims; see [`crate::claim`] for the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Because {
+pub enum PrecedenceReason {
     /// One of them moves on behalf of the other, or both of the same third.
     Behalf,
     /// One cannot get out of the way.

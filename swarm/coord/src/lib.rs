@@ -1,8 +1,8 @@
-//! Presence, hazards and right of way among robots.
+//! PeerTable, hazards and right of way among robots.
 //!
 //! [`Coord`] is the part of a robot that agrees with its peers who goes where. It hears what they say
 //! ([`Input::Intent`], [`Input::Hazard`], [`Input::PeerAlive`]), is told what its own robot does ([`Input::Own`],
-//! [`Input::HazardSeen`]), says its own [`Intent`] ten times a second ([`Output::Say`]) and answers one question per
+//! [`Input::HazardSeen`]), says its own [`Intent`] ten times a second ([`Output::PublishIntent`]) and answers one question per
 //! control cycle: [`Coord::guidance`], may the robot go on along its way, must it wait, or must it move aside.
 //!
 //! It has the one shape of a core: one mutation per [`Coord::handle`], outputs drained with [`Coord::poll_output`],
@@ -21,34 +21,34 @@
 //!
 //! 1. A message older than one already heard from the same life of a peer changes nothing (`presence`).
 //! 2. A peer that was silent for [`SILENCE_MAX`] is lost, and said to be lost once (`presence`).
-//! 3. A motion that opens the distance to a peer is never held back on that peer's account (`meeting`).
+//! 3. A motion that opens the distance to a peer is never held back on that peer's account (`conflict`).
 //! 4. Of two robots with fresh intents of each other exactly one goes first (`claim`).
 //! 5. Every table is bounded: peers, hazards, points of a way, squares of a search.
 
-mod aside;
 pub mod claim;
+mod conflict;
 mod coord;
+mod coord_state;
 mod decide;
 mod guidance;
 mod hazards;
-mod look;
-mod meeting;
-mod own;
-mod presence;
-mod standing;
+mod own_state;
+mod path_conflict;
+mod peers;
+mod planned_path;
 #[cfg(test)]
 mod testing;
 mod trust;
-mod way;
+mod yield_search;
 
-pub use crate::coord::{Coord, CoordConfig, Input, Output, SAY_EVERY, Why};
-pub use crate::guidance::{Because, Guidance, HoldReason, Obstacle};
+pub use crate::coord::{Coord, CoordConfig, INTENT_PERIOD, Input, Output, TimerKind};
+pub use crate::guidance::{Guidance, HoldReason, Obstacle, PrecedenceReason};
 pub use crate::hazards::{HAZARD_TIME_TO_LIVE, HAZARDS_KNOWN_MAX, TIME_TO_LIVE_MAX};
-pub use crate::own::OwnState;
-pub use crate::presence::{PEERS_KNOWN_MAX, PeerView, SILENCE_MAX};
+pub use crate::own_state::OwnState;
+pub use crate::peers::{PEERS_KNOWN_MAX, PeerView, SILENCE_MAX};
 
 /// Free distance that is kept between two footprints wherever the way allows it.
-pub const BERTH: f64 = 0.25;
+pub const PEER_CLEARANCE: f64 = 0.25;
 
 #[cfg(doc)]
 use skein_types::coord::Intent;

@@ -6,9 +6,9 @@ use skein_types::time::MonoTime;
 
 /// Below this a promise counts for nothing.
 const BELIEVED_FROM: f64 = 0.6;
-/// Widest extra berth for a peer that is not believed at all, metres: while it moves, and while it stands. The latter
+/// Widest extra clearance for a peer that is not believed at all, metres: while it moves, and while it stands. The latter
 /// is less than whoever waits beside a way keeps anyhow, else one would wait for a peer that thinks it has made room.
-const BERTH_EXTRA: (f64, f64) = (0.4, 0.05);
+const EXTRA_CLEARANCE: (f64, f64) = (0.4, 0.05);
 /// What is regained in a second without a broken promise.
 const REGAIN_PER_SECOND: f64 = 0.01;
 /// A promise is broken by advancing this much, metres: more than a robot rolls on before it has heard of the way it
@@ -45,8 +45,8 @@ impl Trust {
     }
 
     /// What it is kept away from beyond the usual, metres.
-    pub(crate) fn berth_extra(&self, now: MonoTime, moves: bool) -> f64 {
-        (1.0 - self.share(now)) * if moves { BERTH_EXTRA.0 } else { BERTH_EXTRA.1 }
+    pub(crate) fn extra_clearance(&self, now: MonoTime, moves: bool) -> f64 {
+        (1.0 - self.share(now)) * if moves { EXTRA_CLEARANCE.0 } else { EXTRA_CLEARANCE.1 }
     }
 
     /// It does not promise anything now.
@@ -93,7 +93,7 @@ mod tests {
         let reports =
             |trust: &mut Trust, from: u64| (0..10).filter_map(|i| trust.step(at(from + i * 100), 0.1)).count();
         assert_eq!(reports(&mut trust, 0), 1);
-        assert!(!trust.believed(at(900)) && trust.berth_extra(at(900), true) > 0.15);
+        assert!(!trust.believed(at(900)) && trust.extra_clearance(at(900), true) > 0.15);
         assert_eq!(reports(&mut trust, 1000), 0, "it has just been said");
         assert!(trust.share(at(2000)) < 0.3, "but it counts");
         assert!(trust.share(at(60_000)) > 0.6 && trust.share(at(600_000)) == 1.0, "and is forgiven in time");

@@ -206,13 +206,13 @@ const SHELVES: &str = "
     #..................#
     ####################";
 
-/// A passable place that is apart from all the others.
+/// A traversable place that is apart from all the others.
 fn somewhere(yard: &Yard, dice: &mut Dice, apart_from: &[Point]) -> Point {
     let frame = *yard.map.frame();
     loop {
         let square = dice.roll(frame.squares()) as u32;
         let place = frame.center_of(square);
-        if yard.map.passable(square) && apart_from.iter().all(|other| other.distance(place) > 1.5) {
+        if yard.map.traversable(square) && apart_from.iter().all(|other| other.distance(place) > 1.5) {
             return place;
         }
     }

@@ -47,7 +47,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         tokio::select! {
             _ = tick.tick() => {
                 sequence += 1;
-                mesh.say(intent(&agent, sequence))?;
+                mesh.publish_intent(intent(&agent, sequence))?;
             }
             Some(event) = events.recv() => match event {
                 MeshEvent::Intent(_) => heard += 1,

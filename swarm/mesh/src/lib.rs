@@ -13,8 +13,8 @@
 //! [`HazardHook`] on the network thread itself, so that it is in the reflex's slot before any queue.
 
 mod config;
-mod hear;
 mod stats;
+mod subscriber;
 
 use std::sync::Arc;
 
@@ -33,8 +33,8 @@ use zenoh::sample::Locality;
 pub use config::{MeshConfig, RUNTIME_ENV};
 pub use stats::MeshStats;
 
-use hear::Ear;
 use stats::Counters;
+use subscriber::Subscriber;
 
 /// Events that wait to be taken: ten peers fill it in two and a half seconds. Beyond it intents are dropped.
 pub const EVENTS_MAX: usize = 256;
@@ -135,9 +135,10 @@ impl Mesh {
         let keys = SwarmKeys::new(config.fleet.clone());
         let counters = Arc::new(Counters::default());
         let (sender, events) = mpsc::channel(EVENTS_MAX);
-        let ear = Arc::new(Ear::new(keys.clone(), config.agent.clone(), sender, on_hazard, Arc::clone(&counters)));
-        ear.up();
-        listen(&session, &keys, &ear).await?;
+        let subscriber =
+            Arc::new(Subscriber::new(keys.clone(), config.agent.clone(), sender, on_hazard, Arc::clone(&counters)));
+        subscriber.up();
+        listen(&session, &keys, &subscriber).await?;
         let own = keys.key(&SwarmKey::Presence(config.agent.clone()));
         let presence = publisher(&session, &own, Priority::InteractiveHigh).await?;
         let mut hazards = Vec::new();
@@ -153,9 +154,9 @@ impl Mesh {
     ///
     /// # Errors
     /// [`MeshError::Send`] when the session is closed.
-    pub fn say(&self, intent: Intent) -> Result<(), MeshError> {
+    pub fn publish_intent(&self, intent: Intent) -> Result<(), MeshError> {
         self.put(&self.presence, intent.to_bytes())?;
-        self.counters.said();
+        self.counters.intent_sent();
         Ok(())
     }
 
@@ -163,13 +164,13 @@ impl Mesh {
     ///
     /// # Errors
     /// [`MeshError::Send`] when the session is closed.
-    pub fn warn(&self, hazard: Hazard) -> Result<(), MeshError> {
+    pub fn publish_hazard(&self, hazard: Hazard) -> Result<(), MeshError> {
         let kind = hazard.kind;
         let bytes = hazard.to_bytes();
         for (_, publisher) in self.hazards.iter().filter(|(of, _)| *of == kind) {
             self.put(publisher, bytes.clone())?;
         }
-        self.counters.warned();
+        self.counters.hazard_sent();
         Ok(())
     }
 
@@ -223,34 +224,34 @@ async fn publisher(session: &zenoh::Session, key: &str, priority: Priority) -> R
         .map_err(declaring(key))
 }
 
-async fn listen(session: &zenoh::Session, keys: &SwarmKeys, ear: &Arc<Ear>) -> Result<(), MeshError> {
+async fn listen(session: &zenoh::Session, keys: &SwarmKeys, subscriber: &Arc<Subscriber>) -> Result<(), MeshError> {
     let hear = |key: String| {
-        let ear = Arc::clone(ear);
+        let subscriber = Arc::clone(subscriber);
         let declared = session
             .declare_subscriber(key.clone())
             .allowed_origin(Locality::Remote)
-            .callback(move |sample| ear.hear(&sample))
+            .callback(move |sample| subscriber.on_sample(&sample))
             .background();
         async move { declared.await.map_err(declaring(&key)) }
     };
     hear(keys.every_hazard()).await?;
     hear(keys.every_presence()).await?;
     let tokens = keys.every_presence();
-    let watcher = Arc::clone(ear);
+    let watcher = Arc::clone(subscriber);
     session
         .liveliness()
         .declare_subscriber(tokens.clone())
         .history(true)
-        .callback(move |sample| watcher.notice(&sample))
+        .callback(move |sample| watcher.on_liveliness(&sample))
         .background()
         .await
         .map_err(declaring(&tokens))?;
-    let watcher = Arc::clone(ear);
+    let watcher = Arc::clone(subscriber);
     session
         .info()
         .transport_events_listener()
         .history(true)
-        .callback(move |event| watcher.link(event.kind()))
+        .callback(move |event| watcher.on_transport(event.kind()))
         .background()
         .await
         .map_err(declaring("transport events"))

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MeshStats {
     /// Own intents sent.
-    pub said: u64,
+    pub intents_sent: u64,
     /// Own hazards sent.
-    pub warned: u64,
+    pub hazards_sent: u64,
     /// Own messages that Zenoh did not take.
     pub failed: u64,
     /// Intents of peers.
@@ -26,8 +26,8 @@ pub struct MeshStats {
 /// Relaxed everywhere: each counter stands for itself.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    said: AtomicU64,
-    warned: AtomicU64,
+    intents_sent: AtomicU64,
+    hazards_sent: AtomicU64,
     failed: AtomicU64,
     intents: AtomicU64,
     hazards: AtomicU64,
@@ -41,12 +41,12 @@ fn count(counter: &AtomicU64) {
 }
 
 impl Counters {
-    pub(crate) fn said(&self) {
-        count(&self.said);
+    pub(crate) fn intent_sent(&self) {
+        count(&self.intents_sent);
     }
 
-    pub(crate) fn warned(&self) {
-        count(&self.warned);
+    pub(crate) fn hazard_sent(&self) {
+        count(&self.hazards_sent);
     }
 
     pub(crate) fn failed(&self) {
@@ -83,8 +83,8 @@ impl Counters {
     pub(crate) fn read(&self) -> MeshStats {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         MeshStats {
-            said: of(&self.said),
-            warned: of(&self.warned),
+            intents_sent: of(&self.intents_sent),
+            hazards_sent: of(&self.hazards_sent),
             failed: of(&self.failed),
             intents: of(&self.intents),
             hazards: of(&self.hazards),

@@ -81,14 +81,14 @@ async fn until(events: &mut Receiver<MeshEvent>, wanted: impl Fn(&MeshEvent) -> 
 }
 
 /// Says the intent until somebody at the other end hears it: links and subscriptions come when they come.
-async fn hear(events: &mut Receiver<MeshEvent>, speaker: &Mesh, said: &Intent) -> MeshEvent {
-    let heard = until(events, |event| matches!(event, MeshEvent::Intent(intent) if intent.sender == said.sender));
+async fn hear(events: &mut Receiver<MeshEvent>, speaker: &Mesh, message: &Intent) -> MeshEvent {
+    let heard = until(events, |event| matches!(event, MeshEvent::Intent(intent) if intent.sender == message.sender));
     tokio::pin!(heard);
     let mut again = tokio::time::interval(Duration::from_millis(100));
     loop {
         tokio::select! {
             event = &mut heard => return event,
-            _ = again.tick() => speaker.say(said.clone()).unwrap(),
+            _ = again.tick() => speaker.publish_intent(message.clone()).unwrap(),
         }
     }
 }
@@ -145,10 +145,10 @@ async fn a_hazard_reaches_the_hook_before_the_queue() {
     let (b, mut at_b) = Mesh::open(&linked("hazards", "b", &a.locators().await), None).await.unwrap();
     hear(&mut at_a, &b, &intent("b", 1)).await;
     until(&mut at_b, came("a")).await;
-    b.warn(hazard("b")).unwrap();
+    b.publish_hazard(hazard("b")).unwrap();
     until(&mut at_a, |event| matches!(event, MeshEvent::Hazard(_))).await;
     assert_eq!(*seen.lock().unwrap(), [hazard("b")]);
-    assert_eq!((a.stats().hazards, b.stats().warned), (1, 1));
+    assert_eq!((a.stats().hazards, b.stats().hazards_sent), (1, 1));
     a.close().await.unwrap();
     b.close().await.unwrap();
 }
@@ -206,8 +206,8 @@ async fn fleets_that_share_a_network_do_not_hear_each_other() {
     let (b, mut at_b) = Mesh::open(&linked("red", "b", &door), None).await.unwrap();
     until(&mut at_other, |event| *event == MeshEvent::Up).await;
     for sequence in 0..20 {
-        other.say(intent("x", sequence)).unwrap();
-        other.warn(hazard("x")).unwrap();
+        other.publish_intent(intent("x", sequence)).unwrap();
+        other.publish_hazard(hazard("x")).unwrap();
     }
     hear(&mut at_a, &b, &intent("b", 1)).await;
     hear(&mut at_b, &a, &intent("a", 1)).await;
@@ -226,11 +226,11 @@ async fn a_robot_that_takes_no_events_loses_intents_but_no_hazard() {
     let mut sequence = 0;
     while a.stats().dropped == 0 {
         sequence += 1;
-        b.say(intent("b", sequence)).unwrap();
+        b.publish_intent(intent("b", sequence)).unwrap();
         tokio::task::yield_now().await;
         assert!(sequence < 200_000, "nothing is dropped: {:?} {:?}", a.stats(), b.stats());
     }
-    b.warn(hazard("b")).unwrap();
+    b.publish_hazard(hazard("b")).unwrap();
     let waiting = async {
         while a.stats().hazards == 0 {
             tokio::task::yield_now().await;

@@ -3,10 +3,10 @@
 //!
 //! Directions 0 to 3 are east, north, west, south; direction `4 + d` lies between `d` and `d + 1`. A record holds for
 //! each direction the steps to the next square where a walk may turn, or, not above zero, minus the steps that are
-//! open before the wall. What a square to turn at is says [`crate::boards`]; on a diagonal it is one from which a
+//! open before the wall. What a square to turn at is says [`crate::bit_grid`]; on a diagonal it is one from which a
 //! straight walk along either part finds such a square.
 
-use crate::boards::Boards;
+use crate::bit_grid::BitGrid;
 use crate::landmarks::{self, Far};
 
 /// Column and row of one step in each direction.
@@ -34,18 +34,18 @@ pub(crate) struct Record {
 impl JumpTable {
     /// For a grid; `None` when it is so large that the table would be too.
     #[must_use]
-    pub fn new(boards: &Boards) -> Option<Self> {
-        let (width, height) = (boards.width(), boards.height());
+    pub fn new(bits: &BitGrid) -> Option<Self> {
+        let (width, height) = (bits.width(), bits.height());
         let fits =
             u64::from(width) * u64::from(height) <= landmarks::SQUARES_MAX && width.max(height) <= i16::MAX as u32;
         if !fits {
             return None;
         }
         let mut squares = vec![Record::default(); width as usize * height as usize];
-        let (areas, unit) = landmarks::survey(boards, |square, which, far| squares[square].far[which] = far);
+        let (areas, unit) = landmarks::survey(bits, |square, which, far| squares[square].far[which] = far);
         let mut table = Self { width, squares, areas, unit };
         for way in 0..8 {
-            table.fill(boards, way);
+            table.fill(bits, way);
         }
         Some(table)
     }
@@ -57,33 +57,33 @@ impl JumpTable {
     }
 
     /// Goes against the direction, so that the square ahead is known.
-    fn fill(&mut self, boards: &Boards, way: usize) {
+    fn fill(&mut self, bits: &BitGrid, way: usize) {
         let (dx, dy) = STEPS[way];
-        let (width, height) = (boards.width() as i32, boards.height() as i32);
+        let (width, height) = (bits.width() as i32, bits.height() as i32);
         for i in 0..height {
             let y = if dy > 0 { height - 1 - i } else { i };
             for j in 0..width {
                 let x = if dx > 0 { width - 1 - j } else { j };
-                if boards.free_at(x, y) {
-                    self.squares[(y * width + x) as usize].steps[way] = self.step(boards, x, y, way);
+                if bits.free_at(x, y) {
+                    self.squares[(y * width + x) as usize].steps[way] = self.step(bits, x, y, way);
                 }
             }
         }
     }
 
-    fn step(&self, boards: &Boards, x: i32, y: i32, way: usize) -> i16 {
+    fn step(&self, bits: &BitGrid, x: i32, y: i32, way: usize) -> i16 {
         let (dx, dy) = STEPS[way];
         let (x, y) = (x + dx, y + dy);
-        let free = boards.free_at(x, y) && boards.free_at(x - dx, y) && boards.free_at(x, y - dy);
+        let free = bits.free_at(x, y) && bits.free_at(x - dx, y) && bits.free_at(x, y - dy);
         if !free {
             return 0;
         }
         let ahead = self.at(x, y).steps;
         let turn = match way {
-            0 => boards.rows.stops_up(y, x),
-            2 => boards.rows.stops_down(y, x),
-            1 => boards.columns.stops_up(x, y),
-            3 => boards.columns.stops_down(x, y),
+            0 => bits.rows.stops_up(y, x),
+            2 => bits.rows.stops_down(y, x),
+            1 => bits.columns.stops_up(x, y),
+            3 => bits.columns.stops_down(x, y),
             _ => ahead[way - 4] > 0 || ahead[(way - 3) % 4] > 0,
         };
         match ahead[way] {

@@ -4,7 +4,7 @@
 //! Distances are whole numbers of 1/985 of a square. A diagonal step counts 1393 of these, a hair less than √2, so that
 //! a bound never exceeds the distance.
 
-use crate::boards::Boards;
+use crate::bit_grid::BitGrid;
 use crate::terrain::Terrain;
 
 /// Landmarks of each area.
@@ -31,9 +31,9 @@ pub(crate) fn apart(a: &Far, b: &Far, unit: u32) -> f64 {
 
 /// Tells square, which landmark of its area, and the distance to it, for every free square and landmark. Returns the
 /// area of every square, one number for all that can reach each other, and the unit.
-pub(crate) fn survey(boards: &Boards, mut tell: impl FnMut(usize, usize, u16)) -> (Vec<u32>, u32) {
-    let (width, height) = (boards.width(), boards.height());
-    let terrain = Terrain::new(width, height, |square| boards.free(square));
+pub(crate) fn survey(bits: &BitGrid, mut tell: impl FnMut(usize, usize, u16)) -> (Vec<u32>, u32) {
+    let (width, height) = (bits.width(), bits.height());
+    let terrain = Terrain::new(width, height, |square| bits.free(square));
     let areas = Areas::of(&terrain);
     let places = || {
         let rows = (0..height).flat_map(|row| (0..width).map(move |column| (row, column)));

@@ -8,7 +8,7 @@
 //!
 //! Everything here is a function of its arguments: no clock, no threads, no randomness.
 
-pub mod boards;
+pub mod bit_grid;
 mod edt;
 pub mod jump_table;
 mod landmarks;

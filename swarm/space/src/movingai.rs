@@ -7,10 +7,10 @@ use skein_types::geometry::Point;
 use skein_types::region::{REGION_SQUARES_MAX, RegionFrame};
 use thiserror::Error;
 
-use crate::boards::Boards;
+use crate::bit_grid::BitGrid;
 use crate::jump_table::JumpTable;
 use crate::path::{GridPath, Search, shortest_into};
-use crate::planning::Passable;
+use crate::planning::Traversable;
 
 /// Most lines one scenario may have.
 pub const QUERIES_MAX: usize = 1_000_000;
@@ -82,21 +82,21 @@ pub enum MovingAiError {
 #[derive(Clone, Debug)]
 pub struct Grid {
     frame: RegionFrame,
-    boards: Boards,
+    bits: BitGrid,
     table: Option<JumpTable>,
 }
 
-impl Passable for Grid {
+impl Traversable for Grid {
     fn frame(&self) -> &RegionFrame {
         &self.frame
     }
 
-    fn passable(&self, square: u32) -> bool {
-        self.boards.free(square)
+    fn traversable(&self, square: u32) -> bool {
+        self.bits.free(square)
     }
 
-    fn boards(&self) -> Option<&Boards> {
-        Some(&self.boards)
+    fn bit_grid(&self) -> Option<&BitGrid> {
+        Some(&self.bits)
     }
 
     fn jump_table(&self) -> Option<&JumpTable> {
@@ -134,9 +134,9 @@ impl Grid {
             read_row(text, row, line, width, &mut free)?;
         }
         let frame = RegionFrame { origin: Point::default(), resolution: 1.0, width, height };
-        let boards = Boards::new(width, height, |square| free[square as usize]);
-        let table = JumpTable::new(&boards);
-        Ok(Self { frame, boards, table })
+        let bits = BitGrid::new(width, height, |square| free[square as usize]);
+        let table = JumpTable::new(&bits);
+        Ok(Self { frame, bits, table })
     }
 
     /// The square in a column and a row, counted from the top left.

@@ -6,7 +6,7 @@ use skein_types::region::{REGION_RUNS_MAX, Region, RegionError, RegionFrame};
 use skein_types::units::Meters;
 use thiserror::Error;
 
-use crate::boards::Boards;
+use crate::bit_grid::BitGrid;
 use crate::edt::Pixels;
 use crate::jump_table::JumpTable;
 use crate::map::{Cell, OccupancyMap};
@@ -61,12 +61,12 @@ pub enum PlanningError {
 }
 
 /// A grid that can be planned on.
-pub trait Passable {
+pub trait Traversable {
     /// Where the squares lie.
     fn frame(&self) -> &RegionFrame;
 
     /// Whether the middle of a robot may be in a square; nowhere outside the frame.
-    fn passable(&self, square: u32) -> bool;
+    fn traversable(&self, square: u32) -> bool;
 
     /// Distance from the middle of a square to the nearest thing to keep away from, metres. Paths with a soft
     /// cost prefer squares where this is above the least.
@@ -74,27 +74,27 @@ pub trait Passable {
         f32::INFINITY
     }
 
-    /// The same as [`Self::passable`] as bits, where they exist: searching them is many times faster.
-    fn boards(&self) -> Option<&Boards> {
+    /// The same as [`Self::traversable`] as bits, where they exist: searching them is many times faster.
+    fn bit_grid(&self) -> Option<&BitGrid> {
         None
     }
 
     /// Jump distances of all squares, where someone has made them: searching with them is faster still. They must be
-    /// those of exactly the passable squares.
+    /// those of exactly the traversable squares.
     fn jump_table(&self) -> Option<&JumpTable> {
         None
     }
 }
 
 /// The conservative grid of a map for robots of one size. A square is blocked when anything in it is not known to be
-/// free; it is passable when its middle keeps the clearance.
+/// free; it is traversable when its middle keeps the clearance.
 #[derive(Clone, Debug)]
 pub struct PlanningMap {
     frame: RegionFrame,
     params: PlanningParams,
     clearance: Vec<f32>,
-    open: Boards,
-    passable: Boards,
+    open: BitGrid,
+    traversable: BitGrid,
 }
 
 impl PlanningMap {
@@ -120,11 +120,12 @@ impl PlanningMap {
         Region::empty(frame)?;
         let clearance: Vec<f32> =
             pixels.clearances().into_iter().map(|d| (f64::from(d) * source.resolution) as f32).collect();
-        let open = Boards::new(frame.width, frame.height, |square| square_is_free(&pixels, &frame, square));
+        let open = BitGrid::new(frame.width, frame.height, |square| square_is_free(&pixels, &frame, square));
         // A hair less than asked for, so that a square exactly at the clearance counts despite rounding.
         let least = (params.clearance.0 - 1e-6) as f32;
-        let passable = Boards::new(frame.width, frame.height, |sq| open.free(sq) && clearance[sq as usize] >= least);
-        let planning = Self { frame, params: *params, clearance, open, passable };
+        let traversable =
+            BitGrid::new(frame.width, frame.height, |sq| open.free(sq) && clearance[sq as usize] >= least);
+        let planning = Self { frame, params: *params, clearance, open, traversable };
         planning.check()
     }
 
@@ -135,7 +136,7 @@ impl PlanningMap {
         if runs > REGION_RUNS_MAX {
             return Err(PlanningError::TooRagged(runs));
         }
-        if !squares.into_iter().any(|sq| self.passable(sq)) {
+        if !squares.into_iter().any(|sq| self.traversable(sq)) {
             return Err(PlanningError::NoPassable { clearance: self.params.clearance.0 });
         }
         Ok(self)
@@ -165,14 +166,14 @@ impl PlanningMap {
 
     /// The squares that are not blocked, as bits.
     #[must_use]
-    pub const fn open(&self) -> &Boards {
+    pub const fn open(&self) -> &BitGrid {
         &self.open
     }
 
-    /// The passable squares, as bits.
+    /// The traversable squares, as bits.
     #[must_use]
-    pub const fn passable_boards(&self) -> &Boards {
-        &self.passable
+    pub const fn traversable_grid(&self) -> &BitGrid {
+        &self.traversable
     }
 
     /// Distance from the middle of a square to the nearest place that is not free, metres.
@@ -183,14 +184,14 @@ impl PlanningMap {
 
     /// Whether the middle of a robot may be in the square.
     #[must_use]
-    pub fn passable(&self, square: u32) -> bool {
-        self.passable.free(square)
+    pub fn traversable(&self, square: u32) -> bool {
+        self.traversable.free(square)
     }
 
     /// Whether the middle of a robot may be at a point.
     #[must_use]
-    pub fn passable_at(&self, point: Point) -> bool {
-        self.frame.square_of(point).is_some_and(|square| self.passable(square))
+    pub fn traversable_at(&self, point: Point) -> bool {
+        self.frame.square_of(point).is_some_and(|square| self.traversable(square))
     }
 
     /// Everything that is not blocked.
@@ -199,14 +200,14 @@ impl PlanningMap {
         region_where(self.frame, |square| self.is_open(square))
     }
 
-    /// The passable square whose middle is nearest to a point, if there is one within `max`.
+    /// The traversable square whose middle is nearest to a point, if there is one within `max`.
     #[must_use]
-    pub fn nearest_passable(&self, point: Point, max: Meters) -> Option<u32> {
-        nearest_passable(self, point, max)
+    pub fn nearest_traversable(&self, point: Point, max: Meters) -> Option<u32> {
+        nearest_traversable(self, point, max)
     }
 
     /// The squares where a robot's middle can get from any of the points, moving to neighbours without cutting
-    /// corners. A point that is not passable stands for the nearest passable square within 1 m.
+    /// corners. A point that is not traversable stands for the nearest traversable square within 1 m.
     #[must_use]
     pub fn standing_from(&self, points: &[Point]) -> Region {
         let reached = self.flood(points);
@@ -214,7 +215,7 @@ impl PlanningMap {
     }
 
     /// The squares that a robot's footprint (with its margin) can cover when it starts at any of the points.
-    /// A point that is not passable stands for the nearest passable square within 1 m.
+    /// A point that is not traversable stands for the nearest traversable square within 1 m.
     #[must_use]
     pub fn reachable_from(&self, points: &[Point]) -> Region {
         let reached = self.flood(points);
@@ -225,7 +226,7 @@ impl PlanningMap {
     fn flood(&self, points: &[Point]) -> Vec<bool> {
         let mut reached = vec![false; self.frame.squares() as usize];
         let mut stack: Vec<u32> =
-            points.iter().filter_map(|&point| self.nearest_passable(point, Meters(1.0))).collect();
+            points.iter().filter_map(|&point| self.nearest_traversable(point, Meters(1.0))).collect();
         let width = self.frame.width;
         while let Some(square) = stack.pop() {
             if std::mem::replace(&mut reached[square as usize], true) {
@@ -236,7 +237,7 @@ impl PlanningMap {
             let west = (column > 0).then(|| square - 1);
             let east = (column + 1 < width).then(|| square + 1);
             let neighbours = [west, east, square.checked_sub(width), square.checked_add(width)];
-            stack.extend(neighbours.into_iter().flatten().filter(|&n| self.passable(n) && !reached[n as usize]));
+            stack.extend(neighbours.into_iter().flatten().filter(|&n| self.traversable(n) && !reached[n as usize]));
         }
         reached
     }
@@ -269,21 +270,21 @@ impl PlanningMap {
     }
 }
 
-impl Passable for PlanningMap {
+impl Traversable for PlanningMap {
     fn frame(&self) -> &RegionFrame {
         &self.frame
     }
 
-    fn passable(&self, square: u32) -> bool {
-        self.passable.free(square)
+    fn traversable(&self, square: u32) -> bool {
+        self.traversable.free(square)
     }
 
     fn clearance(&self, square: u32) -> f32 {
         Self::clearance(self, square)
     }
 
-    fn boards(&self) -> Option<&Boards> {
-        Some(&self.passable)
+    fn bit_grid(&self) -> Option<&BitGrid> {
+        Some(&self.traversable)
     }
 }
 
@@ -314,14 +315,14 @@ pub(crate) fn region_of(frame: RegionFrame, squares: impl Iterator<Item = u32>) 
     }
 }
 
-/// See [`PlanningMap::nearest_passable`]; for any grid.
+/// See [`PlanningMap::nearest_traversable`]; for any grid.
 #[must_use]
-pub fn nearest_passable(grid: &impl Passable, point: Point, max: Meters) -> Option<u32> {
+pub fn nearest_traversable(grid: &impl Traversable, point: Point, max: Meters) -> Option<u32> {
     let frame = grid.frame();
     if !point.is_finite() || !max.is_finite() {
         return None;
     }
-    if let Some(square) = frame.square_of(point).filter(|&square| grid.passable(square)) {
+    if let Some(square) = frame.square_of(point).filter(|&square| grid.traversable(square)) {
         return Some(square);
     }
     let (width, height) = (i64::from(frame.width), i64::from(frame.height));
@@ -346,7 +347,7 @@ pub fn nearest_passable(grid: &impl Passable, point: Point, max: Meters) -> Opti
                     let square = (y * width + x) as u32;
                     let distance = frame.center_of(square).distance(point);
                     let nearer = best.is_none_or(|(least, _)| distance < least);
-                    if nearer && distance <= max.0 && grid.passable(square) {
+                    if nearer && distance <= max.0 && grid.traversable(square) {
                         best = Some((distance, square));
                     }
                 }

@@ -110,8 +110,8 @@ pub fn line_free(map: &PlanningMap, from: Point, to: Point) -> bool {
 
 /// Whether the middle of a robot may follow the line between two points.
 #[must_use]
-pub fn line_passable(grid: &impl crate::planning::Passable, from: Point, to: Point) -> bool {
-    line_squares(grid.frame(), from, to, |square, _| grid.passable(square))
+pub fn line_passable(grid: &impl crate::planning::Traversable, from: Point, to: Point) -> bool {
+    line_squares(grid.frame(), from, to, |square, _| grid.traversable(square))
 }
 
 /// Every free square whose middle is within `range` of a point and in line of sight of it, each once.

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use skein_space::map::{Cell, OccupancyMap};
 use skein_space::path::{AngleOptions, Search, any_angle, path_length, shortest};
-use skein_space::planning::{PlanningMap, PlanningParams, nearest_passable};
+use skein_space::planning::{PlanningMap, PlanningParams, nearest_traversable};
 use skein_space::sight::line_passable;
 use skein_types::body::BodyDescriptor;
 use skein_types::geometry::Point;
@@ -86,7 +86,7 @@ proptest! {
     ) {
         let map = map(90, 60, |x, y| pillars.iter().any(|&(px, py, w, h)| (px..px + w).contains(&x) && (py..py + h).contains(&y)));
         let mut search = Search::new();
-        let place = |x: f64, y: f64| nearest_passable(&map, at(x * 1.5, y), Meters(1.0));
+        let place = |x: f64, y: f64| nearest_traversable(&map, at(x * 1.5, y), Meters(1.0));
         let (Some(start), Some(goal)) = (place(ends[0], ends[1]), place(ends[2], ends[3])) else { return Ok(()) };
         let (from, to) = (map.frame().center_of(start), map.frame().center_of(goal));
         let grid = shortest(&mut search, &map, start, goal).map(|path| path.length() * 0.1);
@@ -111,10 +111,10 @@ proptest! {
     ) {
         let map = map(50, 40, |cx, cy| (cx, cy) == (49, 0) || pillars.iter().any(|&(px, py, w, h)| px < 40 && (px..px + w).contains(&cx) && (py..py + h).contains(&cy)));
         let (frame, point) = (*map.frame(), at(x, y));
-        let inside = frame.square_of(point).filter(|&sq| map.passable(sq));
-        let distances = (0..2000).filter(|&sq| map.passable(sq)).map(|sq| frame.center_of(sq).distance(point));
+        let inside = frame.square_of(point).filter(|&sq| map.traversable(sq));
+        let distances = (0..2000).filter(|&sq| map.traversable(sq)).map(|sq| frame.center_of(sq).distance(point));
         let least = distances.fold(f64::INFINITY, f64::min);
-        match (nearest_passable(&map, point, Meters(max)), inside) {
+        match (nearest_traversable(&map, point, Meters(max)), inside) {
             (found, Some(home)) => prop_assert_eq!(found, Some(home)),
             (Some(found), None) => prop_assert!((frame.center_of(found).distance(point) - least).abs() < 1e-9),
             (None, None) => prop_assert!(least > max),

@@ -198,7 +198,7 @@ fn odd_requests_to_split_still_give_every_square_once() {
 fn swept_share(map: &PlanningMap, region: &Region, viewpoints: &[Point], range: Meters) -> f64 {
     let mut seen = vec![false; map.frame().squares() as usize];
     for &viewpoint in viewpoints {
-        assert!(map.passable_at(viewpoint), "{viewpoint:?} is no place to stand");
+        assert!(map.traversable_at(viewpoint), "{viewpoint:?} is no place to stand");
         visible_squares(map, viewpoint, range, |sq| seen[sq as usize] = true);
     }
     region.squares().filter(|&sq| seen[sq as usize]).count() as f64 / region.len() as f64

@@ -206,7 +206,7 @@ proptest! {
             let pixels = (0..factor * factor).map(|i| (column * factor + i % factor, row * factor + i / factor));
             let open = pixels.into_iter().all(|(x, y)| x < w && y < h && free[y * w + x]);
             prop_assert_eq!(planning.blocked(square), !open);
-            prop_assert_eq!(planning.passable(square), open && brute >= 1e-3);
+            prop_assert_eq!(planning.traversable(square), open && brute >= 1e-3);
         }
     }
 

@@ -2,17 +2,17 @@
 
 use pathfinding::prelude::dijkstra;
 use proptest::prelude::*;
-use skein_space::boards::Boards;
+use skein_space::bit_grid::BitGrid;
 use skein_space::jump_table::JumpTable;
 use skein_space::path::{GridPath, Search, distances, shortest, shortest_into};
-use skein_space::planning::Passable;
+use skein_space::planning::Traversable;
 use skein_types::geometry::Point;
 use skein_types::region::RegionFrame;
 use skein_types::units::Meters;
 
 struct Grid {
     frame: RegionFrame,
-    boards: Boards,
+    bits: BitGrid,
     table: Option<JumpTable>,
     help: Help,
 }
@@ -21,19 +21,19 @@ struct Grid {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Help {
     None,
-    Boards,
+    BitGrid,
     Table,
 }
 
-impl Passable for Grid {
+impl Traversable for Grid {
     fn frame(&self) -> &RegionFrame {
         &self.frame
     }
-    fn passable(&self, square: u32) -> bool {
-        self.boards.free(square)
+    fn traversable(&self, square: u32) -> bool {
+        self.bits.free(square)
     }
-    fn boards(&self) -> Option<&Boards> {
-        (self.help == Help::Boards).then_some(&self.boards)
+    fn bit_grid(&self) -> Option<&BitGrid> {
+        (self.help == Help::BitGrid).then_some(&self.bits)
     }
     fn jump_table(&self) -> Option<&JumpTable> {
         self.table.as_ref()
@@ -42,9 +42,9 @@ impl Passable for Grid {
 
 fn grid(width: u32, height: u32, free: &[bool], help: Help) -> Grid {
     let frame = RegionFrame { origin: Point::default(), resolution: 1.0, width, height };
-    let boards = Boards::new(width, height, |sq| free[sq as usize]);
-    let table = if help == Help::Table { JumpTable::new(&boards) } else { None };
-    Grid { frame, boards, table, help }
+    let bits = BitGrid::new(width, height, |sq| free[sq as usize]);
+    let table = if help == Help::Table { JumpTable::new(&bits) } else { None };
+    Grid { frame, bits, table, help }
 }
 
 /// Straight and diagonal steps counted apart, so that the oracle compares exactly.
@@ -54,9 +54,8 @@ const DIAGONAL: u64 = 1_414_213_562;
 fn steps(grid: &Grid, square: u32) -> Vec<(u32, u64)> {
     let (width, height) = (i64::from(grid.frame.width), i64::from(grid.frame.height));
     let (x, y) = (i64::from(square) % width, i64::from(square) / width);
-    let free = |x: i64, y: i64| {
-        (0..width).contains(&x) && (0..height).contains(&y) && grid.boards.free((y * width + x) as u32)
-    };
+    let free =
+        |x: i64, y: i64| (0..width).contains(&x) && (0..height).contains(&y) && grid.bits.free((y * width + x) as u32);
     let mut next = Vec::new();
     for dy in -1..=1 {
         for dx in -1..=1 {
@@ -74,7 +73,7 @@ fn cost(path: &GridPath) -> u64 {
 }
 
 fn check(grid: &Grid, search: &mut Search, start: u32, goal: u32) -> Result<(), TestCaseError> {
-    let oracle = if grid.boards.free(start) {
+    let oracle = if grid.bits.free(start) {
         dijkstra(&start, |&sq| steps(grid, sq), |&sq| sq == goal).map(|(_, cost)| cost)
     } else {
         None
@@ -107,7 +106,7 @@ proptest! {
     #[test]
     fn shortest_paths_are_as_long_as_dijkstras((w, h, free) in any_grid(), ends in prop::collection::vec((any::<u32>(), any::<u32>()), 8)) {
         let mut search = Search::new();
-        for help in [Help::Table, Help::Boards, Help::None] {
+        for help in [Help::Table, Help::BitGrid, Help::None] {
             let grid = grid(w, h, &free, help);
             for &(start, goal) in &ends {
                 check(&grid, &mut search, start % (w * h), goal % (w * h))?;
@@ -118,18 +117,18 @@ proptest! {
     #[test]
     fn boards_changed_square_by_square_are_as_if_made_anew((w, h, free) in any_grid(), changes in prop::collection::vec(any::<u32>(), 0..60)) {
         let mut wanted = free.clone();
-        let mut boards = Boards::new(w, h, |sq| free[sq as usize]);
+        let mut bits = BitGrid::new(w, h, |sq| free[sq as usize]);
         for change in changes {
             let square = change % (w * h);
             wanted[square as usize] = !wanted[square as usize];
-            boards.set(square, wanted[square as usize]);
+            bits.set(square, wanted[square as usize]);
         }
-        prop_assert_eq!(boards, Boards::new(w, h, |sq| wanted[sq as usize]));
+        prop_assert_eq!(bits, BitGrid::new(w, h, |sq| wanted[sq as usize]));
     }
 
     #[test]
     fn a_distance_field_agrees_with_the_shortest_path_to_every_square((w, h, free) in any_grid(), start in any::<u32>()) {
-        let grid = grid(w, h, &free, Help::Boards);
+        let grid = grid(w, h, &free, Help::BitGrid);
         let start = start % (w * h);
         let mut search = Search::new();
         let field = distances(&mut search, &grid, start, Meters(f64::INFINITY));
@@ -143,7 +142,7 @@ proptest! {
     }
 }
 
-/// Long straight walls and few of them: jumps over many words of the boards.
+/// Long straight walls and few of them: jumps over many words of the bits.
 #[test]
 fn shortest_paths_on_wide_open_grids_are_as_long_as_dijkstras() {
     let (w, h) = (150, 140);
@@ -155,7 +154,7 @@ fn shortest_paths_on_wide_open_grids_are_as_long_as_dijkstras() {
         free[100 * w + i + 35] = false;
     }
     let mut search = Search::new();
-    for help in [Help::Table, Help::Boards, Help::None] {
+    for help in [Help::Table, Help::BitGrid, Help::None] {
         let grid = grid(w as u32, h as u32, &free, help);
         for (start, goal) in [(0, 20_999), (149, 3_000), (7_000, 12_345), (20_850, 75), (15_049, 9_910)] {
             check(&grid, &mut search, start, goal).unwrap();
@@ -174,7 +173,7 @@ fn there_is_no_path_from_or_to_outside_the_grid() {
 
 #[test]
 fn a_path_that_is_reused_forgets_the_one_before() {
-    let grid = grid(3, 1, &[true, true, false], Help::Boards);
+    let grid = grid(3, 1, &[true, true, false], Help::BitGrid);
     let (mut search, mut path) = (Search::new(), GridPath::default());
     assert!(shortest_into(&mut search, &grid, 0, 1, &mut path));
     assert_eq!(path.squares, [0, 1]);

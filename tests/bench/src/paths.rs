@@ -6,7 +6,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use skein_space::movingai::{Grid, Query, parse_scenario, solve};
 use skein_space::path::{GridPath, Search};
-use skein_space::planning::Passable;
+use skein_space::planning::Traversable;
 
 use crate::clock::median_seconds;
 use crate::row::Row;
@@ -83,7 +83,7 @@ fn against(grid: &Grid, queries: &[Query], name: &str, runs: usize) -> Result<Ro
     })
 }
 
-/// The grid as the reference wants it: passable squares by column and row.
+/// The grid as the reference wants it: traversable squares by column and row.
 struct Neighbours {
     width: i32,
     height: i32,
@@ -96,7 +96,7 @@ impl Neighbours {
         let mut free = vec![false; (frame.width * frame.height) as usize];
         for y in 0..frame.height {
             for x in 0..frame.width {
-                free[(y * frame.width + x) as usize] = grid.passable(grid.square(x, y));
+                free[(y * frame.width + x) as usize] = grid.traversable(grid.square(x, y));
             }
         }
         Self { width: frame.width as i32, height: frame.height as i32, free }
@@ -165,7 +165,7 @@ fn far_queries(grid: &Grid, count: usize) -> Vec<Query> {
         let mut place = || (chance.random_range(0..SIDE), chance.random_range(0..SIDE));
         let (start, goal) = (place(), place());
         let far = start.0.abs_diff(goal.0) + start.1.abs_diff(goal.1) > SIDE / 2;
-        if far && grid.passable(grid.square(start.0, start.1)) && grid.passable(grid.square(goal.0, goal.1)) {
+        if far && grid.traversable(grid.square(start.0, start.1)) && grid.traversable(grid.square(goal.0, goal.1)) {
             queries.push(Query { line: queries.len() + 2, bucket: 0, start, goal, published: 0.0 });
         }
     }

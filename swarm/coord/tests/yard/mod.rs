@@ -6,7 +6,7 @@ use std::time::Duration;
 use skein_coord::{Coord, CoordConfig, Guidance, HoldReason, Input, Output, OwnState};
 use skein_space::map::{Cell, OccupancyMap};
 use skein_space::path::{AngleOptions, Search, any_angle};
-use skein_space::planning::{Passable, PlanningMap, PlanningParams};
+use skein_space::planning::{PlanningMap, PlanningParams, Traversable};
 use skein_types::body::BodyDescriptor;
 use skein_types::coord::{AgentState, Intent};
 use skein_types::geometry::{Point, Pose, wrap_angle};
@@ -103,13 +103,13 @@ struct Around<'a> {
     obstacles: Vec<(Point, f64)>,
 }
 
-impl Passable for Around<'_> {
+impl Traversable for Around<'_> {
     fn frame(&self) -> &RegionFrame {
         self.map.frame()
     }
-    fn passable(&self, square: u32) -> bool {
+    fn traversable(&self, square: u32) -> bool {
         let free = |(at, radius): &(Point, f64)| self.map.frame().center_of(square).distance(*at) >= *radius;
-        self.map.passable(square) && self.obstacles.iter().all(free)
+        self.map.traversable(square) && self.obstacles.iter().all(free)
     }
     fn clearance(&self, square: u32) -> f32 {
         self.map.clearance(square)
@@ -293,7 +293,7 @@ impl Yard {
         let mut said = Vec::new();
         while let Some(output) = bot.coord.poll_output() {
             match output {
-                Output::Say(intent) => said.push(intent),
+                Output::PublishIntent(intent) => said.push(intent),
                 other => {
                     if self.trace {
                         println!("{seconds:.2} {} {other:?}", bot.id);

@@ -9,7 +9,7 @@ use skein_types::region::{Region, RegionFrame};
 use skein_types::units::Meters;
 
 use crate::path::{Coarse, Flood, Seed};
-use crate::planning::{PlanningMap, nearest_passable, region_where};
+use crate::planning::{PlanningMap, nearest_traversable, region_where};
 use crate::terrain::Terrain;
 use voronoi::Voronoi;
 
@@ -196,7 +196,7 @@ fn match_to_sites(map: &PlanningMap, ground: &Ground, seeds: &[u32], wanted: &[f
     let mut flood = Flood::default();
     let mut costs = Vec::with_capacity(sites.len());
     for (site, own) in sites.iter().zip(wanted) {
-        let from = nearest_passable(map, site.at, Meters(2.0)).map_or(0, |square| coarse.place(map, square));
+        let from = nearest_traversable(map, site.at, Meters(2.0)).map_or(0, |square| coarse.place(map, square));
         let seed = [Seed { place: from, owner: 0, offset: 0.0 }];
         flood.run(&coarse.terrain, &seed, f32::INFINITY, |_, _, _| {});
         let row = goals.iter().zip(wanted).map(|(&goal, share)| {

@@ -4,7 +4,7 @@ use skein_types::geometry::Point;
 use skein_types::units::Meters;
 
 use super::{GridPath, Search, shortest_into, soft};
-use crate::planning::{Passable, nearest_passable};
+use crate::planning::{Traversable, nearest_traversable};
 use crate::sight::line_squares;
 
 /// Most squares between two places where a path may be bent.
@@ -38,19 +38,19 @@ impl AngleOptions {
     }
 }
 
-/// A path of straight lines from one point to another through passable squares. A start that is not passable (a robot
-/// pushed against a wall) is left towards the nearest passable square within 1 m; a goal that is not passable has no path.
+/// A path of straight lines from one point to another through traversable squares. A start that is not traversable (a robot
+/// pushed against a wall) is left towards the nearest traversable square within 1 m; a goal that is not traversable has no path.
 #[must_use]
 pub fn any_angle(
     search: &mut Search,
-    grid: &impl Passable,
+    grid: &impl Traversable,
     start: Point,
     goal: Point,
     options: &AngleOptions,
 ) -> Option<Vec<Point>> {
     let frame = *grid.frame();
-    let last = frame.square_of(goal).filter(|&square| grid.passable(square))?;
-    let first = nearest_passable(grid, start, Meters(1.0))?;
+    let last = frame.square_of(goal).filter(|&square| grid.traversable(square))?;
+    let first = nearest_traversable(grid, start, Meters(1.0))?;
     let mut way = GridPath::default();
     if !shortest_into(search, grid, first, last, &mut way) {
         return None;
@@ -93,7 +93,7 @@ pub fn path_length(points: &[Point]) -> Meters {
 }
 
 /// Leaves out corners as long as the straight line costs no more than the way it replaces. The first `keep` legs stay.
-fn pull(grid: &impl Passable, path: &[Point], options: &AngleOptions, keep: usize) -> Vec<Point> {
+fn pull(grid: &impl Traversable, path: &[Point], options: &AngleOptions, keep: usize) -> Vec<Point> {
     let costs: Vec<f64> = std::iter::once(0.0)
         .chain(path.windows(2).scan(0.0, |sum, pair| {
             *sum += leg_cost(grid, pair[0], pair[1], options).unwrap_or_else(|| pair[0].distance(pair[1]) * 10.0);
@@ -125,14 +125,14 @@ fn pull(grid: &impl Passable, path: &[Point], options: &AngleOptions, keep: usiz
     pulled
 }
 
-/// Cost of a straight line, or `None` when it leaves the passable squares.
-fn leg_cost(grid: &impl Passable, from: Point, to: Point, options: &AngleOptions) -> Option<f64> {
+/// Cost of a straight line, or `None` when it leaves the traversable squares.
+fn leg_cost(grid: &impl Traversable, from: Point, to: Point, options: &AngleOptions) -> Option<f64> {
     let frame = *grid.frame();
     let mut cost = 0.0;
     let length = from.distance(to);
     let free = line_squares(&frame, from, to, |square, share| {
         cost += share * length * options.weight(grid.clearance(square));
-        grid.passable(square)
+        grid.traversable(square)
     });
     free.then_some(cost)
 }

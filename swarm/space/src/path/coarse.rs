@@ -1,15 +1,15 @@
-//! The passable squares of a map on a coarser grid, where distances are found many times faster.
+//! The traversable squares of a map on a coarser grid, where distances are found many times faster.
 //!
-//! It is so coarse that a robot's clearance still keeps the two sides of a wall apart: passable squares on its two
+//! It is so coarse that a robot's clearance still keeps the two sides of a wall apart: traversable squares on its two
 //! sides are at least two clearances from each other, and two neighbouring coarse squares span less.
 
 use skein_types::region::RegionFrame;
 use skein_types::units::Meters;
 
-use crate::planning::{PlanningMap, nearest_passable};
+use crate::planning::{PlanningMap, nearest_traversable};
 use crate::terrain::Terrain;
 
-/// A coarse square is open when any square in it is passable.
+/// A coarse square is open when any square in it is traversable.
 #[derive(Clone, Debug)]
 pub(crate) struct Coarse {
     fine: RegionFrame,
@@ -32,7 +32,7 @@ impl Coarse {
         let terrain = Terrain::new(coarse.width, coarse.height, |square| {
             let (column, row) = (square % coarse.width * factor, square / coarse.width * factor);
             (row..(row + factor).min(fine.height))
-                .any(|y| (column..(column + factor).min(fine.width)).any(|x| map.passable(y * fine.width + x)))
+                .any(|y| (column..(column + factor).min(fine.width)).any(|x| map.traversable(y * fine.width + x)))
         });
         Self { fine, coarse, factor, terrain }
     }
@@ -42,11 +42,11 @@ impl Coarse {
         self.coarse.resolution
     }
 
-    /// The place of a square of the map; for one that is not passable, the place of the nearest within 2 m. The closed
+    /// The place of a square of the map; for one that is not traversable, the place of the nearest within 2 m. The closed
     /// place 0 when there is none.
     pub(crate) fn place(&self, map: &PlanningMap, square: u32) -> u32 {
         let found = self.open_place(square).or_else(|| {
-            let near = nearest_passable(map, self.fine.center_of(square), Meters(2.0))?;
+            let near = nearest_traversable(map, self.fine.center_of(square), Meters(2.0))?;
             self.open_place(near)
         });
         found.unwrap_or(0)
@@ -57,7 +57,7 @@ impl Coarse {
         self.terrain.place(row * self.coarse.width + column)
     }
 
-    /// A square of the map in the middle of a place, passable or not.
+    /// A square of the map in the middle of a place, traversable or not.
     pub(crate) fn middle_of(&self, place: u32) -> u32 {
         let coarse = self.terrain.square(place);
         let (column, row) = (coarse % self.coarse.width * self.factor, coarse / self.coarse.width * self.factor);

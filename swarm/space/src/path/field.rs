@@ -10,7 +10,7 @@ use skein_types::region::RegionFrame;
 use skein_types::units::Meters;
 
 use super::Search;
-use crate::planning::Passable;
+use crate::planning::Traversable;
 use crate::terrain::Terrain;
 
 /// Length of the shortest way from one place to every square.
@@ -46,12 +46,12 @@ impl DistanceField {
     }
 }
 
-/// Distances from `from` over passable squares, as far as `limit` (which may be infinite). Nothing is reached from a
-/// square that is not passable.
+/// Distances from `from` over traversable squares, as far as `limit` (which may be infinite). Nothing is reached from a
+/// square that is not traversable.
 #[must_use]
-pub fn distances(search: &mut Search, grid: &impl Passable, from: u32, limit: Meters) -> DistanceField {
+pub fn distances(search: &mut Search, grid: &impl Traversable, from: u32, limit: Meters) -> DistanceField {
     let frame = *grid.frame();
-    let terrain = Terrain::new(frame.width, frame.height, |square| grid.passable(square));
+    let terrain = Terrain::new(frame.width, frame.height, |square| grid.traversable(square));
     let limit_squares = (limit.0 / frame.resolution) as f32;
     let mut meters = vec![f32::INFINITY; frame.squares() as usize];
     if let Some(place) = terrain.place(from) {

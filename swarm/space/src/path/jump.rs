@@ -5,7 +5,7 @@
 //! its end at once; at each of its squares the two straight walks that a shortest path could take are looked up.
 
 use super::{Search, octile};
-use crate::boards::Boards;
+use crate::bit_grid::BitGrid;
 
 const EAST: u8 = 0;
 const NORTH: u8 = 1;
@@ -14,16 +14,16 @@ const SOUTH: u8 = 3;
 const STEPS: [(i32, i32); 4] = [(1, 0), (0, 1), (-1, 0), (0, -1)];
 
 /// Whether the goal was reached; parents are in the scratch space. Both ends are free.
-pub(super) fn search(search: &mut Search, boards: &Boards, start: u32, goal: u32) -> bool {
-    let width = boards.width();
+pub(super) fn search(search: &mut Search, bits: &BitGrid, start: u32, goal: u32) -> bool {
+    let width = bits.width();
     let place = |square: u32| ((square % width) as i32, (square / width) as i32);
     let (goal_x, goal_y) = (goal % width, goal / width);
     let to_go = |square: u32| octile((square % width).abs_diff(goal_x), (square / width).abs_diff(goal_y));
-    search.begin((width, boards.height()), start, to_go(start));
+    search.begin((width, bits.height()), start, to_go(start));
     if start == goal {
         return true;
     }
-    let mut jump = Jump { search, boards, width, goal_at: place(goal), from: start, g: 0.0 };
+    let mut jump = Jump { search, bits, width, goal_at: place(goal), from: start, g: 0.0 };
     let at = place(start);
     for way in [EAST, NORTH, WEST, SOUTH] {
         jump.straight(at, way, 0);
@@ -40,7 +40,7 @@ pub(super) fn search(search: &mut Search, boards: &Boards, start: u32, goal: u32
 
 struct Jump<'a> {
     search: &'a mut Search,
-    boards: &'a Boards,
+    bits: &'a BitGrid,
     width: u32,
     goal_at: (i32, i32),
     /// The square being expanded and the length of the way to it.
@@ -57,7 +57,7 @@ impl Jump<'_> {
         let (left, right) = ((way + 1) % 4, (way + 3) % 4);
         for side in [left, right] {
             let (sx, sy) = STEPS[side as usize];
-            if self.boards.free_at(x + sx, y + sy) && !self.boards.free_at(x + sx - dx, y + sy - dy) {
+            if self.bits.free_at(x + sx, y + sy) && !self.bits.free_at(x + sx - dx, y + sy - dy) {
                 self.straight(at, side, 0);
                 self.diagonal(at, dx + sx, dy + sy);
             }
@@ -69,7 +69,7 @@ impl Jump<'_> {
     fn diagonal(&mut self, (mut x, mut y): (i32, i32), dx: i32, dy: i32) {
         let (horizontal, vertical) = (if dx > 0 { EAST } else { WEST }, if dy > 0 { NORTH } else { SOUTH });
         let mut steps = 0;
-        while self.boards.free_at(x + dx, y) && self.boards.free_at(x, y + dy) && self.boards.free_at(x + dx, y + dy) {
+        while self.bits.free_at(x + dx, y) && self.bits.free_at(x, y + dy) && self.bits.free_at(x + dx, y + dy) {
             (x, y, steps) = (x + dx, y + dy, steps + 1);
             if (x, y) == self.goal_at {
                 self.reach(self.goal_at, horizontal, steps, 0);
@@ -88,13 +88,13 @@ impl Jump<'_> {
             EAST | WEST => (y, x, goal_y, goal_x),
             _ => (x, y, goal_x, goal_y),
         };
-        let lines = if way == EAST || way == WEST { &self.boards.rows } else { &self.boards.columns };
+        let lines = if way == EAST || way == WEST { &self.bits.rows } else { &self.bits.columns };
         let up = way == EAST || way == NORTH;
         let stop = if up { lines.next_stop_up(line, at) } else { lines.next_stop_down(line, at) };
         let passes_goal = line == goal_line && if up { at < goal && goal <= stop } else { stop <= goal && goal < at };
         let end = if passes_goal { goal } else { stop };
         let place = if way == EAST || way == WEST { (end, line) } else { (line, end) };
-        if passes_goal || self.boards.free_at(place.0, place.1) {
+        if passes_goal || self.bits.free_at(place.0, place.1) {
             self.reach(place, way, diagonals, at.abs_diff(end));
         }
     }

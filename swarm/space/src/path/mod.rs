@@ -11,7 +11,7 @@ mod plain;
 mod soft;
 mod table;
 
-use crate::planning::Passable;
+use crate::planning::Traversable;
 
 pub use angle::{AngleOptions, any_angle, path_length};
 
@@ -132,26 +132,26 @@ impl Search {
 /// Sums in different order differ by less than this; real differences of octile lengths are larger.
 const SLACK: f64 = 1e-9;
 
-/// A shortest path between two squares, or `None` when there is none or an end is not passable.
+/// A shortest path between two squares, or `None` when there is none or an end is not traversable.
 ///
 /// # Panics
-/// Never for squares inside or outside the frame: outside nothing is passable.
+/// Never for squares inside or outside the frame: outside nothing is traversable.
 #[must_use]
-pub fn shortest(search: &mut Search, grid: &impl Passable, start: u32, goal: u32) -> Option<GridPath> {
+pub fn shortest(search: &mut Search, grid: &impl Traversable, start: u32, goal: u32) -> Option<GridPath> {
     let mut path = GridPath::default();
     shortest_into(search, grid, start, goal, &mut path).then_some(path)
 }
 
 /// As [`shortest`], into a path that is reused; false and an empty path when there is none.
-pub fn shortest_into(search: &mut Search, grid: &impl Passable, start: u32, goal: u32, path: &mut GridPath) -> bool {
+pub fn shortest_into(search: &mut Search, grid: &impl Traversable, start: u32, goal: u32, path: &mut GridPath) -> bool {
     path.squares.clear();
     (path.straights, path.diagonals) = (0, 0);
-    if !grid.passable(start) || !grid.passable(goal) {
+    if !grid.traversable(start) || !grid.traversable(goal) {
         return false;
     }
-    let found = match (grid.jump_table(), grid.boards()) {
+    let found = match (grid.jump_table(), grid.bit_grid()) {
         (Some(table), _) => table::search(search, table, start, goal),
-        (None, Some(boards)) => jump::search(search, boards, start, goal),
+        (None, Some(bits)) => jump::search(search, bits, start, goal),
         (None, None) => plain::search(search, grid, start, goal),
     };
     if found {

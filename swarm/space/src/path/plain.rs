@@ -1,10 +1,10 @@
 //! A* square by square, for grids without bits.
 
 use super::{Search, octile};
-use crate::planning::Passable;
+use crate::planning::Traversable;
 
-/// Whether the goal was reached; parents are in the scratch space. Both ends are passable.
-pub(super) fn search(search: &mut Search, grid: &impl Passable, start: u32, goal: u32) -> bool {
+/// Whether the goal was reached; parents are in the scratch space. Both ends are traversable.
+pub(super) fn search(search: &mut Search, grid: &impl Traversable, start: u32, goal: u32) -> bool {
     let frame = *grid.frame();
     let width = frame.width;
     let (goal_x, goal_y) = (goal % width, goal / width);
@@ -24,14 +24,14 @@ pub(super) fn search(search: &mut Search, grid: &impl Passable, start: u32, goal
 
 /// The squares one step away and the lengths of the steps.
 #[inline]
-fn for_neighbours(grid: &impl Passable, square: u32, mut visit: impl FnMut(u32, f64)) {
+fn for_neighbours(grid: &impl Traversable, square: u32, mut visit: impl FnMut(u32, f64)) {
     let frame = grid.frame();
     let (width, column, row) = (frame.width, square % frame.width, square / frame.width);
-    let passable = |inside: bool, next: u32| inside && grid.passable(next);
-    let east = passable(column + 1 < width, square.wrapping_add(1));
-    let west = passable(column > 0, square.wrapping_sub(1));
-    let north = passable(row + 1 < frame.height, square.wrapping_add(width));
-    let south = passable(row > 0, square.wrapping_sub(width));
+    let traversable = |inside: bool, next: u32| inside && grid.traversable(next);
+    let east = traversable(column + 1 < width, square.wrapping_add(1));
+    let west = traversable(column > 0, square.wrapping_sub(1));
+    let north = traversable(row + 1 < frame.height, square.wrapping_add(width));
+    let south = traversable(row > 0, square.wrapping_sub(width));
     for (open, next) in [
         (east, square.wrapping_add(1)),
         (west, square.wrapping_sub(1)),
@@ -48,7 +48,7 @@ fn for_neighbours(grid: &impl Passable, square: u32, mut visit: impl FnMut(u32, 
         (east && south, square.wrapping_sub(width).wrapping_add(1)),
         (west && south, square.wrapping_sub(width).wrapping_sub(1)),
     ] {
-        if open && grid.passable(next) {
+        if open && grid.traversable(next) {
             visit(next, std::f64::consts::SQRT_2);
         }
     }

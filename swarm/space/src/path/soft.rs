@@ -7,7 +7,7 @@
 
 use super::GridPath;
 use super::Search;
-use crate::planning::Passable;
+use crate::planning::Traversable;
 
 /// Half the width of the band, metres.
 const HALF_WIDTH: f64 = 1.2;
@@ -37,7 +37,7 @@ const UNKNOWN: f32 = -1.0;
 
 /// Replaces `path` by the cheapest way in the band around it. `weight` tells the cost of a step of length one from the
 /// clearance; it is at least 1.
-pub(super) fn relax(search: &mut Search, grid: &impl Passable, path: &mut GridPath, weight: &dyn Fn(f32) -> f64) {
+pub(super) fn relax(search: &mut Search, grid: &impl Traversable, path: &mut GridPath, weight: &dyn Fn(f32) -> f64) {
     let (Some(&start), Some(&goal)) = (path.squares.first(), path.squares.last()) else { return };
     let Some(window) = Window::around(grid, path) else { return };
     let band = &mut search.band;
@@ -59,7 +59,7 @@ struct Window {
 }
 
 impl Window {
-    fn around(grid: &impl Passable, path: &GridPath) -> Option<Self> {
+    fn around(grid: &impl Traversable, path: &GridPath) -> Option<Self> {
         let frame = grid.frame();
         let half = (HALF_WIDTH / frame.resolution).ceil().clamp(2.0, 64.0) as i64;
         let place = |sq: &u32| (i64::from(sq % frame.width), i64::from(sq / frame.width));
@@ -117,7 +117,7 @@ struct Hunt<'a, G> {
     first: usize,
 }
 
-impl<G: Passable> Hunt<'_, G> {
+impl<G: Traversable> Hunt<'_, G> {
     /// Dijkstra over buckets: a step costs at least one, so what is popped from a bucket narrower than that is nearly in
     /// order, and what was not is looked at again.
     fn run(&mut self, start: u32, goal: u32) -> bool {
@@ -186,8 +186,8 @@ impl<G: Passable> Hunt<'_, G> {
             return known;
         }
         let square = self.window.square(local);
-        let passable = self.grid.passable(square);
-        let weight = if passable { (self.weight)(self.grid.clearance(square)) as f32 } else { 0.0 };
+        let traversable = self.grid.traversable(square);
+        let weight = if traversable { (self.weight)(self.grid.clearance(square)) as f32 } else { 0.0 };
         self.band.cells[local].weight = weight;
         weight
     }

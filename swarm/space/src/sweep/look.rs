@@ -7,7 +7,7 @@ use skein_types::region::{Region, RegionFrame};
 use skein_types::units::Meters;
 
 use super::tour::Tour;
-use crate::planning::{Passable, PlanningMap, nearest_passable};
+use crate::planning::{PlanningMap, Traversable, nearest_traversable};
 use crate::sight::{line_free, visible_squares};
 
 /// Distance between lanes and between the viewpoints of a lane, in ranges. At this distance the discs around the
@@ -54,12 +54,12 @@ struct Standing {
     squares: Vec<bool>,
 }
 
-impl Passable for Standing {
+impl Traversable for Standing {
     fn frame(&self) -> &RegionFrame {
         &self.frame
     }
 
-    fn passable(&self, square: u32) -> bool {
+    fn traversable(&self, square: u32) -> bool {
         self.squares.get(square as usize).copied().unwrap_or(false)
     }
 }
@@ -141,7 +141,7 @@ impl<'a> Look<'a> {
 
     /// Adds a viewpoint near a point if it shows enough that is new.
     fn look_near(&mut self, point: Point, within: f64) {
-        let Some(square) = nearest_passable(&self.standing, point, Meters(within)) else { return };
+        let Some(square) = nearest_traversable(&self.standing, point, Meters(within)) else { return };
         let disc = std::f64::consts::PI * (self.range.0 / self.frame.resolution).powi(2);
         if self.gain(square) as f64 > LANE_WORTH * disc {
             self.look(square);
@@ -180,7 +180,7 @@ impl<'a> Look<'a> {
             }
             let mut candidates = Vec::new();
             self.view(square, |from| {
-                if self.standing.passable(from) {
+                if self.standing.traversable(from) {
                     candidates.push(from);
                 }
             });
@@ -207,7 +207,7 @@ impl<'a> Look<'a> {
                 tour.remove(index);
                 continue;
             }
-            let moved = tour.nearer_places(index).filter(|&to| self.standing.passable(to)).take(MOVES).find(|&to| {
+            let moved = tour.nearer_places(index).filter(|&to| self.standing.traversable(to)).take(MOVES).find(|&to| {
                 let at = self.frame.center_of(to);
                 let sees = |square: &u32| {
                     let there = self.frame.center_of(*square);

@@ -19,9 +19,9 @@ use tour::Tour;
 /// A way to sweep an area: whoever visits the viewpoints in order, looking around at each, sees what `swept` says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SweepPlan {
-    /// Where to look from, in order, in the middle of passable squares.
+    /// Where to look from, in order, in the middle of traversable squares.
     pub viewpoints: Vec<Point>,
-    /// Length of the way from the start through all viewpoints over passable squares: an estimate a little above what
+    /// Length of the way from the start through all viewpoints over traversable squares: an estimate a little above what
     /// straight lines need.
     pub length: Meters,
     /// Direction of the lanes, radians counter-clockwise from east, in [0, π).

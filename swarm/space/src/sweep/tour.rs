@@ -6,7 +6,7 @@ use skein_types::geometry::Point;
 use skein_types::units::Meters;
 
 use crate::path::{Coarse, Flood, Seed};
-use crate::planning::{PlanningMap, nearest_passable};
+use crate::planning::{PlanningMap, nearest_traversable};
 
 /// How far floods go, metres. Farther pairs are hardly ever neighbours on a good way and get an estimate.
 const REACH: f64 = 14.0;
@@ -29,7 +29,7 @@ pub(super) struct Tour<'a> {
 
 impl<'a> Tour<'a> {
     pub(super) fn new(map: &'a PlanningMap, start: Point, viewpoints: &[u32]) -> Self {
-        let start = nearest_passable(map, start, Meters(1.0)).or(viewpoints.first().copied()).unwrap_or(0);
+        let start = nearest_traversable(map, start, Meters(1.0)).or(viewpoints.first().copied()).unwrap_or(0);
         let (coarse, route) = (Coarse::new(map), viewpoints.to_vec());
         Self { map, coarse, flood: Flood::default(), start, route, fields: Default::default(), length: 0.0 }
     }

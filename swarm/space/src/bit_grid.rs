@@ -10,14 +10,14 @@
 
 /// Free squares of a grid.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Boards {
+pub struct BitGrid {
     width: u32,
     height: u32,
     pub(crate) rows: Lines,
     pub(crate) columns: Lines,
 }
 
-impl Boards {
+impl BitGrid {
     /// From a function that tells which squares (`row * width + column`) are free.
     #[must_use]
     pub fn new(width: u32, height: u32, free: impl Fn(u32) -> bool) -> Self {

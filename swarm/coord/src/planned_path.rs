@@ -3,22 +3,22 @@
 use skein_types::geometry::Point;
 
 /// How far ahead ways are told and compared, metres.
-pub(crate) const WAY_MAX: f64 = 10.0;
+pub(crate) const PATH_LENGTH_MAX: f64 = 10.0;
 /// Points nearer than this to the one before add nothing.
 const POINT_APART: f64 = 0.02;
 /// Most points of a way that are looked at.
 const POINTS_MAX: usize = 256;
 
-/// A line of at most [`WAY_MAX`] metres; its first point is the robot's place.
+/// A line of at most [`PATH_LENGTH_MAX`] metres; its first point is the robot's place.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Way {
+pub(crate) struct PlannedPath {
     points: Vec<Point>,
     length: f64,
     low: Point,
     high: Point,
 }
 
-impl Way {
+impl PlannedPath {
     pub(crate) fn new(place: Point, path: &[Point]) -> Self {
         let mut points = Vec::with_capacity(path.len().min(POINTS_MAX) + 1);
         points.push(place);
@@ -28,9 +28,9 @@ impl Way {
             if step < POINT_APART {
                 continue;
             }
-            if length + step >= WAY_MAX {
-                points.push(last.lerp(next, (WAY_MAX - length) / step));
-                length = WAY_MAX;
+            if length + step >= PATH_LENGTH_MAX {
+                points.push(last.lerp(next, (PATH_LENGTH_MAX - length) / step));
+                length = PATH_LENGTH_MAX;
                 break;
             }
             points.push(next);
@@ -97,7 +97,7 @@ impl Way {
 
     /// Distance of a point from the whole way.
     pub(crate) fn distance(&self, point: Point) -> f64 {
-        self.nearest(point, WAY_MAX).0
+        self.nearest(point, PATH_LENGTH_MAX).0
     }
 
     /// Places along the first `within` metres, at most `step` apart, with their distance from the start.
@@ -160,22 +160,22 @@ impl Way {
 mod tests {
     use super::*;
 
-    fn corner() -> Way {
-        Way::new(Point::new(0.0, 0.0), &[Point::new(3.0, 0.0), Point::new(3.0, 4.0)])
+    fn corner() -> PlannedPath {
+        PlannedPath::new(Point::new(0.0, 0.0), &[Point::new(3.0, 0.0), Point::new(3.0, 4.0)])
     }
 
     #[test]
     fn a_way_starts_at_the_place_of_the_robot_and_ends_at_its_bound() {
-        let way = Way::new(Point::new(-1.0, 0.0), &[Point::new(f64::NAN, 0.0), Point::new(20.0, 0.0)]);
-        assert_eq!(way.points(), [Point::new(-1.0, 0.0), Point::new(9.0, 0.0)]);
-        assert_eq!(way.length(), WAY_MAX);
+        let path = PlannedPath::new(Point::new(-1.0, 0.0), &[Point::new(f64::NAN, 0.0), Point::new(20.0, 0.0)]);
+        assert_eq!(path.points(), [Point::new(-1.0, 0.0), Point::new(9.0, 0.0)]);
+        assert_eq!(path.length(), PATH_LENGTH_MAX);
     }
 
     #[test]
     fn the_nearest_point_comes_with_its_distance_along_the_way() {
         assert_eq!(corner().nearest(Point::new(4.0, 2.0), 10.0), (1.0, 5.0));
         assert_eq!(corner().nearest(Point::new(4.0, 2.0), 3.0), (5.0_f64.sqrt(), 3.0));
-        assert_eq!(Way::new(Point::default(), &[]).nearest(Point::new(0.0, 2.0), 1.0), (2.0, 0.0));
+        assert_eq!(PlannedPath::new(Point::default(), &[]).nearest(Point::new(0.0, 2.0), 1.0), (2.0, 0.0));
     }
 
     #[test]

@@ -8,12 +8,12 @@ use skein_types::geometry::Point;
 use skein_types::ids::AgentId;
 use skein_types::time::MonoTime;
 
-use crate::aside::Scratch;
 use crate::claim::Claim;
-use crate::guidance::Because;
-use crate::own::OwnState;
-use crate::presence::HEADWAY;
-use crate::way::Way;
+use crate::guidance::PrecedenceReason;
+use crate::own_state::OwnState;
+use crate::peers::HEADWAY;
+use crate::planned_path::PlannedPath;
+use crate::yield_search::Scratch;
 
 /// A way shorter than this means to stay.
 pub(crate) const STAYS: f64 = 0.1;
@@ -22,7 +22,7 @@ const PROGRESS: f64 = 2.5;
 
 /// What was decided about a peer, as long as the two ways meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Settled {
+pub(crate) enum HeldPrecedence {
     First,
     Second,
 }
@@ -31,18 +31,18 @@ pub(crate) enum Settled {
 #[derive(Clone, Debug)]
 pub(crate) enum Course {
     Own,
-    Aside { for_agent: AgentId, way: Way, since: MonoTime, moved_at: MonoTime, escape: bool },
+    Yielding { for_agent: AgentId, path: PlannedPath, since: MonoTime, moved_at: MonoTime, escape: bool },
 }
 
 /// What is remembered from cycle to cycle.
 #[derive(Clone, Debug)]
-pub(crate) struct Standing {
+pub(crate) struct CoordState {
     pub(crate) course: Course,
     pub(crate) claim: Option<Claim>,
     pub(crate) cornered: bool,
     pub(crate) held: bool,
-    pub(crate) yields_to: Option<(AgentId, Because)>,
-    pub(crate) settled: BTreeMap<AgentId, Settled>,
+    pub(crate) yields_to: Option<(AgentId, PrecedenceReason)>,
+    pub(crate) settled: BTreeMap<AgentId, HeldPrecedence>,
     pub(crate) passing: BTreeSet<AgentId>,
     pub(crate) headway: (MonoTime, Point),
     pub(crate) searched_at: Option<MonoTime>,
@@ -52,7 +52,7 @@ pub(crate) struct Standing {
     pub(crate) scratch: Scratch,
 }
 
-impl Standing {
+impl CoordState {
     pub(crate) fn new() -> Self {
         Self {
             course: Course::Own,
@@ -71,10 +71,10 @@ impl Standing {
         }
     }
 
-    pub(crate) fn way(&self, own: &OwnState) -> Way {
+    pub(crate) fn path(&self, own: &OwnState) -> PlannedPath {
         match &self.course {
-            Course::Own => Way::new(own.pose.position, &own.path),
-            Course::Aside { way, .. } => way.onward_from(own.pose.position),
+            Course::Own => PlannedPath::new(own.pose.position, &own.path),
+            Course::Yielding { path, .. } => path.onward_from(own.pose.position),
         }
     }
 
@@ -86,10 +86,10 @@ impl Standing {
         self.yields_to.as_ref().map(|(agent, _)| agent.clone())
     }
 
-    pub(crate) fn said_state(&self, own: &OwnState) -> AgentState {
+    pub(crate) fn published_state(&self, own: &OwnState) -> AgentState {
         match &self.course {
             _ if !mobile(own.state) => own.state,
-            Course::Aside { .. } => AgentState::Yielding,
+            Course::Yielding { .. } => AgentState::Yielding,
             Course::Own if self.held => AgentState::Waiting,
             Course::Own => own.state,
         }
@@ -105,8 +105,8 @@ impl Standing {
             waited_steps: u16::try_from(steps).unwrap_or(u16::MAX),
             claimant: id.clone(),
         };
-        let wants = Way::new(own.pose.position, &own.path).length() > STAYS;
-        let escapes = matches!(self.course, Course::Aside { escape: true, .. });
+        let wants = PlannedPath::new(own.pose.position, &own.path).length() > STAYS;
+        let escapes = matches!(self.course, Course::Yielding { escape: true, .. });
         Claim { sender: id.clone(), cornered: self.cornered, wants: wants || escapes, right_of_way }
     }
 
@@ -117,7 +117,7 @@ impl Standing {
             self.headway = (now, place);
         }
         let Some((before, from)) = self.last.replace((now, place)) else { return };
-        let aside = matches!(self.course, Course::Aside { .. });
+        let aside = matches!(self.course, Course::Yielding { .. });
         if wants && (aside || self.held) {
             self.waited += now.since(before).min(Duration::from_secs(1));
             self.progress = 0.0;

@@ -9,8 +9,8 @@ use skein_types::ids::{AgentId, BootId};
 use skein_types::time::MonoTime;
 
 use crate::claim::Claim;
+use crate::planned_path::PlannedPath;
 use crate::trust::Trust;
-use crate::way::Way;
 
 /// A peer that says nothing for this long is gone.
 pub const SILENCE_MAX: Duration = Duration::from_secs(1);
@@ -44,11 +44,11 @@ pub(crate) struct Peer {
     pub(crate) intent: Intent,
     pub(crate) heard_at: MonoTime,
     /// Its place and the way it means to go.
-    pub(crate) way: Way,
+    pub(crate) path: PlannedPath,
     pub(crate) claim: Claim,
     pub(crate) trust: Trust,
     /// Its place and way by the word before, until that has been looked at.
-    pub(crate) before: Option<Way>,
+    pub(crate) before: Option<PlannedPath>,
     /// When and where it last made headway.
     pub(crate) headway: (MonoTime, Point),
 }
@@ -56,13 +56,13 @@ pub(crate) struct Peer {
 impl Peer {
     fn new(now: MonoTime, intent: Intent, before: Option<&Self>) -> Self {
         let place = intent.pose.position;
-        let way = Way::new(place, &intent.path);
-        let claim = Claim::of(&intent, way.length() > STAYS);
+        let path = PlannedPath::new(place, &intent.path);
+        let claim = Claim::of(&intent, path.length() > STAYS);
         let trust = before.map(|peer| peer.trust.clone()).unwrap_or_default();
         let headway = before.map_or((now, place), |peer| peer.headway);
         let headway = if headway.1.distance(place) > HEADWAY { (now, place) } else { headway };
-        let last = before.map(|peer| peer.way.clone());
-        Self { intent, heard_at: now, way, claim, trust, before: last, headway }
+        let last = before.map(|peer| peer.path.clone());
+        Self { intent, heard_at: now, path, claim, trust, before: last, headway }
     }
 
     /// Whether it can be asked to move.
@@ -108,7 +108,7 @@ pub(crate) enum Heard {
 
 /// The table of peers.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Presence {
+pub(crate) struct PeerTable {
     peers: BTreeMap<AgentId, Peer>,
     /// Lives that ended, and the last number of the one before a peer went silent.
     lives: BTreeMap<AgentId, Lives>,
@@ -121,7 +121,7 @@ struct Lives {
     last: Option<(BootId, u64)>,
 }
 
-impl Presence {
+impl PeerTable {
     pub(crate) fn hear(&mut self, now: MonoTime, intent: Intent) -> Heard {
         let sender = intent.sender.clone();
         let room = self.peers.contains_key(&sender) || self.peers.len() < PEERS_KNOWN_MAX;
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn what_is_old_doubled_or_of_an_earlier_life_changes_nothing() {
-        let mut presence = Presence::default();
+        let mut presence = PeerTable::default();
         assert_eq!(presence.hear(at(0), intent("a", 1, 5)), Heard::New);
         assert_eq!(presence.hear(at(1), intent("a", 1, 5)), Heard::Nothing);
         assert_eq!(presence.hear(at(1), intent("a", 1, 4)), Heard::Nothing);
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_went_silent_comes_back_with_its_next_word_but_not_with_an_old_one() {
-        let mut presence = Presence::default();
+        let mut presence = PeerTable::default();
         presence.hear(at(0), intent("a", 1, 5));
         assert_eq!(presence.silent(at(999)), []);
         let gone = presence.silent(at(1000));
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_names_fills_a_bounded_table() {
-        let mut presence = Presence::default();
+        let mut presence = PeerTable::default();
         for i in 0..1000 {
             let heard = presence.hear(at(0), intent(&format!("n{i}"), 1, 1));
             assert_eq!(heard == Heard::New, i < PEERS_KNOWN_MAX, "{i}");

@@ -8,15 +8,15 @@ use skein_types::geometry::Point;
 use skein_types::ids::AgentId;
 use skein_types::time::MonoTime;
 
-use crate::BERTH;
-use crate::claim::{Claim, Verdict};
+use crate::PEER_CLEARANCE;
+use crate::claim::{Claim, Precedence};
 use crate::coord::Coord;
-use crate::guidance::{Because, HoldReason};
-use crate::meeting::{BESIDE, HORIZON, Meeting, Other, STEP, Zone};
-use crate::own::OwnState;
-use crate::presence::Peer;
-use crate::standing::{Course, STAYS, Settled};
-use crate::way::Way;
+use crate::coord_state::{Course, HeldPrecedence, STAYS};
+use crate::guidance::{HoldReason, PrecedenceReason};
+use crate::own_state::OwnState;
+use crate::path_conflict::{BESIDE, ConflictInterval, HORIZON, PathConflict, PeerGeometry, STEP};
+use crate::peers::Peer;
+use crate::planned_path::PlannedPath;
 
 /// Peers farther than this do not matter: two horizons and a bit.
 pub(crate) const NEAR: f64 = 14.0;
@@ -45,9 +45,9 @@ const CHAIN_MAX: usize = 16;
 struct Encounter<'a> {
     agent: &'a AgentId,
     peer: &'a Peer,
-    berth: f64,
+    clearance: f64,
     mobile: bool,
-    meeting: Meeting,
+    conflict: PathConflict,
 }
 
 /// How far the way is free, and who ends it.
@@ -56,88 +56,99 @@ pub(crate) struct Limit {
     pub(crate) distance: f64,
     pub(crate) agent: AgentId,
     pub(crate) reason: HoldReason,
-    pub(crate) because: Option<Because>,
+    pub(crate) precedence_reason: Option<PrecedenceReason>,
 }
 
 /// What came of looking at all peers.
-pub(crate) struct Look {
+pub(crate) struct ConflictSummary {
     pub(crate) claim: Claim,
     pub(crate) limit: Option<Limit>,
     /// Who wants to pass where the robot stands, and cannot be let by along the own way.
-    pub(crate) pressed_by: Option<(AgentId, Because)>,
-    pub(crate) settled: BTreeMap<AgentId, Settled>,
+    pub(crate) pressed_by: Option<(AgentId, PrecedenceReason)>,
+    pub(crate) settled: BTreeMap<AgentId, HeldPrecedence>,
     pub(crate) passing: BTreeSet<AgentId>,
 }
 
-impl Look {
-    fn limit_to(&mut self, at: Option<f64>, by: &Encounter<'_>, reason: HoldReason, because: Option<Because>) {
+impl ConflictSummary {
+    fn limit_to(
+        &mut self,
+        at: Option<f64>,
+        by: &Encounter<'_>,
+        reason: HoldReason,
+        precedence_reason: Option<PrecedenceReason>,
+    ) {
         let Some(distance) = at else { return };
         if self.limit.as_ref().is_none_or(|known| distance < known.distance) {
-            self.limit = Some(Limit { distance, agent: by.agent.clone(), reason, because });
+            self.limit = Some(Limit { distance, agent: by.agent.clone(), reason, precedence_reason });
         }
     }
 }
 
 impl Coord {
     /// Looks at every peer along the present course.
-    pub(crate) fn look(&self, now: MonoTime, own: &OwnState) -> Look {
-        let way = self.standing.way(own);
-        let samples = way.samples(STEP, HORIZON);
-        let encounters = self.encounters(now, own, &way, &samples);
+    pub(crate) fn look(&self, now: MonoTime, own: &OwnState) -> ConflictSummary {
+        let path = self.standing.path(own);
+        let samples = path.samples(STEP, HORIZON);
+        let encounters = self.encounters(now, own, &path, &samples);
         let base = self.standing.base_claim(own, &self.config.id);
-        let freed = self.ring_to_break(&base);
+        let freed = self.deadlock_cycle(&base);
         let claim = self.effective_claim(now, &base, &encounters, freed.as_ref());
         let settled = match self.standing.course {
             Course::Own => BTreeMap::new(),
-            Course::Aside { .. } => self.standing.settled.clone(),
+            Course::Yielding { .. } => self.standing.settled.clone(),
         };
-        let mut look = Look { claim, limit: None, pressed_by: None, settled, passing: BTreeSet::new() };
-        let mut pressing: Vec<(&Encounter<'_>, Because)> = Vec::new();
+        let mut look = ConflictSummary { claim, limit: None, pressed_by: None, settled, passing: BTreeSet::new() };
+        let mut pressing: Vec<(&Encounter<'_>, PrecedenceReason)> = Vec::new();
         for encounter in &encounters {
-            let verdict = self.verdict(now, &look.claim, encounter, freed.as_ref());
-            if let Some(because) = self.weigh(encounter, verdict, &mut look) {
-                pressing.push((encounter, because));
+            let precedence = self.precedence(now, &look.claim, encounter, freed.as_ref());
+            if let Some(reason) = self.weigh(encounter, precedence, &mut look) {
+                pressing.push((encounter, reason));
             }
         }
         let free = look.limit.as_ref().map_or(HORIZON, |limit| limit.distance);
         let blocker = look.limit.as_ref().and_then(|limit| encounters.iter().find(|e| *e.agent == limit.agent));
         look.pressed_by = pressing
             .into_iter()
-            .filter(|(encounter, _)| way.length() < STAYS || !clears(encounter, free, blocker))
+            .filter(|(encounter, _)| path.length() < STAYS || !clears(encounter, free, blocker))
             .reduce(|a, b| if b.0.peer.claim.beats(&a.0.peer.claim) { b } else { a })
-            .map(|(encounter, because)| (encounter.agent.clone(), because));
+            .map(|(encounter, reason)| (encounter.agent.clone(), reason));
         look
     }
 
     /// Notes what one peer means for the own way. Returns the reason when it goes first and wants to pass where this
     /// robot stands.
-    fn weigh(&self, encounter: &Encounter<'_>, verdict: Verdict, look: &mut Look) -> Option<Because> {
-        let meeting = &encounter.meeting;
+    fn weigh(
+        &self,
+        encounter: &Encounter<'_>,
+        precedence: Precedence,
+        look: &mut ConflictSummary,
+    ) -> Option<PrecedenceReason> {
+        let conflict = &encounter.conflict;
         if !encounter.mobile {
-            look.limit_to(meeting.disc, encounter, HoldReason::Obstacle, None);
+            look.limit_to(conflict.disc, encounter, HoldReason::Obstacle, None);
             return None;
         }
-        let because = match verdict {
-            Verdict::First(_) => {
-                look.settled.insert(encounter.agent.clone(), Settled::First);
-                let nearing = meeting.nearing.filter(|_| self.makes_room_for_us(encounter.peer));
-                look.limit_to(earlier(meeting.disc, nearing), encounter, HoldReason::Follow, None);
+        let reason = match precedence {
+            Precedence::First(_) => {
+                look.settled.insert(encounter.agent.clone(), HeldPrecedence::First);
+                let nearing = conflict.nearing.filter(|_| self.makes_room_for_us(encounter.peer));
+                look.limit_to(earlier(conflict.disc, nearing), encounter, HoldReason::Follow, None);
                 return None;
             }
-            Verdict::Second(because) => because,
+            Precedence::Second(reason) => reason,
         };
-        look.settled.insert(encounter.agent.clone(), Settled::Second);
-        let enters = match meeting.zone {
-            Some(_) | None if meeting.on_way => None,
-            Some(zone) if self.passes_before(encounter, &zone) => {
+        look.settled.insert(encounter.agent.clone(), HeldPrecedence::Second);
+        let enters = match conflict.interval {
+            Some(_) | None if conflict.on_path => None,
+            Some(interval) if self.passes_before(encounter, &interval) => {
                 look.passing.insert(encounter.agent.clone());
                 None
             }
-            Some(zone) => Some(zone.enters),
+            Some(interval) => Some(interval.enters),
             None => None,
         };
-        look.limit_to(earlier(meeting.disc, enters), encounter, HoldReason::GiveWay, Some(because));
-        (meeting.on_way && !self.course_serves(encounter)).then_some(because)
+        look.limit_to(earlier(conflict.disc, enters), encounter, HoldReason::GiveWay, Some(reason));
+        (conflict.on_path && !self.course_serves(encounter)).then_some(reason)
     }
 
     fn makes_room_for_us(&self, peer: &Peer) -> bool {
@@ -148,7 +159,7 @@ impl Coord {
         &'a self,
         now: MonoTime,
         own: &OwnState,
-        way: &Way,
+        path: &PlannedPath,
         samples: &[(f64, Point)],
     ) -> Vec<Encounter<'a>> {
         let place = own.pose.position;
@@ -158,17 +169,17 @@ impl Coord {
             .chain(ghosts)
             .filter(|(_, peer, _)| peer.intent.pose.position.distance(place) < NEAR)
             .filter_map(|(agent, peer, mobile)| {
-                let berth = self.berth(now, peer);
-                let other = Other { way: &peer.way, places: peer.places(now), berth };
-                let meeting = Meeting::of(way, samples, &other)?;
-                Some(Encounter { agent, peer, berth, mobile, meeting })
+                let clearance = self.clearance(now, peer);
+                let other = PeerGeometry { path: &peer.path, places: peer.places(now), clearance };
+                let conflict = PathConflict::of(path, samples, &other)?;
+                Some(Encounter { agent, peer, clearance, mobile, conflict })
             })
             .collect()
     }
 
-    pub(crate) fn berth(&self, now: MonoTime, peer: &Peer) -> f64 {
+    pub(crate) fn clearance(&self, now: MonoTime, peer: &Peer) -> f64 {
         let moves = peer.intent.velocity.norm() > MOVES;
-        self.config.radius.0 + peer.intent.radius.0 + BERTH + peer.trust.berth_extra(now, moves)
+        self.config.radius.0 + peer.intent.radius.0 + PEER_CLEARANCE + peer.trust.extra_clearance(now, moves)
     }
 
     /// The own claim, or that of the strongest robot in whose way this one stands.
@@ -180,17 +191,17 @@ impl Coord {
         freed: Option<&AgentId>,
     ) -> Claim {
         let lender = match &self.standing.course {
-            Course::Aside { for_agent, escape: false, .. } => Some(for_agent),
-            Course::Aside { .. } | Course::Own => None,
+            Course::Yielding { for_agent, escape: false, .. } => Some(for_agent),
+            Course::Yielding { .. } | Course::Own => None,
         };
         encounters
             .iter()
             .filter(|e| e.mobile && e.peer.claim.wants && e.peer.intent.yields_to.as_ref() != Some(&self.config.id))
             .filter(|e| {
-                let stands = e.meeting.on_way && e.meeting.peer_to_place < LENDS_WITHIN;
+                let stands = e.conflict.on_path && e.conflict.peer_to_place < LENDS_WITHIN;
                 (stands || lender == Some(e.agent)) && self.claim_is_backed(&e.peer.claim, e.peer)
             })
-            .filter(|e| matches!(self.verdict(now, base, e, freed), Verdict::Second(_)))
+            .filter(|e| matches!(self.precedence(now, base, e, freed), Precedence::Second(_)))
             .map(|e| &e.peer.claim)
             .reduce(|a, b| if b.beats(a) { b } else { a })
             .map_or_else(|| base.clone(), |claim| base.inherited_from(claim))
@@ -210,44 +221,52 @@ impl Coord {
             return true;
         }
         self.presence.get(claimant).is_some_and(|owner| {
-            let berth = owner.intent.radius.0 + peer.intent.radius.0 + BERTH + BESIDE;
-            owner.way.distance(peer.intent.pose.position) < berth
+            let clearance = owner.intent.radius.0 + peer.intent.radius.0 + PEER_CLEARANCE + BESIDE;
+            owner.path.distance(peer.intent.pose.position) < clearance
         })
     }
 
-    fn verdict(&self, now: MonoTime, claim: &Claim, encounter: &Encounter<'_>, freed: Option<&AgentId>) -> Verdict {
+    fn precedence(
+        &self,
+        now: MonoTime,
+        claim: &Claim,
+        encounter: &Encounter<'_>,
+        freed: Option<&AgentId>,
+    ) -> Precedence {
         let peer = encounter.peer;
         if !peer.claim.wants {
-            return Verdict::First(Because::Wants);
+            return Precedence::First(PrecedenceReason::Wants);
         }
         if freed == Some(encounter.agent) {
-            return Verdict::First(Because::Ring);
+            return Precedence::First(PrecedenceReason::Ring);
         }
         let promised = peer.intent.yields_to.as_ref() == Some(&self.config.id) && !peer.claim.cornered;
         let owed = self.standing.yields_to.as_ref().is_some_and(|(to, _)| to == encounter.agent);
         if promised && !owed && peer.trust.believed(now) {
-            return Verdict::First(Because::Promise);
+            return Precedence::First(PrecedenceReason::Promise);
         }
         let clear = claim.clearly_beats(&peer.claim) || peer.claim.clearly_beats(claim);
         match self.passing_now(now, encounter) {
-            Some(verdict) if !clear => verdict,
+            Some(precedence) if !clear => precedence,
             Some(_) | None => claim.against(&peer.claim),
         }
     }
 
     /// What speaks against changing one's mind: one of the two is on its way through, and the other let it, or is
     /// still outside where they would meet head-on.
-    fn passing_now(&self, now: MonoTime, encounter: &Encounter<'_>) -> Option<Verdict> {
-        let meeting = &encounter.meeting;
+    fn passing_now(&self, now: MonoTime, encounter: &Encounter<'_>) -> Option<Precedence> {
+        let conflict = &encounter.conflict;
         let (mine, theirs) = (self.makes_headway(now), self.underway(now, encounter.peer));
-        let head_on = meeting.zone.is_some_and(|zone| zone.against > CROSSING);
+        let head_on = conflict.interval.is_some_and(|interval| interval.against > CROSSING);
         match self.standing.settled.get(encounter.agent) {
-            Some(Settled::First) if mine => Some(Verdict::First(Because::Underway)),
-            Some(Settled::Second) if theirs => Some(Verdict::Second(Because::Underway)),
+            Some(HeldPrecedence::First) if mine => Some(Precedence::First(PrecedenceReason::Underway)),
+            Some(HeldPrecedence::Second) if theirs => Some(Precedence::Second(PrecedenceReason::Underway)),
             Some(_) | None if !head_on => None,
-            Some(_) | None if mine && meeting.on_way && !meeting.peer_on_way => Some(Verdict::First(Because::Underway)),
-            Some(_) | None if theirs && meeting.peer_on_way && !meeting.on_way => {
-                Some(Verdict::Second(Because::Underway))
+            Some(_) | None if mine && conflict.on_path && !conflict.peer_on_path => {
+                Some(Precedence::First(PrecedenceReason::Underway))
+            }
+            Some(_) | None if theirs && conflict.peer_on_path && !conflict.on_path => {
+                Some(Precedence::Second(PrecedenceReason::Underway))
             }
             Some(_) | None => None,
         }
@@ -265,7 +284,7 @@ impl Coord {
     }
 
     /// The peer this robot waits for in a ring of robots that wait for each other, if this robot is the one to go.
-    fn ring_to_break(&self, base: &Claim) -> Option<AgentId> {
+    fn deadlock_cycle(&self, base: &Claim) -> Option<AgentId> {
         let first = self.standing.yields_to()?;
         let mine = self.standing.claim.as_ref().unwrap_or(base);
         let mut next = first.clone();
@@ -286,14 +305,16 @@ impl Coord {
     fn course_serves(&self, encounter: &Encounter<'_>) -> bool {
         match &self.standing.course {
             Course::Own => false,
-            Course::Aside { way, .. } => encounter.peer.way.distance(way.end()) >= encounter.berth,
+            Course::Yielding { path, .. } => encounter.peer.path.distance(path.end()) >= encounter.clearance,
         }
     }
 
     /// Whether there is time to be through before the peer comes.
-    fn passes_before(&self, encounter: &Encounter<'_>, zone: &Zone) -> bool {
+    fn passes_before(&self, encounter: &Encounter<'_>, interval: &ConflictInterval) -> bool {
         let spare = if self.standing.passing.contains(encounter.agent) { PASS_STILL } else { PASS_BEFORE };
-        zone.leaves.is_some_and(|leaves| leaves / SLOW + spare < (zone.peer_enters - encounter.berth).max(0.0) / FAST)
+        interval
+            .leaves
+            .is_some_and(|leaves| leaves / SLOW + spare < (interval.peer_enters - encounter.clearance).max(0.0) / FAST)
     }
 }
 
@@ -303,11 +324,11 @@ fn earlier(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 
 /// Whether going on along the own way lets the peer by: it leads out of the peer's way, or ahead of it.
 fn clears(encounter: &Encounter<'_>, free: f64, blocker: Option<&Encounter<'_>>) -> bool {
-    let Some(zone) = encounter.meeting.zone else { return false };
-    let against = zone.against > CROSSING;
-    match zone.leaves {
+    let Some(interval) = encounter.conflict.interval else { return false };
+    let against = interval.against > CROSSING;
+    match interval.leaves {
         Some(leaves) if free >= leaves => {
-            !against || leaves / SLOW + PASS_STILL < (zone.peer_enters - encounter.berth).max(0.0) / FAST
+            !against || leaves / SLOW + PASS_STILL < (interval.peer_enters - encounter.clearance).max(0.0) / FAST
         }
         Some(_) | None if against => false,
         Some(_) | None => free >= STANDS || blocker.is_some_and(|blocker| holds_back_too(blocker, encounter)),
@@ -317,7 +338,7 @@ fn clears(encounter: &Encounter<'_>, free: f64, blocker: Option<&Encounter<'_>>)
 /// Whether what stops this robot stops the peer behind it as well, so that making room would gain nothing.
 fn holds_back_too(blocker: &Encounter<'_>, behind: &Encounter<'_>) -> bool {
     let stronger = !blocker.mobile || blocker.peer.claim.beats(&behind.peer.claim);
-    let meets = blocker.peer.way.points().iter().any(|p| behind.peer.way.distance(*p) < behind.berth)
-        || behind.peer.way.points().iter().any(|p| blocker.peer.way.distance(*p) < behind.berth);
+    let meets = blocker.peer.path.points().iter().any(|p| behind.peer.path.distance(*p) < behind.clearance)
+        || behind.peer.path.points().iter().any(|p| blocker.peer.path.distance(*p) < behind.clearance);
     blocker.agent != behind.agent && stronger && meets
 }

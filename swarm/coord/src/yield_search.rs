@@ -1,17 +1,17 @@
 //! The search for a place beside someone's way.
 //!
-//! Dijkstra over the passable squares around the robot, to the cheapest square that is off the way. Discs block,
+//! Dijkstra over the traversable squares around the robot, to the cheapest square that is off the way. Discs block,
 //! but not a motion that opens the distance to them.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use skein_space::planning::Passable;
+use skein_space::planning::Traversable;
 use skein_types::geometry::Point;
 use skein_types::region::RegionFrame;
 
-use crate::meeting::BESIDE;
-use crate::way::Way;
+use crate::path_conflict::BESIDE;
+use crate::planned_path::PlannedPath;
 
 /// How far around the robot is searched, metres.
 const REACH: f64 = 12.0;
@@ -21,12 +21,12 @@ const WINDOW_MAX: u32 = 255;
 const PUSH: f32 = 4.0;
 /// What it costs to stand where someone else will want to pass, metres of way.
 const IN_THE_WAY: f32 = 15.0;
-/// A robot that stands on no passable square looks for one within this, metres.
+/// A robot that stands on no traversable square looks for one within this, metres.
 const OFF_MAP: f64 = 0.5;
 
 /// A disc that the robot's centre must not come into.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Disc {
+pub(crate) struct BlockingDisc {
     pub(crate) at: Point,
     pub(crate) radius: f64,
     /// It can be pushed: passing costs more instead of being impossible.
@@ -35,19 +35,19 @@ pub(crate) struct Disc {
 
 /// A way to keep off.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Keep<'a> {
-    pub(crate) way: &'a Way,
-    pub(crate) berth: f64,
+pub(crate) struct KeepoutCorridor<'a> {
+    pub(crate) path: &'a PlannedPath,
+    pub(crate) clearance: f64,
     /// A place on it is no answer at all; else it only costs.
     pub(crate) must: bool,
 }
 
 /// What is asked.
-pub(crate) struct Question<'a, M> {
+pub(crate) struct YieldSearch<'a, M> {
     pub(crate) map: &'a M,
     pub(crate) from: Point,
-    pub(crate) discs: &'a [Disc],
-    pub(crate) keep: &'a [Keep<'a>],
+    pub(crate) discs: &'a [BlockingDisc],
+    pub(crate) keep: &'a [KeepoutCorridor<'a>],
 }
 
 /// Memory that is used again by the next search.
@@ -103,9 +103,9 @@ impl Window {
 
 const NEIGHBOURS: [(i32, i32); 8] = [(1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (-1, -1), (1, -1)];
 
-impl<M: Passable> Question<'_, M> {
+impl<M: Traversable> YieldSearch<'_, M> {
     /// The way to the cheapest place, from the robot's own; `None` when there is none within reach.
-    pub(crate) fn answer(&self, scratch: &mut Scratch) -> Option<Vec<Point>> {
+    pub(crate) fn run(&self, scratch: &mut Scratch) -> Option<Vec<Point>> {
         let window = Window::around(self.map.frame(), self.from)?;
         let start = self.start(&window)?;
         let size = (window.width * window.height) as usize;
@@ -134,15 +134,15 @@ impl<M: Passable> Question<'_, M> {
         best.map(|(_, local)| self.trace(&window, scratch, start, local))
     }
 
-    /// The robot's square, or the nearest passable one when a jump of the localiser put it into a wall.
+    /// The robot's square, or the nearest traversable one when a jump of the localiser put it into a wall.
     fn start(&self, window: &Window) -> Option<u32> {
         let own = window.local(window.frame.square_of(self.from)?)?;
-        if self.map.passable(window.square(own)) {
+        if self.map.traversable(window.square(own)) {
             return Some(own);
         }
         let reach = (OFF_MAP / window.frame.resolution) as i32;
         let around = (-reach..=reach).flat_map(|dy| (-reach..=reach).map(move |dx| (dx, dy)));
-        around.filter_map(|by| window.step(own, by)).filter(|local| self.map.passable(window.square(*local))).min_by(
+        around.filter_map(|by| window.step(own, by)).filter(|local| self.map.traversable(window.square(*local))).min_by(
             |a, b| {
                 let far = |local: u32| window.center(local).distance(self.from);
                 far(*a).total_cmp(&far(*b))
@@ -151,7 +151,7 @@ impl<M: Passable> Question<'_, M> {
     }
 
     fn expand(&self, window: &Window, scratch: &mut Scratch, local: u32, cost: f32) {
-        let free = |by| window.step(local, by).filter(|next| self.map.passable(window.square(*next)));
+        let free = |by| window.step(local, by).filter(|next| self.map.traversable(window.square(*next)));
         for (dx, dy) in NEIGHBOURS {
             let Some(next) = free((dx, dy)) else { continue };
             let diagonal = dx != 0 && dy != 0;
@@ -185,8 +185,8 @@ impl<M: Passable> Question<'_, M> {
     fn standing_at(&self, place: Point) -> Option<f32> {
         let mut extra = 0.0;
         for keep in self.keep {
-            let berth = keep.berth + BESIDE + self.map.frame().resolution / 2.0;
-            if keep.way.far_from(place, berth) || keep.way.distance(place) >= berth {
+            let clearance = keep.clearance + BESIDE + self.map.frame().resolution / 2.0;
+            if keep.path.far_from(place, clearance) || keep.path.distance(place) >= clearance {
                 continue;
             }
             if keep.must {
@@ -213,12 +213,12 @@ impl<M: Passable> Question<'_, M> {
             }
             squares.push(at);
         }
-        let mut way = vec![self.from];
-        way.extend(squares.iter().rev().skip(1).map(|local| window.center(*local)));
-        if way.len() == 1 && !self.map.passable(window.square(start)) {
-            way.push(window.center(start));
+        let mut path = vec![self.from];
+        path.extend(squares.iter().rev().skip(1).map(|local| window.center(*local)));
+        if path.len() == 1 && !self.map.traversable(window.square(start)) {
+            path.push(window.center(start));
         }
-        straightened(way)
+        straightened(path)
     }
 }
 
@@ -234,10 +234,10 @@ fn reach(scratch: &mut Scratch, from: u32, to: u32, cost: f32) {
 }
 
 /// Without the points in the middle of straight stretches.
-fn straightened(way: Vec<Point>) -> Vec<Point> {
-    let mut kept: Vec<Point> = Vec::with_capacity(way.len());
-    for (i, &point) in way.iter().enumerate() {
-        let straight = match (kept.last(), way.get(i + 1)) {
+fn straightened(path: Vec<Point>) -> Vec<Point> {
+    let mut kept: Vec<Point> = Vec::with_capacity(path.len());
+    for (i, &point) in path.iter().enumerate() {
+        let straight = match (kept.last(), path.get(i + 1)) {
             (Some(&before), Some(&after)) => {
                 let (u, v) = (point - before, after - point);
                 u.cross(v).abs() < 1e-9 && u.dot(v) > 0.0
@@ -260,11 +260,11 @@ mod tests {
 
     const FRAME: RegionFrame = RegionFrame { origin: Point::new(0.0, -2.0), resolution: 0.1, width: 100, height: 40 };
 
-    impl Passable for Hall {
+    impl Traversable for Hall {
         fn frame(&self) -> &RegionFrame {
             &FRAME
         }
-        fn passable(&self, square: u32) -> bool {
+        fn traversable(&self, square: u32) -> bool {
             let at = FRAME.center_of(square);
             at.y.abs() < 0.2 || ((6.0..6.4).contains(&at.x) && (0.0..1.5).contains(&at.y))
         }
@@ -274,26 +274,26 @@ mod tests {
         Point::new(x, y)
     }
 
-    fn ask(from: Point, way: &Way, discs: &[Disc]) -> Option<Vec<Point>> {
-        let keep = [Keep { way, berth: 0.75, must: true }];
-        Question { map: &Hall, from, discs, keep: &keep }.answer(&mut Scratch::default())
+    fn ask(from: Point, path: &PlannedPath, discs: &[BlockingDisc]) -> Option<Vec<Point>> {
+        let keep = [KeepoutCorridor { path, clearance: 0.75, must: true }];
+        YieldSearch { map: &Hall, from, discs, keep: &keep }.run(&mut Scratch::default())
     }
 
     #[test]
     fn the_pocket_is_found_and_the_way_to_it_keeps_to_the_floor() {
-        let winner = Way::new(p(0.2, 0.0), &[p(9.5, 0.0)]);
-        let way = ask(p(4.0, 0.0), &winner, &[]).unwrap();
-        let end = *way.last().unwrap();
+        let winner = PlannedPath::new(p(0.2, 0.0), &[p(9.5, 0.0)]);
+        let path = ask(p(4.0, 0.0), &winner, &[]).unwrap();
+        let end = *path.last().unwrap();
         assert!(winner.distance(end) >= 0.75 + BESIDE && (6.0..6.4).contains(&end.x), "{end:?}");
-        let walk = Way::new(way[0], &way[1..]);
-        let on_floor = |at: Point| FRAME.square_of(at).is_some_and(|square| Hall.passable(square));
+        let walk = PlannedPath::new(path[0], &path[1..]);
+        let on_floor = |at: Point| FRAME.square_of(at).is_some_and(|square| Hall.traversable(square));
         assert!(walk.samples(0.02, 20.0).iter().all(|(_, at)| on_floor(*at)));
     }
 
     #[test]
     fn a_disc_in_the_way_ends_the_search_unless_it_can_be_pushed_or_the_way_leads_away_from_it() {
-        let winner = Way::new(p(0.2, 0.0), &[p(9.5, 0.0)]);
-        let disc = |x: f64, yields| [Disc { at: p(x, 0.0), radius: 0.75, yields }];
+        let winner = PlannedPath::new(p(0.2, 0.0), &[p(9.5, 0.0)]);
+        let disc = |x: f64, yields| [BlockingDisc { at: p(x, 0.0), radius: 0.75, yields }];
         assert_eq!(ask(p(4.0, 0.0), &winner, &disc(5.0, false)), None);
         assert!(ask(p(4.0, 0.0), &winner, &disc(5.0, true)).is_some());
         assert!(ask(p(4.0, 0.0), &winner, &disc(3.6, false)).is_some(), "it may leave a disc it is in");
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn who_stands_beside_the_way_stays_and_who_is_nowhere_finds_nothing() {
-        let winner = Way::new(p(0.2, 0.0), &[p(9.5, 0.0)]);
+        let winner = PlannedPath::new(p(0.2, 0.0), &[p(9.5, 0.0)]);
         assert_eq!(ask(p(6.2, 1.3), &winner, &[]), Some(vec![p(6.2, 1.3)]));
         assert_eq!(ask(p(-5.0, 0.0), &winner, &[]), None);
         assert_eq!(ask(p(2.0, 1.5), &winner, &[]), None);

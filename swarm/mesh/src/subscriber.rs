@@ -12,7 +12,7 @@ use zenoh::sample::{Sample, SampleKind};
 use crate::stats::Counters;
 use crate::{EVENTS_RESERVED, HazardHook, MeshEvent};
 
-pub(crate) struct Ear {
+pub(crate) struct Subscriber {
     keys: SwarmKeys,
     own: AgentId,
     sender: mpsc::Sender<MeshEvent>,
@@ -20,7 +20,7 @@ pub(crate) struct Ear {
     counters: Arc<Counters>,
 }
 
-impl Ear {
+impl Subscriber {
     pub(crate) fn new(
         keys: SwarmKeys,
         own: AgentId,
@@ -37,7 +37,7 @@ impl Ear {
     }
 
     /// A message came.
-    pub(crate) fn hear(&self, sample: &Sample) {
+    pub(crate) fn on_sample(&self, sample: &Sample) {
         if sample.kind() != SampleKind::Put {
             return;
         }
@@ -60,7 +60,7 @@ impl Ear {
     }
 
     /// A token came or went.
-    pub(crate) fn notice(&self, sample: &Sample) {
+    pub(crate) fn on_liveliness(&self, sample: &Sample) {
         let Ok(SwarmKey::Presence(agent)) = self.keys.parse(sample.key_expr().as_str()) else {
             return self.refuse(sample, "it is no presence of a robot");
         };
@@ -70,7 +70,7 @@ impl Ear {
     }
 
     /// A link came or went.
-    pub(crate) fn link(&self, kind: SampleKind) {
+    pub(crate) fn on_transport(&self, kind: SampleKind) {
         let event = match kind {
             SampleKind::Put => (self.counters.linked() == 0).then_some(MeshEvent::Up),
             SampleKind::Delete => (self.counters.unlinked() == 1).then_some(MeshEvent::Down),
