@@ -1,10 +1,10 @@
-//! Who goes first.
+//! Precedence of two robots.
 //!
 //! The order, the first difference decides:
 //!
-//! 1. of two robots that move on behalf of the same third, that third itself, then the smaller id;
-//! 2. one that cannot get out of the way before one that can;
-//! 3. one that wants to go somewhere before one that does not;
+//! 1. of two claims with the same claimant, the claimant itself, then the smaller id;
+//! 2. a cornered robot before one that can make way;
+//! 3. a robot with somewhere to go before one without;
 //! 4. an emergency, 5. a payload, 6. the greater mission priority, 7. the longer wait, 8. the smaller id.
 
 use skein_types::coord::{Intent, RightOfWay};
@@ -15,27 +15,27 @@ use crate::guidance::PrecedenceReason;
 /// What one side of an encounter brings to the comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// Who claims.
+    /// The robot that publishes the claim.
     pub sender: AgentId,
-    /// It cannot get out of the way.
+    /// It cannot make way.
     pub cornered: bool,
-    /// It means to go somewhere.
+    /// It has somewhere to go.
     pub wants: bool,
     /// Its own right of way or the one it inherited.
     pub right_of_way: RightOfWay,
 }
 
-/// The answer for the one who asks.
+/// Result of a comparison, as seen from the first of the two claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precedence {
-    /// The asker goes first.
+    /// The first claim wins.
     First(PrecedenceReason),
-    /// The other goes first.
+    /// The other claim wins.
     Second(PrecedenceReason),
 }
 
 impl Claim {
-    /// What a peer claims with its last message.
+    /// Claim in a peer's intent; `wants` is whether its path leads anywhere.
     #[must_use]
     pub fn of(intent: &Intent, wants: bool) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl Claim {
         }
     }
 
-    /// The claim of `self` while it makes room for `other`: that of `other`, under its own name.
+    /// The claim of `self` while it makes way for `other`: that of `other`, under its own name.
     #[must_use]
     pub fn inherited_from(&self, other: &Self) -> Self {
         Self { sender: self.sender.clone(), wants: true, ..other.clone() }
@@ -95,8 +95,8 @@ impl Claim {
 }
 
 /// Waiting counts in steps that double: 10 s, 30 s, 70 s, 150 s. Robots that stand in the same jam have waited about
-/// equally long; were every step of five seconds to count, they would change places in the order faster than they can
-/// change places on the floor, and none would get through.
+/// equally long; if every step of five seconds counted, their order would change faster
+/// than they can pass each other, and none would get through.
 fn waited(claim: &RightOfWay) -> u32 {
     (claim.waited_steps / 2 + 1).ilog2()
 }
@@ -126,9 +126,9 @@ mod tests {
     }
 
     #[test]
-    fn each_ground_outweighs_all_that_follow_it() {
+    fn each_reason_outweighs_all_that_follow_it() {
         type Raise = fn(&mut Claim);
-        let grounds: [(PrecedenceReason, Raise); 6] = [
+        let reasons: [(PrecedenceReason, Raise); 6] = [
             (PrecedenceReason::Cornered, |c| c.cornered = true),
             (PrecedenceReason::Wants, |_| ()),
             (PrecedenceReason::Emergency, |c| c.right_of_way.emergency = true),
@@ -136,13 +136,13 @@ mod tests {
             (PrecedenceReason::Priority, |c| c.right_of_way.priority = Priority::new(9).unwrap()),
             (PrecedenceReason::Waited, |c| c.right_of_way.waited_steps = 3),
         ];
-        for (i, (reason, raise)) in grounds.iter().enumerate() {
+        for (i, (reason, raise)) in reasons.iter().enumerate() {
             let (mut strong, mut weak) = (claim("b"), claim("a"));
             raise(&mut strong);
             if *reason == PrecedenceReason::Wants {
                 weak.wants = false;
             }
-            grounds.iter().skip(i + 1).for_each(|(_, raise)| raise(&mut weak));
+            reasons.iter().skip(i + 1).for_each(|(_, raise)| raise(&mut weak));
             assert_eq!(strong.against(&weak), Precedence::First(*reason));
             assert_eq!(weak.against(&strong), Precedence::Second(*reason));
         }
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_moves_on_behalf_of_another_goes_after_it_and_before_everyone_else_it_outranks() {
+    fn an_inherited_claim_ranks_right_behind_its_claimant() {
         let (mut strong, weak, third) = (claim("z"), claim("m"), claim("a"));
         strong.right_of_way.carrying = true;
         let pushed = weak.inherited_from(&strong);

@@ -1,4 +1,5 @@
-//! One look at all peers: who matters, who goes first, how far the way is free, whom the robot is in the way of.
+//! Assessment of all conflicts with peers: which peers matter, which side goes first, how far the own path is free,
+//! and for which peer the robot has to make way. Pure: it reads a [`Situation`] and returns a [`ConflictSummary`].
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,35 +11,35 @@ use skein_types::time::MonoTime;
 
 use crate::PEER_CLEARANCE;
 use crate::claim::{Claim, Precedence};
-use crate::coord::Coord;
-use crate::coord_state::{Course, HeldPrecedence, STAYS};
+use crate::config::CoordConfig;
+use crate::coord_state::{CoordState, Course, HeldPrecedence, HeldPrecedences, STAYS};
 use crate::guidance::{HoldReason, PrecedenceReason};
 use crate::own_state::OwnState;
 use crate::path_conflict::{BESIDE, ConflictInterval, HORIZON, PathConflict, PeerGeometry, STEP};
-use crate::peers::Peer;
+use crate::peers::{Peer, PeerTable};
 use crate::planned_path::PlannedPath;
 
-/// Peers farther than this do not matter: two horizons and a bit.
+/// Peers farther than this do not matter, metres: two horizons and a margin.
 pub(crate) const NEAR: f64 = 14.0;
-/// A robot this near along its way lends its claim to whoever stands on it.
+/// A peer this near along its path lends its claim to the robot that stands on that path, metres.
 const LENDS_WITHIN: f64 = 4.0;
-/// Whoever may go on by less than this stands.
+/// A robot that may go on by less than this stands, metres.
 pub(crate) const STANDS: f64 = 0.15;
 /// A peer faster than this moves, m/s.
 const MOVES: f64 = 0.1;
-/// How fast a robot surely gets out of a stretch, m/s.
+/// Speed at which a robot surely leaves a conflict interval, m/s.
 const SLOW: f64 = 0.6;
-/// How fast a peer comes at most, m/s.
+/// Highest speed of an approaching peer, m/s.
 const FAST: f64 = 1.0;
-/// What must be left between one's leaving a stretch and the other's coming, to decide so, seconds.
+/// Minimum time gap between leaving a conflict interval and the peer's arrival, to decide to pass first, seconds.
 const PASS_BEFORE: f64 = 2.0;
-/// The same, to keep to the decision.
+/// The same gap for keeping that decision, seconds.
 const PASS_STILL: f64 = 1.0;
-/// A stretch that runs less than this against the peer is a crossing or runs along with it, metres.
+/// An interval that runs less than this against the peer is a crossing, or runs along with it, metres.
 const CROSSING: f64 = 0.8;
-/// Who made no headway for this long is not passing.
+/// A robot without headway for this long is not passing.
 const STALLED: Duration = Duration::from_secs(3);
-/// Longest chain of robots that wait for each other that is followed.
+/// Longest chain of waiting robots that is searched for a deadlock cycle.
 const CHAIN_MAX: usize = 16;
 
 /// One peer that matters in this cycle.
@@ -50,7 +51,7 @@ struct Encounter<'a> {
     conflict: PathConflict,
 }
 
-/// How far the way is free, and who ends it.
+/// Where the own path has to end for now, and on whose account.
 #[derive(Clone, Debug)]
 pub(crate) struct Limit {
     pub(crate) distance: f64,
@@ -59,13 +60,23 @@ pub(crate) struct Limit {
     pub(crate) precedence_reason: Option<PrecedenceReason>,
 }
 
-/// What came of looking at all peers.
+/// What an assessment depends on.
+#[derive(Clone, Copy)]
+pub(crate) struct Situation<'a> {
+    pub(crate) now: MonoTime,
+    pub(crate) config: &'a CoordConfig,
+    pub(crate) own: &'a OwnState,
+    pub(crate) peers: &'a PeerTable,
+    pub(crate) state: &'a CoordState,
+}
+
+/// Result of an assessment.
 pub(crate) struct ConflictSummary {
     pub(crate) claim: Claim,
     pub(crate) limit: Option<Limit>,
-    /// Who wants to pass where the robot stands, and cannot be let by along the own way.
+    /// The peer that goes first, needs the place where the robot stands, and cannot be let by along the own path.
     pub(crate) pressed_by: Option<(AgentId, PrecedenceReason)>,
-    pub(crate) settled: BTreeMap<AgentId, HeldPrecedence>,
+    pub(crate) held: HeldPrecedences,
     pub(crate) passing: BTreeSet<AgentId>,
 }
 
@@ -84,113 +95,104 @@ impl ConflictSummary {
     }
 }
 
-impl Coord {
-    /// Looks at every peer along the present course.
-    pub(crate) fn look(&self, now: MonoTime, own: &OwnState) -> ConflictSummary {
-        let path = self.standing.path(own);
+/// Assesses every peer along the present course.
+pub(crate) fn assess(situation: &Situation<'_>) -> ConflictSummary {
+    situation.assess()
+}
+
+impl<'a> Situation<'a> {
+    fn assess(&self) -> ConflictSummary {
+        let path = self.state.path(self.own);
         let samples = path.samples(STEP, HORIZON);
-        let encounters = self.encounters(now, own, &path, &samples);
-        let base = self.standing.base_claim(own, &self.config.id);
-        let freed = self.deadlock_cycle(&base);
-        let claim = self.effective_claim(now, &base, &encounters, freed.as_ref());
-        let settled = match self.standing.course {
+        let encounters = self.encounters(&path, &samples);
+        let base = self.state.base_claim(self.own, self.config);
+        let freed = self.deadlock_cycle();
+        let claim = self.effective_claim(&base, &encounters, freed.as_ref());
+        let held = match self.state.course() {
             Course::Own => BTreeMap::new(),
-            Course::Yielding { .. } => self.standing.settled.clone(),
+            Course::Yielding { .. } => self.state.held_precedences().clone(),
         };
-        let mut look = ConflictSummary { claim, limit: None, pressed_by: None, settled, passing: BTreeSet::new() };
+        let mut summary = ConflictSummary { claim, limit: None, pressed_by: None, held, passing: BTreeSet::new() };
         let mut pressing: Vec<(&Encounter<'_>, PrecedenceReason)> = Vec::new();
         for encounter in &encounters {
-            let precedence = self.precedence(now, &look.claim, encounter, freed.as_ref());
-            if let Some(reason) = self.weigh(encounter, precedence, &mut look) {
+            let precedence = self.precedence(&summary.claim, encounter, freed.as_ref());
+            if let Some(reason) = self.weigh(encounter, precedence, &mut summary) {
                 pressing.push((encounter, reason));
             }
         }
-        let free = look.limit.as_ref().map_or(HORIZON, |limit| limit.distance);
-        let blocker = look.limit.as_ref().and_then(|limit| encounters.iter().find(|e| *e.agent == limit.agent));
-        look.pressed_by = pressing
+        let free = summary.limit.as_ref().map_or(HORIZON, |limit| limit.distance);
+        let blocker = summary.limit.as_ref().and_then(|limit| encounters.iter().find(|e| *e.agent == limit.agent));
+        summary.pressed_by = pressing
             .into_iter()
             .filter(|(encounter, _)| path.length() < STAYS || !clears(encounter, free, blocker))
             .reduce(|a, b| if b.0.peer.claim.beats(&a.0.peer.claim) { b } else { a })
             .map(|(encounter, reason)| (encounter.agent.clone(), reason));
-        look
+        summary
     }
 
-    /// Notes what one peer means for the own way. Returns the reason when it goes first and wants to pass where this
-    /// robot stands.
+    /// Adds what one peer means for the own path. Returns the reason when the peer goes first and needs the place
+    /// where this robot stands.
     fn weigh(
         &self,
         encounter: &Encounter<'_>,
         precedence: Precedence,
-        look: &mut ConflictSummary,
+        summary: &mut ConflictSummary,
     ) -> Option<PrecedenceReason> {
         let conflict = &encounter.conflict;
         if !encounter.mobile {
-            look.limit_to(conflict.disc, encounter, HoldReason::Obstacle, None);
+            summary.limit_to(conflict.disc, encounter, HoldReason::Obstacle, None);
             return None;
         }
         let reason = match precedence {
             Precedence::First(_) => {
-                look.settled.insert(encounter.agent.clone(), HeldPrecedence::First);
-                let nearing = conflict.nearing.filter(|_| self.makes_room_for_us(encounter.peer));
-                look.limit_to(earlier(conflict.disc, nearing), encounter, HoldReason::Follow, None);
+                summary.held.insert(encounter.agent.clone(), HeldPrecedence::First);
+                let nearing = conflict.nearing.filter(|_| self.makes_way_for_us(encounter.peer));
+                summary.limit_to(earlier(conflict.disc, nearing), encounter, HoldReason::Follow, None);
                 return None;
             }
             Precedence::Second(reason) => reason,
         };
-        look.settled.insert(encounter.agent.clone(), HeldPrecedence::Second);
+        summary.held.insert(encounter.agent.clone(), HeldPrecedence::Second);
         let enters = match conflict.interval {
             Some(_) | None if conflict.on_path => None,
             Some(interval) if self.passes_before(encounter, &interval) => {
-                look.passing.insert(encounter.agent.clone());
+                summary.passing.insert(encounter.agent.clone());
                 None
             }
             Some(interval) => Some(interval.enters),
             None => None,
         };
-        look.limit_to(earlier(conflict.disc, enters), encounter, HoldReason::GiveWay, Some(reason));
+        summary.limit_to(earlier(conflict.disc, enters), encounter, HoldReason::GiveWay, Some(reason));
         (conflict.on_path && !self.course_serves(encounter)).then_some(reason)
     }
 
-    fn makes_room_for_us(&self, peer: &Peer) -> bool {
+    fn makes_way_for_us(&self, peer: &Peer) -> bool {
         peer.intent.state == AgentState::Yielding && peer.intent.yields_to.as_ref() == Some(&self.config.id)
     }
 
-    fn encounters<'a>(
-        &'a self,
-        now: MonoTime,
-        own: &OwnState,
-        path: &PlannedPath,
-        samples: &[(f64, Point)],
-    ) -> Vec<Encounter<'a>> {
-        let place = own.pose.position;
-        let present = self.presence.iter().map(|(agent, peer)| (agent, peer, peer.mobile()));
-        let ghosts = self.presence.ghosts(now).map(|(agent, peer)| (agent, peer, false));
-        present
-            .chain(ghosts)
+    fn encounters(&self, path: &PlannedPath, samples: &[(f64, Point)]) -> Vec<Encounter<'a>> {
+        let place = self.own.pose.position;
+        self.peers
+            .present_and_recently_lost(self.now)
             .filter(|(_, peer, _)| peer.intent.pose.position.distance(place) < NEAR)
             .filter_map(|(agent, peer, mobile)| {
-                let clearance = self.clearance(now, peer);
-                let other = PeerGeometry { path: &peer.path, places: peer.places(now), clearance };
+                let clearance = self.clearance(peer);
+                let other = PeerGeometry { path: &peer.path, places: peer.places(self.now), clearance };
                 let conflict = PathConflict::of(path, samples, &other)?;
                 Some(Encounter { agent, peer, clearance, mobile, conflict })
             })
             .collect()
     }
 
-    pub(crate) fn clearance(&self, now: MonoTime, peer: &Peer) -> f64 {
+    /// Distance to keep between the centres of the own robot and a peer, metres.
+    pub(crate) fn clearance(&self, peer: &Peer) -> f64 {
         let moves = peer.intent.velocity.norm() > MOVES;
-        self.config.radius.0 + peer.intent.radius.0 + PEER_CLEARANCE + peer.trust.extra_clearance(now, moves)
+        self.config.radius.0 + peer.intent.radius.0 + PEER_CLEARANCE + peer.trust.extra_clearance(self.now, moves)
     }
 
-    /// The own claim, or that of the strongest robot in whose way this one stands.
-    fn effective_claim(
-        &self,
-        now: MonoTime,
-        base: &Claim,
-        encounters: &[Encounter<'_>],
-        freed: Option<&AgentId>,
-    ) -> Claim {
-        let lender = match &self.standing.course {
+    /// The own claim, or that of the strongest robot on whose path this robot stands.
+    fn effective_claim(&self, base: &Claim, encounters: &[Encounter<'_>], freed: Option<&AgentId>) -> Claim {
+        let lender = match self.state.course() {
             Course::Yielding { for_agent, escape: false, .. } => Some(for_agent),
             Course::Yielding { .. } | Course::Own => None,
         };
@@ -201,7 +203,7 @@ impl Coord {
                 let stands = e.conflict.on_path && e.conflict.peer_to_place < LENDS_WITHIN;
                 (stands || lender == Some(e.agent)) && self.claim_is_backed(&e.peer.claim, e.peer)
             })
-            .filter(|e| matches!(self.precedence(now, base, e, freed), Precedence::Second(_)))
+            .filter(|e| matches!(self.precedence(base, e, freed), Precedence::Second(_)))
             .map(|e| &e.peer.claim)
             .reduce(|a, b| if b.beats(a) { b } else { a })
             .map_or_else(|| base.clone(), |claim| base.inherited_from(claim))
@@ -220,19 +222,13 @@ impl Coord {
         if peer.intent.yields_to.is_some() {
             return true;
         }
-        self.presence.get(claimant).is_some_and(|owner| {
+        self.peers.get(claimant).is_some_and(|owner| {
             let clearance = owner.intent.radius.0 + peer.intent.radius.0 + PEER_CLEARANCE + BESIDE;
             owner.path.distance(peer.intent.pose.position) < clearance
         })
     }
 
-    fn precedence(
-        &self,
-        now: MonoTime,
-        claim: &Claim,
-        encounter: &Encounter<'_>,
-        freed: Option<&AgentId>,
-    ) -> Precedence {
+    fn precedence(&self, claim: &Claim, encounter: &Encounter<'_>, freed: Option<&AgentId>) -> Precedence {
         let peer = encounter.peer;
         if !peer.claim.wants {
             return Precedence::First(PrecedenceReason::Wants);
@@ -241,24 +237,24 @@ impl Coord {
             return Precedence::First(PrecedenceReason::Ring);
         }
         let promised = peer.intent.yields_to.as_ref() == Some(&self.config.id) && !peer.claim.cornered;
-        let owed = self.standing.yields_to.as_ref().is_some_and(|(to, _)| to == encounter.agent);
-        if promised && !owed && peer.trust.believed(now) {
+        let owed = self.state.yields_to().is_some_and(|(to, _)| to == encounter.agent);
+        if promised && !owed && peer.trust.believed(self.now) {
             return Precedence::First(PrecedenceReason::Promise);
         }
         let clear = claim.clearly_beats(&peer.claim) || peer.claim.clearly_beats(claim);
-        match self.passing_now(now, encounter) {
+        match self.passing_now(encounter) {
             Some(precedence) if !clear => precedence,
             Some(_) | None => claim.against(&peer.claim),
         }
     }
 
-    /// What speaks against changing one's mind: one of the two is on its way through, and the other let it, or is
-    /// still outside where they would meet head-on.
-    fn passing_now(&self, now: MonoTime, encounter: &Encounter<'_>) -> Option<Precedence> {
+    /// Keeps a precedence: one of the two is on its way through, and the other let it, or is still outside where they
+    /// would meet head-on.
+    fn passing_now(&self, encounter: &Encounter<'_>) -> Option<Precedence> {
         let conflict = &encounter.conflict;
-        let (mine, theirs) = (self.makes_headway(now), self.underway(now, encounter.peer));
+        let (mine, theirs) = (self.state.made_headway(self.now, STALLED), self.underway(encounter.peer));
         let head_on = conflict.interval.is_some_and(|interval| interval.against > CROSSING);
-        match self.standing.settled.get(encounter.agent) {
+        match self.state.held_precedence(encounter.agent) {
             Some(HeldPrecedence::First) if mine => Some(Precedence::First(PrecedenceReason::Underway)),
             Some(HeldPrecedence::Second) if theirs => Some(Precedence::Second(PrecedenceReason::Underway)),
             Some(_) | None if !head_on => None,
@@ -272,25 +268,21 @@ impl Coord {
         }
     }
 
-    fn makes_headway(&self, now: MonoTime) -> bool {
-        now.since(self.standing.headway.0) < STALLED
-    }
-
-    /// Whether the peer, or someone who makes room for it, made headway lately.
-    fn underway(&self, now: MonoTime, peer: &Peer) -> bool {
+    /// Whether the peer, or a robot that makes way for it, made headway lately.
+    fn underway(&self, peer: &Peer) -> bool {
         let claimant = &peer.claim.right_of_way.claimant;
         let same = |other: &Peer| other.claim.right_of_way.claimant == *claimant;
-        self.presence.iter().any(|(_, other)| same(other) && other.underway(now, STALLED))
+        self.peers.iter().any(|(_, other)| same(other) && other.underway(self.now, STALLED))
     }
 
-    /// The peer this robot waits for in a ring of robots that wait for each other, if this robot is the one to go.
-    fn deadlock_cycle(&self, base: &Claim) -> Option<AgentId> {
-        let first = self.standing.yields_to()?;
-        let mine = self.standing.claim.as_ref().unwrap_or(base);
+    /// The peer this robot waits for in a cycle of waiting robots, if this robot has the strongest claim in it and so goes.
+    fn deadlock_cycle(&self) -> Option<AgentId> {
+        let first = self.state.yields_to().map(|(agent, _)| agent.clone())?;
+        let claim = self.state.claim(self.own, self.config);
         let mut next = first.clone();
         for _ in 0..CHAIN_MAX {
-            let peer = self.presence.get(&next)?;
-            if !mine.beats(&peer.claim) {
+            let peer = self.peers.get(&next)?;
+            if !claim.beats(&peer.claim) {
                 return None;
             }
             next = peer.intent.yields_to.clone()?;
@@ -301,9 +293,9 @@ impl Coord {
         None
     }
 
-    /// Whether the end of the way aside is off this peer's way.
+    /// Whether the end of the yield path is off this peer's path.
     fn course_serves(&self, encounter: &Encounter<'_>) -> bool {
-        match &self.standing.course {
+        match self.state.course() {
             Course::Own => false,
             Course::Yielding { path, .. } => encounter.peer.path.distance(path.end()) >= encounter.clearance,
         }
@@ -311,7 +303,7 @@ impl Coord {
 
     /// Whether there is time to be through before the peer comes.
     fn passes_before(&self, encounter: &Encounter<'_>, interval: &ConflictInterval) -> bool {
-        let spare = if self.standing.passing.contains(encounter.agent) { PASS_STILL } else { PASS_BEFORE };
+        let spare = if self.state.is_passing(encounter.agent) { PASS_STILL } else { PASS_BEFORE };
         interval
             .leaves
             .is_some_and(|leaves| leaves / SLOW + spare < (interval.peer_enters - encounter.clearance).max(0.0) / FAST)
@@ -322,7 +314,7 @@ fn earlier(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     [a, b].into_iter().flatten().reduce(f64::min)
 }
 
-/// Whether going on along the own way lets the peer by: it leads out of the peer's way, or ahead of it.
+/// Whether going on along the own path lets the peer by: it leads off the peer's path, or ahead of it.
 fn clears(encounter: &Encounter<'_>, free: f64, blocker: Option<&Encounter<'_>>) -> bool {
     let Some(interval) = encounter.conflict.interval else { return false };
     let against = interval.against > CROSSING;
@@ -335,7 +327,7 @@ fn clears(encounter: &Encounter<'_>, free: f64, blocker: Option<&Encounter<'_>>)
     }
 }
 
-/// Whether what stops this robot stops the peer behind it as well, so that making room would gain nothing.
+/// Whether what stops this robot stops the peer behind it as well, so that making way would gain nothing.
 fn holds_back_too(blocker: &Encounter<'_>, behind: &Encounter<'_>) -> bool {
     let stronger = !blocker.mobile || blocker.peer.claim.beats(&behind.peer.claim);
     let meets = blocker.peer.path.points().iter().any(|p| behind.peer.path.distance(*p) < behind.clearance)

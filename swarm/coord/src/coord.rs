@@ -1,61 +1,47 @@
 //! The core: what goes in, what comes out, and when it wants to be woken.
 
-use core::time::Duration;
 use std::collections::VecDeque;
 
-use skein_types::coord::{Hazard, HazardKind, INTENT_PATH_MAX, Intent};
+use skein_space::planning::Traversable;
+use skein_types::coord::{Hazard, HazardKind, Intent};
 use skein_types::geometry::Point;
-use skein_types::ids::{AgentId, BootId};
+use skein_types::ids::AgentId;
 use skein_types::safety::{HAZARDS_MAX, HazardDisc, PEERS_MAX, PeerDisc};
 use skein_types::time::MonoTime;
 use skein_types::units::Meters;
 
 use crate::PEER_CLEARANCE;
+use crate::commitments;
+use crate::config::CoordConfig;
 use crate::coord_state::CoordState;
-use crate::guidance::{Obstacle, PrecedenceReason};
+use crate::decide::Decider;
+use crate::guidance::{Guidance, Obstacle, PrecedenceReason};
 use crate::hazards::Hazards;
+use crate::intent_publisher::IntentPublisher;
 use crate::own_state::OwnState;
 use crate::peers::{Heard, PeerTable, PeerView};
-
-/// A robot says its intent this often.
-pub const INTENT_PERIOD: Duration = Duration::from_millis(100);
-/// A robot that does not know its own state says nothing: silence is true, an old intent is not.
-const OWN_FRESH: Duration = Duration::from_millis(500);
-/// A bend of a said way smaller than this is left out, metres.
-const BEND: f64 = 0.03;
-
-/// Who this robot is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CoordConfig {
-    /// Its name.
-    pub id: AgentId,
-    /// This life of it.
-    pub boot: BootId,
-    /// Of its footprint.
-    pub radius: Meters,
-}
 
 /// What the core is told.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// A peer spoke.
+    /// Intent of a peer.
     Intent(Intent),
-    /// A peer reported a danger.
+    /// Hazard reported by a peer.
     Hazard(Hazard),
-    /// The mesh says that a peer came or went (its liveliness token).
+    /// A peer came or went according to the mesh (its liveliness token).
     PeerAlive {
-        /// Who.
+        /// Name of the peer.
         agent: AgentId,
-        /// Came or went.
+        /// Whether it came.
         alive: bool,
     },
-    /// The own robot.
+    /// State of the own robot.
     Own(OwnState),
-    /// The own robot sees a danger.
+    /// The own robot senses a hazard.
     HazardSeen {
-        /// What.
+        /// What it is.
         kind: HazardKind,
-        /// Where, in the map's frame.
+        /// Its centre, in the map's frame.
         position: Point,
         /// How far it reaches.
         radius: Meters,
@@ -64,36 +50,36 @@ pub enum Input {
     Wake,
 }
 
-/// What the core wants done or known.
+/// What the core wants done or recorded.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// Say this to all peers.
+    /// To be sent to all peers.
     PublishIntent(Intent),
-    /// Warn all peers.
+    /// To be sent to all peers at once.
     PublishHazard(Hazard),
-    /// A peer is there that was not, or lives anew.
+    /// A peer appeared, or restarted.
     PeerSeen(AgentId),
-    /// A peer is gone.
+    /// A peer left, or has been silent for [`crate::SILENCE_MAX`].
     PeerLost(AgentId),
-    /// A peer promised to yield to this robot and advanced into its way.
+    /// A peer promised to yield to this robot and advanced into its path.
     TrustViolation {
-        /// Who.
+        /// Name of the peer.
         agent: AgentId,
-        /// How much nearer it came.
+        /// Distance it moved into the path it promised to clear.
         advanced: Meters,
-        /// How far it is believed now, 0 to 1.
+        /// Trust that is left, 0 to 1.
         trust: f64,
     },
     /// This robot begins to yield to a peer.
     Yielding {
-        /// To whom.
+        /// Name of the peer.
         to: AgentId,
         /// What decided.
         reason: PrecedenceReason,
     },
-    /// This robot no longer yields to the peer.
+    /// This robot no longer yields.
     Proceeding {
-        /// To whom it yielded.
+        /// The peer to which it yielded.
         after: AgentId,
     },
 }
@@ -109,97 +95,95 @@ pub enum TimerKind {
     HazardExpiry,
 }
 
-/// The coordination of one robot with its peers.
+/// Coordination of one robot with its peers.
 #[derive(Clone, Debug)]
 pub struct Coord {
-    pub(crate) config: CoordConfig,
-    pub(crate) presence: PeerTable,
-    pub(crate) hazards: Hazards,
-    pub(crate) standing: CoordState,
-    pub(crate) outputs: VecDeque<Output>,
-    own: Option<(MonoTime, OwnState)>,
-    publish_at: Option<MonoTime>,
-    sequence: u64,
+    config: CoordConfig,
+    peers: PeerTable,
+    hazards: Hazards,
+    state: CoordState,
+    publisher: IntentPublisher,
+    outputs: VecDeque<Output>,
 }
 
 impl Coord {
-    /// A robot that has heard nobody yet.
+    /// A robot that has not heard of any peer yet.
     #[must_use]
     pub fn new(config: CoordConfig) -> Self {
-        let standing = CoordState::new();
         Self {
             config,
-            presence: PeerTable::default(),
+            peers: PeerTable::default(),
             hazards: Hazards::default(),
-            standing,
+            state: CoordState::new(),
+            publisher: IntentPublisher::default(),
             outputs: VecDeque::new(),
-            own: None,
-            publish_at: None,
-            sequence: 0,
         }
     }
 
-    /// One change.
+    /// Applies one input.
     pub fn handle(&mut self, now: MonoTime, input: Input) {
         match input {
-            Input::Intent(intent) => self.hear(now, intent),
+            Input::Intent(intent) => self.on_intent(now, intent),
             Input::Hazard(hazard) => {
                 if hazard.reporter != self.config.id {
-                    self.hazards.hear(now, &hazard);
+                    self.hazards.on_report(now, &hazard);
                 }
             }
             Input::PeerAlive { agent, alive } => {
                 if !alive {
-                    self.lose(now, &agent);
+                    self.on_peer_lost(now, &agent);
                 }
             }
-            Input::Own(own) => {
-                self.publish_at.get_or_insert(now);
-                self.own = Some((now, own));
-            }
-            Input::HazardSeen { kind, position, radius } => {
-                let wall = self.own.as_ref().map(|(_, own)| own.wall).unwrap_or_default();
-                let seen = self.hazards.see(now, (kind, position, radius), &self.config.id, wall);
-                self.outputs.extend(seen.map(Output::PublishHazard));
-            }
+            Input::Own(own) => self.publisher.on_own_state(now, own),
+            Input::HazardSeen { kind, position, radius } => self.on_hazard_seen(now, (kind, position, radius)),
             Input::Wake => {}
         }
-        self.catch_up(now);
+        self.on_time(now);
     }
 
-    /// What is to be done, oldest first.
+    /// Output that is still to be handled, oldest first.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When to call [`Self::handle`] with [`Input::Wake`] at the latest.
+    /// Latest time for the next [`Self::handle`], with [`Input::Wake`] if there is no other input.
     #[must_use]
     pub fn next_deadline(&self) -> Option<(MonoTime, TimerKind)> {
-        let say = self.publish_at.map(|at| (at, TimerKind::Intent));
-        let silence = self.presence.next_silence().map(|at| (at, TimerKind::PeerSilence));
+        let intent = self.publisher.next_publication().map(|at| (at, TimerKind::Intent));
+        let silence = self.peers.next_silence().map(|at| (at, TimerKind::PeerSilence));
         let hazard = self.hazards.next_expiry().map(|at| (at, TimerKind::HazardExpiry));
-        [say, silence, hazard].into_iter().flatten().min()
+        [intent, silence, hazard].into_iter().flatten().min()
     }
 
-    /// The peers that are there.
+    /// What the robot may do about its peers: to be asked once every control cycle, after [`Input::Own`].
+    pub fn guidance<M: Traversable>(&mut self, now: MonoTime, map: &M, own: &OwnState) -> Guidance {
+        let before = self.state.yields_to().cloned();
+        self.check_yield_commitments(now, own);
+        let (config, peers, state) = (&self.config, &self.peers, &mut self.state);
+        let guidance = Decider { now, map, config, own, peers, state }.run();
+        self.report_yield_change(before);
+        guidance
+    }
+
+    /// Peers that are there.
     pub fn peers(&self, now: MonoTime) -> impl Iterator<Item = PeerView> {
-        self.presence.iter().map(move |(_, peer)| PeerView {
+        self.peers.iter().map(move |(_, peer)| PeerView {
             intent: peer.intent.clone(),
             age: now.since(peer.heard_at),
             trust: peer.trust.share(now),
         })
     }
 
-    /// How many peers are there.
+    /// Number of peers that are there.
     #[must_use]
     pub fn peer_count(&self) -> usize {
-        self.presence.iter().count()
+        self.peers.iter().count()
     }
 
-    /// The nearest peers for the reflex.
+    /// The nearest peers, for the reflex.
     #[must_use]
     pub fn surroundings_peers(&self, near: Point) -> [Option<PeerDisc>; PEERS_MAX] {
-        nearest(self.presence.iter().map(|(_, peer)| {
+        nearest(self.peers.iter().map(|(_, peer)| {
             let disc = PeerDisc {
                 position: peer.intent.pose.position,
                 velocity: peer.intent.velocity,
@@ -210,7 +194,7 @@ impl Coord {
         }))
     }
 
-    /// The nearest dangers for the reflex.
+    /// The nearest hazards, for the reflex.
     #[must_use]
     pub fn surroundings_hazards(&self, now: MonoTime, near: Point) -> [Option<HazardDisc>; HAZARDS_MAX] {
         nearest(self.hazards.iter().filter(|known| known.valid_until > now).map(|known| {
@@ -220,71 +204,71 @@ impl Coord {
     }
 
     /// Peers that do not move by themselves: stopped, broken, charging, or silent for a short while. A planner keeps
-    /// its robot's centre this far from them.
+    /// the centre of its robot this far from them.
     pub fn obstacles(&self, now: MonoTime) -> impl Iterator<Item = Obstacle> {
-        let still = self.presence.iter().filter(|(_, peer)| !peer.mobile());
-        still.chain(self.presence.ghosts(now)).map(move |(_, peer)| Obstacle {
+        let still = self.peers.present_and_recently_lost(now).filter(|(_, _, mobile)| !mobile);
+        still.map(|(_, peer, _)| Obstacle {
             position: peer.intent.pose.position,
             radius: Meters(self.config.radius.0 + peer.intent.radius.0 + PEER_CLEARANCE),
         })
     }
 
-    fn hear(&mut self, now: MonoTime, intent: Intent) {
+    fn on_intent(&mut self, now: MonoTime, intent: Intent) {
         let usable = intent.pose.is_finite() && intent.velocity.is_finite() && intent.radius.is_finite();
         if intent.sender == self.config.id || !usable {
             return;
         }
         let sender = intent.sender.clone();
-        match self.presence.hear(now, intent) {
+        match self.peers.on_intent(now, intent) {
             Heard::Nothing | Heard::Known => {}
             Heard::New => {
-                self.hazards.restart(&sender);
+                self.hazards.on_restart(&sender);
                 self.outputs.push_back(Output::PeerSeen(sender));
             }
         }
     }
 
-    fn lose(&mut self, now: MonoTime, agent: &AgentId) {
-        if self.presence.lose(now, agent) {
+    fn on_peer_lost(&mut self, now: MonoTime, agent: &AgentId) {
+        if self.peers.lose(now, agent) {
             self.outputs.push_back(Output::PeerLost(agent.clone()));
         }
     }
 
-    /// Does what time alone makes due.
-    fn catch_up(&mut self, now: MonoTime) {
-        for agent in self.presence.silent(now) {
-            self.lose(now, &agent);
-        }
-        self.hazards.expire(now);
-        if self.own.as_ref().is_some_and(|(at, _)| now.since(*at) > OWN_FRESH) {
-            self.own = None;
-            self.publish_at = None;
-        }
-        if let (Some(at), Some((_, own))) = (self.publish_at, &self.own)
-            && at <= now
-        {
-            self.sequence += 1;
-            let next = at + INTENT_PERIOD;
-            self.publish_at = Some(if next > now { next } else { now + INTENT_PERIOD });
-            self.outputs.push_back(Output::PublishIntent(self.intent(own)));
-        }
+    fn on_hazard_seen(&mut self, now: MonoTime, seen: (HazardKind, Point, Meters)) {
+        let wall = self.publisher.own().map(|own| own.wall).unwrap_or_default();
+        let report = self.hazards.observe(now, seen, &self.config.id, wall);
+        self.outputs.extend(report.map(Output::PublishHazard));
     }
 
-    fn intent(&self, own: &OwnState) -> Intent {
-        let (path, claim) = (self.standing.path(own), self.standing.claim_of(own, &self.config.id));
-        Intent {
-            sender: self.config.id.clone(),
-            boot: self.config.boot,
-            sequence: self.sequence,
-            sent_at: own.wall,
-            pose: own.pose,
-            velocity: own.velocity,
-            radius: self.config.radius,
-            path: thinned(path.points()),
-            state: self.standing.published_state(own),
-            right_of_way: claim.right_of_way,
-            cornered: claim.cornered,
-            yields_to: self.standing.yields_to(),
+    /// Does what time alone makes due.
+    fn on_time(&mut self, now: MonoTime) {
+        for agent in self.peers.silent(now) {
+            self.on_peer_lost(now, &agent);
+        }
+        self.hazards.expire(now);
+        let intent = self.publisher.poll(now, &self.config, &self.state);
+        self.outputs.extend(intent.map(Output::PublishIntent));
+    }
+
+    fn check_yield_commitments(&mut self, now: MonoTime, own: &OwnState) {
+        let path = self.state.path(own);
+        let breaches = commitments::check(now, &mut self.peers, &path, &self.config);
+        self.outputs.extend(breaches.into_iter().map(|breach| Output::TrustViolation {
+            agent: breach.agent,
+            advanced: Meters(breach.advanced),
+            trust: breach.trust,
+        }));
+    }
+
+    fn report_yield_change(&mut self, before: Option<(AgentId, PrecedenceReason)>) {
+        let after = self.state.yields_to().cloned();
+        if before.as_ref().map(|b| &b.0) == after.as_ref().map(|a| &a.0) {
+            return;
+        }
+        match (before, after) {
+            (_, Some((to, reason))) => self.outputs.push_back(Output::Yielding { to, reason }),
+            (Some((after, _)), None) => self.outputs.push_back(Output::Proceeding { after }),
+            (None, None) => {}
         }
     }
 }
@@ -299,29 +283,6 @@ fn nearest<T: Copy, const N: usize>(discs: impl Iterator<Item = (f64, T)>) -> [O
     places
 }
 
-/// The points after the first, without those that bend the way too little to matter.
-fn thinned(points: &[Point]) -> Vec<Point> {
-    let mut kept: Vec<Point> = Vec::with_capacity(INTENT_PATH_MAX);
-    let mut from = points.first().copied().unwrap_or_default();
-    let mut skipped: Vec<Point> = Vec::new();
-    for (i, &point) in points.iter().enumerate().skip(1) {
-        let Some(&next) = points.get(i + 1) else {
-            kept.push(point);
-            break;
-        };
-        skipped.push(point);
-        if skipped.iter().any(|between| between.distance_to_segment(from, next) > BEND) {
-            kept.push(point);
-            from = point;
-            skipped.clear();
-        }
-        if kept.len() == INTENT_PATH_MAX {
-            break;
-        }
-    }
-    kept
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -329,6 +290,7 @@ mod tests {
     use proptest::prelude::*;
     use skein_types::coord::AgentState;
     use skein_types::geometry::Pose;
+    use skein_types::ids::BootId;
     use skein_types::mission::Priority;
     use skein_types::time::WallTime;
 
@@ -355,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn it_speaks_ten_times_a_second_while_it_knows_its_own_state_and_is_silent_otherwise() {
+    fn an_intent_goes_out_ten_times_a_second_while_the_own_state_is_fresh() {
         let mut coord = coord();
         let mut said = Vec::new();
         for ms in (0..1000).step_by(50) {
@@ -386,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn its_own_words_and_words_that_are_no_numbers_are_not_heard() {
+    fn own_messages_and_nan_are_not_heard() {
         let mut coord = coord();
         coord.handle(at(0), Input::Intent(intent("me", 1, 1)));
         let mut broken = intent("b", 1, 1);
@@ -406,18 +368,6 @@ mod tests {
         let near: Vec<f64> =
             coord.surroundings_peers(Point::default()).iter().flatten().map(|p| p.position.x).collect();
         assert_eq!(near, (0..16).map(f64::from).collect::<Vec<f64>>());
-    }
-
-    #[test]
-    fn a_said_way_is_thinned_without_being_bent() {
-        let dense: Vec<Point> = (0..200).map(|i| Point::new(0.05 * f64::from(i), 0.0)).collect();
-        assert_eq!(thinned(&dense), [Point::new(9.950000000000001, 0.0)]);
-        let round: Vec<Point> = (0..100).map(|i| Point::from_heading(0.03 * f64::from(i)) * 3.0).collect();
-        let kept = thinned(&round);
-        assert!(kept.len() < 20);
-        let line: Vec<Point> = std::iter::once(round[0]).chain(kept).collect();
-        let off = |p: &Point| line.windows(2).map(|w| p.distance_to_segment(w[0], w[1])).fold(9.0, f64::min);
-        assert!(round.iter().all(|p| off(p) <= BEND + 1e-9));
     }
 
     fn any_input() -> impl Strategy<Value = Input> {

@@ -1,31 +1,31 @@
-//! What a robot is told to do about its peers, and why.
+//! Guidance for the own robot about its peers, with reasons.
 
 use serde::{Deserialize, Serialize};
 use skein_types::geometry::Point;
 use skein_types::ids::AgentId;
 use skein_types::units::Meters;
 
-/// What the robot may do in this cycle. It holds until the next answer, and leaves no choice but how to drive it.
+/// What the robot may do until the next guidance.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Guidance {
-    /// Nothing within the horizon stands against going on along the own way.
+    /// The own path is free within the horizon.
     Go,
-    /// Go on along the own way, but come to rest no farther than this.
+    /// Go on along the own path, but come to rest no farther than this.
     Hold {
-        /// Along the own way from the present place; zero means stand.
+        /// Along the own path from the present position; zero means stand.
         at_distance: Meters,
-        /// On whose account.
+        /// The peer that needs the path.
         for_agent: AgentId,
         /// TimerKind.
         reason: HoldReason,
     },
-    /// Leave the own way: drive this one to its end, and stand there. It starts at the present place, is free of
-    /// walls, and is already cut where others must be waited for, so it may be no longer than a point. When the
-    /// answer is something else again, the own way has to be planned anew from wherever the robot is then.
+    /// Leave the own path: drive this one to its end, and stand there. It starts at the present position, is free of
+    /// walls, and is already cut where other robots must be waited for, so it may be a single point. Once the guidance
+    /// changes again, the own path has to be planned anew from where the robot is then.
     MoveAside {
-        /// The way, in the map's frame.
+        /// The yield path, in the map's frame.
         path: Vec<Point>,
-        /// For whom.
+        /// The peer that goes first.
         for_agent: AgentId,
     },
 }
@@ -34,13 +34,13 @@ pub enum Guidance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldReason {
-    /// The other goes first where the two ways meet.
+    /// The peer goes first where the two paths conflict.
     GiveWay,
-    /// The other is on the way and moves, or will, because it has to make room.
+    /// The peer is on the own path and moves, or will, because it has to make way.
     Follow,
-    /// No place to move aside to was found; the other has to back out.
+    /// No place to yield was found; the peer has to back out.
     Cornered,
-    /// The other is on the way and will not move by itself: plan around it, see [`crate::Coord::obstacles`].
+    /// The peer is on the own path and will not move by itself: plan around it, see [`crate::Coord::obstacles`].
     Obstacle,
 }
 
@@ -48,27 +48,27 @@ pub enum HoldReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PrecedenceReason {
-    /// One of them moves on behalf of the other, or both of the same third.
+    /// One of them moves on behalf of the other, or both on behalf of the same third.
     Behalf,
-    /// One cannot get out of the way.
+    /// One of them cannot make way.
     Cornered,
-    /// One wants to go somewhere, the other does not.
+    /// Only one of them has somewhere to go.
     Wants,
-    /// An emergency.
+    /// One of them is in an emergency.
     Emergency,
-    /// A payload.
+    /// One of them carries a payload.
     Carrying,
-    /// The priority of the mission.
+    /// Mission priority.
     Priority,
     /// The longer wait.
     Waited,
     /// The smaller id.
     Id,
-    /// It was decided before, and the other is on its way through.
+    /// It was decided before, and the winner is already passing.
     Underway,
-    /// The other has said that it yields.
+    /// The other has promised to yield.
     Promise,
-    /// Three or more wait for each other in a ring: the strongest claim in it goes.
+    /// Robots wait for each other in a cycle: the strongest claim in it goes.
     Ring,
 }
 

@@ -43,7 +43,7 @@ pub(crate) struct Hazards {
 
 impl Hazards {
     /// A peer reports one. Late copies change nothing.
-    pub(crate) fn hear(&mut self, now: MonoTime, hazard: &Hazard) {
+    pub(crate) fn on_report(&mut self, now: MonoTime, hazard: &Hazard) {
         let late = |last: &u64| hazard.sequence <= *last && last - hazard.sequence < LATE_BY_MAX;
         if self.last.get(&hazard.reporter).is_some_and(late) || !hazard.position.is_finite() {
             return;
@@ -57,12 +57,12 @@ impl Hazards {
     }
 
     /// A reporter lives anew: its numbers start again.
-    pub(crate) fn restart(&mut self, reporter: &AgentId) {
+    pub(crate) fn on_restart(&mut self, reporter: &AgentId) {
         self.last.remove(reporter);
     }
 
     /// The own robot sees one. What to tell the peers, unless they were told a moment ago.
-    pub(crate) fn see(
+    pub(crate) fn observe(
         &mut self,
         now: MonoTime,
         (kind, position, radius): (HazardKind, Point, Meters),
@@ -150,29 +150,29 @@ mod tests {
     #[test]
     fn a_danger_is_forgotten_when_its_time_is_over_and_not_before() {
         let mut hazards = Hazards::default();
-        hazards.hear(at(0), &hazard(1, 0.0, 3));
+        hazards.on_report(at(0), &hazard(1, 0.0, 3));
         assert_eq!(hazards.next_expiry(), Some(at(3000)));
         hazards.expire(at(2999));
         assert_eq!(hazards.iter().count(), 1);
-        hazards.hear(at(2999), &hazard(1, 0.0, 3));
+        hazards.on_report(at(2999), &hazard(1, 0.0, 3));
         hazards.expire(at(3000));
         assert_eq!(hazards.iter().count(), 0, "a late copy does not keep it alive");
-        hazards.hear(at(3000), &hazard(2, 0.0, 9_999_999));
+        hazards.on_report(at(3000), &hazard(2, 0.0, 9_999_999));
         assert_eq!(hazards.next_expiry(), Some(at(63_000)), "no reporter decides for ever");
     }
 
     #[test]
     fn the_same_danger_is_one_however_many_report_it_and_the_table_is_bounded() {
         let mut hazards = Hazards::default();
-        hazards.hear(at(0), &hazard(1, 0.0, 3));
-        hazards.hear(at(100), &hazard(2, 0.2, 3));
+        hazards.on_report(at(0), &hazard(1, 0.0, 3));
+        hazards.on_report(at(100), &hazard(2, 0.2, 3));
         assert_eq!(hazards.iter().count(), 1);
         for i in 3..500 {
-            hazards.hear(at(100), &hazard(i, i as f64, 3));
+            hazards.on_report(at(100), &hazard(i, i as f64, 3));
         }
         assert_eq!(hazards.iter().count(), HAZARDS_KNOWN_MAX);
-        hazards.restart(&AgentId::new("b").unwrap());
-        hazards.hear(at(200), &hazard(1, -50.0, 30));
+        hazards.on_restart(&AgentId::new("b").unwrap());
+        hazards.on_report(at(200), &hazard(1, -50.0, 30));
         assert!(hazards.iter().any(|known| known.position.x == -50.0), "a restarted reporter is heard");
     }
 
@@ -181,7 +181,7 @@ mod tests {
         let (mut hazards, id) = (Hazards::default(), AgentId::new("a").unwrap());
         let mut see = |ms: u64, x: f64| {
             let seen = (HazardKind::Person, Point::new(x, 1.0), Meters(0.4));
-            hazards.see(at(ms), seen, &id, WallTime::default()).map(|hazard| hazard.sequence)
+            hazards.observe(at(ms), seen, &id, WallTime::default()).map(|hazard| hazard.sequence)
         };
         let said: Vec<Option<u64>> = (0..25).map(|i| see(i * 50, 0.01 * i as f64)).collect();
         assert_eq!(said.iter().flatten().collect::<Vec<_>>(), [&1, &2]);

@@ -1,21 +1,21 @@
-//! What the robot says of itself to its coordination.
+//! State of the own robot, as its agent reports it.
 
 use skein_types::coord::AgentState;
 use skein_types::geometry::{Point, Pose};
 use skein_types::mission::Priority;
 use skein_types::time::WallTime;
 
-/// What the robot itself does and wants, told every control cycle.
+/// What the robot does and wants, reported every control cycle.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OwnState {
     /// Where it is.
     pub pose: Pose,
     /// Velocity in the map's frame, m/s.
     pub velocity: Point,
-    /// The way it would drive if it were alone, from its present place, at least 10 m of it if there is so much;
-    /// empty when it means to stay. The same way while it moves aside: what it drives then is known here.
+    /// The path it would drive if it were alone, from its present position, at least 10 m of it if there is so much;
+    /// empty when it means to stay. The same path while it yields: the yield path is known here.
     pub path: Vec<Point>,
-    /// What it is doing; `Waiting` and `Yielding` are found out here.
+    /// What it is doing; `Waiting` and `Yielding` are derived here.
     pub state: AgentState,
     /// Of its mission.
     pub priority: Priority,
@@ -23,6 +23,6 @@ pub struct OwnState {
     pub carrying: bool,
     /// In an emergency.
     pub emergency: bool,
-    /// For the record.
+    /// Wall clock, for the record.
     pub wall: WallTime,
 }

@@ -1,49 +1,49 @@
-//! Where two ways come together: the geometry of one encounter, without any judgement.
+//! Geometry of two conflicting paths, without any judgement.
 
 use skein_types::geometry::Point;
 
 use crate::planned_path::PlannedPath;
 
-/// Distance between the places along the own way that are looked at, metres.
+/// Distance between the samples of the own path, metres.
 pub(crate) const STEP: f64 = 0.1;
-/// How far ahead ways are compared, metres: time enough to stop and to move aside at 1 m/s each.
+/// How far ahead paths are compared, metres: enough to stop and to make way at 1 m/s each.
 pub(crate) const HORIZON: f64 = 6.0;
-/// A robot that waits beside a way keeps this much more than the clearance, so that nobody stands on the limit.
+/// A robot that waits beside a path keeps this much more than the clearance, metres.
 pub(crate) const BESIDE: f64 = 0.1;
-/// Smaller changes of a distance are noise.
+/// Smaller changes of a distance are noise, metres.
 const NOISE: f64 = 1e-4;
 
-/// How the own way meets a peer.
+/// How the own path conflicts with a peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct PathConflict {
-    /// The own place is on the peer's way.
+    /// The own position is on the peer's path.
     pub(crate) on_path: bool,
-    /// The stretch of the own way on the peer's way.
+    /// The part of the own path on the peer's path.
     pub(crate) interval: Option<ConflictInterval>,
-    /// The peer's place is on the own way.
+    /// The peer's position is on the own path.
     pub(crate) peer_on_path: bool,
-    /// How far along its way the peer comes nearest to the own place.
+    /// Where along its path the peer comes nearest to the own position, metres.
     pub(crate) peer_to_place: f64,
-    /// How far the own way leads before it comes too near to where the peer is now.
+    /// Length of the own path before it comes too near to where the peer is now, metres.
     pub(crate) disc: Option<f64>,
-    /// How far the own way leads before it comes too near to the peer's way, or nearer than it was.
+    /// Length of the own path before it comes too near to the peer's path, or nearer than it was, metres.
     pub(crate) nearing: Option<f64>,
 }
 
-/// The first stretch of the own way that lies on the peer's.
+/// The first part of the own path that lies on the peer's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct ConflictInterval {
-    /// Where it begins along the own way.
+    /// Where it begins along the own path, metres.
     pub(crate) enters: f64,
-    /// Where it ends along the own way; `None` when the way ends inside.
+    /// Where it ends along the own path, metres; `None` when the path ends inside.
     pub(crate) leaves: Option<f64>,
-    /// How far along its way the peer gets before it comes to the stretch.
+    /// Where it begins along the peer's path, metres.
     pub(crate) peer_enters: f64,
-    /// How much the stretch runs against the peer, metres of the peer's way.
+    /// How much it runs against the peer, metres of the peer's path.
     pub(crate) against: f64,
 }
 
-/// The peer as the geometry needs it.
+/// A peer as the geometry needs it.
 pub(crate) struct PeerGeometry<'a> {
     pub(crate) path: &'a PlannedPath,
     pub(crate) places: [Point; 2],
@@ -52,7 +52,7 @@ pub(crate) struct PeerGeometry<'a> {
 }
 
 impl PathConflict {
-    /// `samples` are places along the own way, the own place first. `None` when the two cannot meet.
+    /// `samples` are positions along the own path, the own position first. `None` when the two cannot conflict.
     pub(crate) fn of(own: &PlannedPath, samples: &[(f64, Point)], other: &PeerGeometry<'_>) -> Option<Self> {
         if own.apart(other.path, other.clearance + BESIDE) {
             return None;
@@ -74,7 +74,7 @@ impl PathConflict {
     }
 }
 
-/// The stretch on the peer's way, and where the own way begins to come nearer to it.
+/// The interval on the peer's path, and where the own path begins to come nearer to it.
 fn interval(
     samples: &[(f64, Point)],
     other: &PeerGeometry<'_>,
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crossing_is_entered_before_the_berth_and_left_behind_it() {
+    fn a_crossing_starts_and_ends_a_clearance_away() {
         let conflict = meet(&[p(0.0, 0.0), p(6.0, 0.0)], &[p(3.0, -3.0), p(3.0, 3.0)]).unwrap();
         let interval = conflict.interval.unwrap();
         assert!(!conflict.on_path && conflict.disc.is_none());
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn two_head_on_stand_on_each_others_way_and_run_against_it() {
+    fn two_head_on_stand_on_each_others_paths() {
         let conflict = meet(&[p(0.0, 0.0), p(4.5, 0.0)], &[p(4.0, 0.0), p(-2.0, 0.0)]).unwrap();
         assert!(conflict.on_path);
         assert!((conflict.peer_to_place - 4.0).abs() < 1e-9);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn ways_that_stay_apart_do_not_meet() {
+    fn paths_that_stay_apart_do_not_conflict() {
         assert_eq!(meet(&[p(0.0, 0.0), p(5.0, 0.0)], &[p(0.0, 1.0), p(5.0, 1.0)]), None);
     }
 
@@ -212,7 +212,7 @@ mod tests {
         }
 
         #[test]
-        fn no_place_before_the_hold_is_nearer_to_the_disc_than_the_berth(y in -2.0_f64..2.0, start in 1.0_f64..5.0) {
+        fn no_position_before_the_hold_is_within_the_clearance(y in -2.0_f64..2.0, start in 1.0_f64..5.0) {
             let own = PlannedPath::new(p(-start, 0.0), &[p(3.0, 0.0)]);
             let samples = own.samples(STEP, HORIZON);
             if let Some(hold) = before_disc(&samples, p(0.0, y), PEER_CLEARANCE) {

@@ -20,7 +20,7 @@ pub const PEERS_KNOWN_MAX: usize = 64;
 const LIVES_KNOWN_MAX: usize = 4;
 /// A peer that is gone is planned around, where it was last seen, for this long; what stands there longer is seen by
 /// the own sensors.
-const GHOST_FOR: Duration = Duration::from_secs(5);
+const LOST_KEPT_FOR: Duration = Duration::from_secs(5);
 /// A said way shorter than this means that the peer stays where it is.
 const STAYS: f64 = 0.1;
 /// A peer that moved less than this makes no headway.
@@ -67,16 +67,7 @@ impl Peer {
 
     /// Whether it can be asked to move.
     pub(crate) fn mobile(&self) -> bool {
-        match self.intent.state {
-            AgentState::Stopped | AgentState::Fault | AgentState::Charging => false,
-            AgentState::Idle
-            | AgentState::MovingToStart
-            | AgentState::Executing
-            | AgentState::CarryingPayload
-            | AgentState::Yielding
-            | AgentState::Waiting
-            | AgentState::Returning => true,
-        }
+        moves_by_itself(self.intent.state)
     }
 
     /// Where it was when it spoke, and where it should be by now.
@@ -92,6 +83,20 @@ impl Peer {
 
     pub(crate) fn silent_at(&self) -> MonoTime {
         self.heard_at + SILENCE_MAX
+    }
+}
+
+/// Whether a robot in this state can move for its peers.
+pub(crate) fn moves_by_itself(state: AgentState) -> bool {
+    match state {
+        AgentState::Stopped | AgentState::Fault | AgentState::Charging => false,
+        AgentState::Idle
+        | AgentState::MovingToStart
+        | AgentState::Executing
+        | AgentState::CarryingPayload
+        | AgentState::Yielding
+        | AgentState::Waiting
+        | AgentState::Returning => true,
     }
 }
 
@@ -112,7 +117,7 @@ pub(crate) struct PeerTable {
     peers: BTreeMap<AgentId, Peer>,
     /// Lives that ended, and the last number of the one before a peer went silent.
     lives: BTreeMap<AgentId, Lives>,
-    ghosts: BTreeMap<AgentId, Peer>,
+    recently_lost: BTreeMap<AgentId, Peer>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -122,13 +127,13 @@ struct Lives {
 }
 
 impl PeerTable {
-    pub(crate) fn hear(&mut self, now: MonoTime, intent: Intent) -> Heard {
+    pub(crate) fn on_intent(&mut self, now: MonoTime, intent: Intent) -> Heard {
         let sender = intent.sender.clone();
         let room = self.peers.contains_key(&sender) || self.peers.len() < PEERS_KNOWN_MAX;
         if !room || !self.note_life(&intent) {
             return Heard::Nothing;
         }
-        self.ghosts.remove(&sender);
+        self.recently_lost.remove(&sender);
         let before = self.peers.get(&sender);
         let known = before.is_some_and(|peer| peer.intent.boot == intent.boot);
         let peer = Peer::new(now, intent, before);
@@ -160,12 +165,12 @@ impl PeerTable {
         true
     }
 
-    /// Takes a peer away; it stays as a ghost for a while.
+    /// Takes a peer away; it stays as a lost for a while.
     pub(crate) fn lose(&mut self, now: MonoTime, agent: &AgentId) -> bool {
-        self.ghosts.retain(|_, ghost| now.since(ghost.heard_at) < GHOST_FOR);
+        self.recently_lost.retain(|_, lost| now.since(lost.heard_at) < LOST_KEPT_FOR);
         match self.peers.remove(agent) {
             Some(peer) => {
-                self.ghosts.insert(agent.clone(), peer);
+                self.recently_lost.insert(agent.clone(), peer);
                 true
             }
             None => false,
@@ -192,9 +197,16 @@ impl PeerTable {
         self.peers.values_mut()
     }
 
+    /// Peers that are there, and those that were lost a short while ago: these do not move by themselves. With each
+    /// goes whether it can be asked to move.
+    pub(crate) fn present_and_recently_lost(&self, now: MonoTime) -> impl Iterator<Item = (&AgentId, &Peer, bool)> {
+        let present = self.peers.iter().map(|(agent, peer)| (agent, peer, peer.mobile()));
+        present.chain(self.recently_lost(now).map(|(agent, peer)| (agent, peer, false)))
+    }
+
     /// Peers that went silent a short while ago: they may still stand there.
-    pub(crate) fn ghosts(&self, now: MonoTime) -> impl Iterator<Item = (&AgentId, &Peer)> {
-        self.ghosts.iter().filter(move |(_, ghost)| now.since(ghost.heard_at) < GHOST_FOR)
+    pub(crate) fn recently_lost(&self, now: MonoTime) -> impl Iterator<Item = (&AgentId, &Peer)> {
+        self.recently_lost.iter().filter(move |(_, lost)| now.since(lost.heard_at) < LOST_KEPT_FOR)
     }
 }
 
@@ -206,39 +218,39 @@ mod tests {
     #[test]
     fn what_is_old_doubled_or_of_an_earlier_life_changes_nothing() {
         let mut presence = PeerTable::default();
-        assert_eq!(presence.hear(at(0), intent("a", 1, 5)), Heard::New);
-        assert_eq!(presence.hear(at(1), intent("a", 1, 5)), Heard::Nothing);
-        assert_eq!(presence.hear(at(1), intent("a", 1, 4)), Heard::Nothing);
-        assert_eq!(presence.hear(at(2), intent("a", 1, 6)), Heard::Known);
-        assert_eq!(presence.hear(at(3), intent("a", 2, 0)), Heard::New, "a restart counts from the start again");
-        assert_eq!(presence.hear(at(4), intent("a", 1, 99)), Heard::Nothing, "a late packet of the life before");
-        assert_eq!(presence.hear(at(5), intent("a", 2, 1)), Heard::Known);
+        assert_eq!(presence.on_intent(at(0), intent("a", 1, 5)), Heard::New);
+        assert_eq!(presence.on_intent(at(1), intent("a", 1, 5)), Heard::Nothing);
+        assert_eq!(presence.on_intent(at(1), intent("a", 1, 4)), Heard::Nothing);
+        assert_eq!(presence.on_intent(at(2), intent("a", 1, 6)), Heard::Known);
+        assert_eq!(presence.on_intent(at(3), intent("a", 2, 0)), Heard::New, "a restart counts from the start again");
+        assert_eq!(presence.on_intent(at(4), intent("a", 1, 99)), Heard::Nothing, "a late packet of the life before");
+        assert_eq!(presence.on_intent(at(5), intent("a", 2, 1)), Heard::Known);
     }
 
     #[test]
     fn a_peer_that_went_silent_comes_back_with_its_next_word_but_not_with_an_old_one() {
         let mut presence = PeerTable::default();
-        presence.hear(at(0), intent("a", 1, 5));
+        presence.on_intent(at(0), intent("a", 1, 5));
         assert_eq!(presence.silent(at(999)), []);
         let gone = presence.silent(at(1000));
         assert!(gone.len() == 1 && presence.lose(at(1000), &gone[0]) && !presence.lose(at(1000), &gone[0]));
-        assert_eq!(presence.ghosts(at(1001)).count(), 1);
-        assert_eq!(presence.ghosts(at(6000)).count(), 0);
-        assert_eq!(presence.hear(at(1100), intent("a", 1, 5)), Heard::Nothing);
-        assert_eq!(presence.hear(at(1200), intent("a", 1, 6)), Heard::New);
-        assert_eq!(presence.ghosts(at(1201)).count(), 0);
+        assert_eq!(presence.recently_lost(at(1001)).count(), 1);
+        assert_eq!(presence.recently_lost(at(6000)).count(), 0);
+        assert_eq!(presence.on_intent(at(1100), intent("a", 1, 5)), Heard::Nothing);
+        assert_eq!(presence.on_intent(at(1200), intent("a", 1, 6)), Heard::New);
+        assert_eq!(presence.recently_lost(at(1201)).count(), 0);
     }
 
     #[test]
     fn a_flood_of_names_fills_a_bounded_table() {
         let mut presence = PeerTable::default();
         for i in 0..1000 {
-            let heard = presence.hear(at(0), intent(&format!("n{i}"), 1, 1));
+            let heard = presence.on_intent(at(0), intent(&format!("n{i}"), 1, 1));
             assert_eq!(heard == Heard::New, i < PEERS_KNOWN_MAX, "{i}");
         }
         for i in 0..2000 {
             presence.lose(at(1), &intent(&format!("n{i}"), 1, 1).sender);
-            presence.hear(at(1), intent(&format!("m{i}"), 1, 1));
+            presence.on_intent(at(1), intent(&format!("m{i}"), 1, 1));
         }
         assert!(presence.lives.len() <= 2 * PEERS_KNOWN_MAX && presence.iter().count() <= PEERS_KNOWN_MAX);
     }

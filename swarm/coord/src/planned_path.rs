@@ -1,15 +1,15 @@
-//! The way a robot means to go, as a line from its present place.
+//! The path a robot means to drive, as a polyline from its present position.
 
 use skein_types::geometry::Point;
 
-/// How far ahead ways are told and compared, metres.
+/// Longest path that is published and compared, metres.
 pub(crate) const PATH_LENGTH_MAX: f64 = 10.0;
-/// Points nearer than this to the one before add nothing.
+/// Points nearer than this to the one before are left out, metres.
 const POINT_APART: f64 = 0.02;
-/// Most points of a way that are looked at.
+/// Most points that are read.
 const POINTS_MAX: usize = 256;
 
-/// A line of at most [`PATH_LENGTH_MAX`] metres; its first point is the robot's place.
+/// A line of at most [`PATH_LENGTH_MAX`] metres; its first point is the robot's position.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PlannedPath {
     points: Vec<Point>,
@@ -59,7 +59,7 @@ impl PlannedPath {
         self.points.last().copied().unwrap_or(self.low)
     }
 
-    /// Whether a point lies farther than `distance` from the box around the way: a quick no.
+    /// Whether a point lies farther than `distance` from the bounding box: a quick rejection.
     pub(crate) fn far_from(&self, point: Point, distance: f64) -> bool {
         point.x < self.low.x - distance
             || point.y < self.low.y - distance
@@ -67,7 +67,7 @@ impl PlannedPath {
             || point.y > self.high.y + distance
     }
 
-    /// Whether the boxes of two ways are farther apart than `distance`.
+    /// Whether the bounding boxes of two paths are farther apart than `distance`.
     pub(crate) fn apart(&self, other: &Self, distance: f64) -> bool {
         other.high.x < self.low.x - distance
             || other.high.y < self.low.y - distance
@@ -75,7 +75,7 @@ impl PlannedPath {
             || other.low.y > self.high.y + distance
     }
 
-    /// Distance of a point from the first `within` metres of the way, and how far along it the nearest point lies.
+    /// Distance of a point from the first `within` metres of the path, and where along it the nearest point lies.
     pub(crate) fn nearest(&self, point: Point, within: f64) -> (f64, f64) {
         let mut best = (self.points.first().map_or(f64::INFINITY, |p| (*p - point).norm_squared()), 0.0);
         let mut along = 0.0;
@@ -95,12 +95,12 @@ impl PlannedPath {
         (best.0.sqrt(), best.1)
     }
 
-    /// Distance of a point from the whole way.
+    /// Distance of a point from the whole path.
     pub(crate) fn distance(&self, point: Point) -> f64 {
         self.nearest(point, PATH_LENGTH_MAX).0
     }
 
-    /// Places along the first `within` metres, at most `step` apart, with their distance from the start.
+    /// Positions along the first `within` metres, at most `step` apart, with their distance from the start.
     pub(crate) fn samples(&self, step: f64, within: f64) -> Vec<(f64, Point)> {
         let mut samples = vec![(0.0, self.points.first().copied().unwrap_or_default())];
         let mut along = 0.0;
@@ -140,8 +140,8 @@ impl PlannedPath {
         points
     }
 
-    /// What is left of it from the point nearest to `place`, which is looked for near the start only, so that a way
-    /// that crosses itself is not cut short.
+    /// What is left from the point nearest to `place`. Only the first 1.5 m are searched, so that a path that crosses
+    /// itself is not cut short.
     pub(crate) fn onward_from(&self, place: Point) -> Self {
         let (_, passed) = self.nearest(place, 1.5);
         let mut along = 0.0;
@@ -165,14 +165,14 @@ mod tests {
     }
 
     #[test]
-    fn a_way_starts_at_the_place_of_the_robot_and_ends_at_its_bound() {
+    fn a_path_starts_at_the_robot_and_ends_at_its_bound() {
         let path = PlannedPath::new(Point::new(-1.0, 0.0), &[Point::new(f64::NAN, 0.0), Point::new(20.0, 0.0)]);
         assert_eq!(path.points(), [Point::new(-1.0, 0.0), Point::new(9.0, 0.0)]);
         assert_eq!(path.length(), PATH_LENGTH_MAX);
     }
 
     #[test]
-    fn the_nearest_point_comes_with_its_distance_along_the_way() {
+    fn the_nearest_point_comes_with_its_distance_along_the_path() {
         assert_eq!(corner().nearest(Point::new(4.0, 2.0), 10.0), (1.0, 5.0));
         assert_eq!(corner().nearest(Point::new(4.0, 2.0), 3.0), (5.0_f64.sqrt(), 3.0));
         assert_eq!(PlannedPath::new(Point::default(), &[]).nearest(Point::new(0.0, 2.0), 1.0), (2.0, 0.0));
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_way_can_be_cut_at_both_ends() {
+    fn a_path_can_be_cut_at_both_ends() {
         assert_eq!(corner().first(4.0).last(), Some(&Point::new(3.0, 1.0)));
         assert_eq!(corner().first(0.0), [Point::new(0.0, 0.0)]);
         let rest = corner().onward_from(Point::new(1.0, 0.1));

@@ -1,28 +1,27 @@
-//! How far a peer's promises are believed.
+//! Trust in a peer's commitments to yield.
 
 use core::time::Duration;
 
 use skein_types::time::MonoTime;
 
-/// Below this a promise counts for nothing.
+/// Below this share a promise to yield does not decide a conflict.
 const BELIEVED_FROM: f64 = 0.6;
-/// Widest extra clearance for a peer that is not believed at all, metres: while it moves, and while it stands. The latter
-/// is less than whoever waits beside a way keeps anyhow, else one would wait for a peer that thinks it has made room.
+/// Extra clearance for a peer without any trust, metres: while it moves, and while it stands. The latter is less than
+/// a robot that waits beside a path keeps anyhow, else both robots could wait for each other.
 const EXTRA_CLEARANCE: (f64, f64) = (0.4, 0.05);
-/// What is regained in a second without a broken promise.
+/// Share regained in a second without a breach.
 const REGAIN_PER_SECOND: f64 = 0.01;
-/// A promise is broken by advancing this much, metres: more than a robot rolls on before it has heard of the way it
-/// is to keep free.
+/// Advance that breaks a promise, metres: more than a robot rolls on before it has received the path to keep free.
 const ADVANCE: f64 = 0.5;
 /// A peer is reported at most this often.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 
-/// What is kept of one peer.
+/// Trust in one peer.
 #[derive(Clone, Debug)]
 pub(crate) struct Trust {
     share: f64,
     since: MonoTime,
-    /// How far it has advanced since it began to say that it yields, metres.
+    /// Distance it has advanced since it began to promise, metres.
     advanced: f64,
     reported_at: Option<MonoTime>,
 }
@@ -44,18 +43,18 @@ impl Trust {
         (self.share + now.secs_since(self.since) * REGAIN_PER_SECOND).min(1.0)
     }
 
-    /// What it is kept away from beyond the usual, metres.
+    /// Distance kept from it beyond the usual, metres.
     pub(crate) fn extra_clearance(&self, now: MonoTime, moves: bool) -> f64 {
         (1.0 - self.share(now)) * if moves { EXTRA_CLEARANCE.0 } else { EXTRA_CLEARANCE.1 }
     }
 
-    /// It does not promise anything now.
+    /// It promises nothing now.
     pub(crate) fn no_promise(&mut self) {
         self.advanced = 0.0;
     }
 
-    /// It promises to yield and advanced by `step` since its last word, or went back when negative. Returns how far
-    /// it advanced in all, when that breaks the promise and was not said a moment ago.
+    /// It promises to yield and advanced by `step` since its last message (negative: it went back). Returns how far it
+    /// advanced in all, when that breaks the promise and was not reported within [`REPORT_EVERY`].
     pub(crate) fn step(&mut self, now: MonoTime, step: f64) -> Option<f64> {
         self.advanced = (self.advanced + step).max(0.0);
         if self.advanced < ADVANCE {
@@ -78,7 +77,7 @@ mod tests {
     use crate::testing::at;
 
     #[test]
-    fn who_does_not_advance_keeps_its_promise_however_long_it_lasts() {
+    fn a_peer_that_does_not_advance_keeps_its_promise() {
         let mut trust = Trust::default();
         assert!((0..1000).all(|i| trust.step(at(i), if i % 2 == 0 { 0.4 } else { -0.4 }).is_none()));
         assert!(trust.step(at(1000), 0.4).is_none());
@@ -88,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn who_advances_is_reported_once_in_a_while_believed_less_and_given_more_room() {
+    fn a_peer_that_advances_is_reported_and_trusted_less() {
         let mut trust = Trust::default();
         let reports =
             |trust: &mut Trust, from: u64| (0..10).filter_map(|i| trust.step(at(from + i * 100), 0.1)).count();

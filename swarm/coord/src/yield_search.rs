@@ -1,7 +1,7 @@
-//! The search for a place beside someone's way.
+//! Search for a place beside a winner's path.
 //!
-//! Dijkstra over the traversable squares around the robot, to the cheapest square that is off the way. Discs block,
-//! but not a motion that opens the distance to them.
+//! Dijkstra over the traversable cells around the robot, to the cheapest cell off the path. Discs block, but not a
+//! motion that opens the distance to them.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,39 +15,39 @@ use crate::planned_path::PlannedPath;
 
 /// How far around the robot is searched, metres.
 const REACH: f64 = 12.0;
-/// Most squares across the searched window.
+/// Most cells across the searched window.
 const WINDOW_MAX: u32 = 255;
-/// Going through someone's place costs this much more per metre: it has to move first.
-const PUSH: f32 = 4.0;
-/// What it costs to stand where someone else will want to pass, metres of way.
-const IN_THE_WAY: f32 = 15.0;
-/// A robot that stands on no traversable square looks for one within this, metres.
+/// Cost factor per metre through a robot's place: that robot has to move first.
+const DISPLACE_FACTOR: f32 = 4.0;
+/// Cost of standing where another robot will want to pass, metres of path.
+const OBSTRUCTS: f32 = 15.0;
+/// A robot that stands on no traversable cell starts from the nearest one within this, metres.
 const OFF_MAP: f64 = 0.5;
 
-/// A disc that the robot's centre must not come into.
+/// A disc that the robot's centre must not enter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockingDisc {
     pub(crate) at: Point,
     pub(crate) radius: f64,
-    /// It can be pushed: passing costs more instead of being impossible.
+    /// The robot there can be displaced: passing costs more instead of being impossible.
     pub(crate) yields: bool,
 }
 
-/// A way to keep off.
+/// A peer's path to keep clear of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeepoutCorridor<'a> {
     pub(crate) path: &'a PlannedPath,
     pub(crate) clearance: f64,
-    /// A place on it is no answer at all; else it only costs.
+    /// A place on it is no result at all; else it only costs.
     pub(crate) must: bool,
 }
 
-/// What is asked.
+/// One search.
 pub(crate) struct YieldSearch<'a, M> {
     pub(crate) map: &'a M,
     pub(crate) from: Point,
     pub(crate) discs: &'a [BlockingDisc],
-    pub(crate) keep: &'a [KeepoutCorridor<'a>],
+    pub(crate) corridors: &'a [KeepoutCorridor<'a>],
 }
 
 /// Memory that is used again by the next search.
@@ -58,7 +58,7 @@ pub(crate) struct Scratch {
     open: BinaryHeap<(Reverse<u32>, Reverse<u32>)>,
 }
 
-/// The searched part of the map: squares by their number in it.
+/// The searched part of the map: cells by their number in it.
 struct Window {
     frame: RegionFrame,
     column: u32,
@@ -69,29 +69,29 @@ struct Window {
 
 impl Window {
     fn around(frame: &RegionFrame, at: Point) -> Option<Self> {
-        let square = frame.square_of(at)?;
+        let cell = frame.square_of(at)?;
         let reach = ((REACH / frame.resolution) as u32).min(WINDOW_MAX / 2);
         let span = |middle: u32, size: u32| {
             let first = middle.saturating_sub(reach);
             (first, (middle + reach + 1).min(size) - first)
         };
-        let (column, width) = span(square % frame.width, frame.width);
-        let (row, height) = span(square / frame.width, frame.height);
+        let (column, width) = span(cell % frame.width, frame.width);
+        let (row, height) = span(cell / frame.width, frame.height);
         Some(Self { frame: *frame, column, row, width, height })
     }
 
-    fn square(&self, local: u32) -> u32 {
+    fn cell(&self, local: u32) -> u32 {
         (self.row + local / self.width) * self.frame.width + self.column + local % self.width
     }
 
-    fn local(&self, square: u32) -> Option<u32> {
-        let column = (square % self.frame.width).checked_sub(self.column).filter(|c| *c < self.width)?;
-        let row = (square / self.frame.width).checked_sub(self.row).filter(|r| *r < self.height)?;
+    fn local(&self, cell: u32) -> Option<u32> {
+        let column = (cell % self.frame.width).checked_sub(self.column).filter(|c| *c < self.width)?;
+        let row = (cell / self.frame.width).checked_sub(self.row).filter(|r| *r < self.height)?;
         Some(row * self.width + column)
     }
 
     fn center(&self, local: u32) -> Point {
-        self.frame.center_of(self.square(local))
+        self.frame.center_of(self.cell(local))
     }
 
     fn step(&self, local: u32, (dx, dy): (i32, i32)) -> Option<u32> {
@@ -104,7 +104,7 @@ impl Window {
 const NEIGHBOURS: [(i32, i32); 8] = [(1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (-1, -1), (1, -1)];
 
 impl<M: Traversable> YieldSearch<'_, M> {
-    /// The way to the cheapest place, from the robot's own; `None` when there is none within reach.
+    /// Path from the robot to the cheapest place; `None` when there is none within reach.
     pub(crate) fn run(&self, scratch: &mut Scratch) -> Option<Vec<Point>> {
         let window = Window::around(self.map.frame(), self.from)?;
         let start = self.start(&window)?;
@@ -134,15 +134,15 @@ impl<M: Traversable> YieldSearch<'_, M> {
         best.map(|(_, local)| self.trace(&window, scratch, start, local))
     }
 
-    /// The robot's square, or the nearest traversable one when a jump of the localiser put it into a wall.
+    /// The robot's cell, or the nearest traversable one when a jump of the localiser put it into a wall.
     fn start(&self, window: &Window) -> Option<u32> {
         let own = window.local(window.frame.square_of(self.from)?)?;
-        if self.map.traversable(window.square(own)) {
+        if self.map.traversable(window.cell(own)) {
             return Some(own);
         }
         let reach = (OFF_MAP / window.frame.resolution) as i32;
         let around = (-reach..=reach).flat_map(|dy| (-reach..=reach).map(move |dx| (dx, dy)));
-        around.filter_map(|by| window.step(own, by)).filter(|local| self.map.traversable(window.square(*local))).min_by(
+        around.filter_map(|by| window.step(own, by)).filter(|local| self.map.traversable(window.cell(*local))).min_by(
             |a, b| {
                 let far = |local: u32| window.center(local).distance(self.from);
                 far(*a).total_cmp(&far(*b))
@@ -151,7 +151,7 @@ impl<M: Traversable> YieldSearch<'_, M> {
     }
 
     fn expand(&self, window: &Window, scratch: &mut Scratch, local: u32, cost: f32) {
-        let free = |by| window.step(local, by).filter(|next| self.map.traversable(window.square(*next)));
+        let free = |by| window.step(local, by).filter(|next| self.map.traversable(window.cell(*next)));
         for (dx, dy) in NEIGHBOURS {
             let Some(next) = free((dx, dy)) else { continue };
             let diagonal = dx != 0 && dy != 0;
@@ -165,7 +165,7 @@ impl<M: Traversable> YieldSearch<'_, M> {
         }
     }
 
-    /// What a metre costs from one square to its neighbour; `None` when a disc forbids it.
+    /// Cost factor from one cell to its neighbour; `None` when a disc forbids it.
     fn passing(&self, from: Point, to: Point) -> Option<f32> {
         let mut weight = 1.0;
         for disc in self.discs {
@@ -176,46 +176,46 @@ impl<M: Traversable> YieldSearch<'_, M> {
             if !disc.yields {
                 return None;
             }
-            weight = PUSH;
+            weight = DISPLACE_FACTOR;
         }
         Some(weight)
     }
 
-    /// What standing there costs; `None` when it is no answer.
+    /// Cost of standing there; `None` when the place is no result.
     fn standing_at(&self, place: Point) -> Option<f32> {
         let mut extra = 0.0;
-        for keep in self.keep {
-            let clearance = keep.clearance + BESIDE + self.map.frame().resolution / 2.0;
-            if keep.path.far_from(place, clearance) || keep.path.distance(place) >= clearance {
+        for corridor in self.corridors {
+            let clearance = corridor.clearance + BESIDE + self.map.frame().resolution / 2.0;
+            if corridor.path.far_from(place, clearance) || corridor.path.distance(place) >= clearance {
                 continue;
             }
-            if keep.must {
+            if corridor.must {
                 return None;
             }
-            extra += IN_THE_WAY;
+            extra += OBSTRUCTS;
         }
         for disc in self.discs.iter().filter(|disc| place.distance(disc.at) < disc.radius) {
             if !disc.yields {
                 return None;
             }
-            extra += IN_THE_WAY;
+            extra += OBSTRUCTS;
         }
         Some(extra)
     }
 
     fn trace(&self, window: &Window, scratch: &Scratch, start: u32, end: u32) -> Vec<Point> {
-        let mut squares = vec![end];
+        let mut cells = vec![end];
         let mut at = end;
         while at != start {
             match scratch.parent.get(at as usize) {
                 Some(&parent) if parent != u32::MAX => at = parent,
                 Some(_) | None => break,
             }
-            squares.push(at);
+            cells.push(at);
         }
         let mut path = vec![self.from];
-        path.extend(squares.iter().rev().skip(1).map(|local| window.center(*local)));
-        if path.len() == 1 && !self.map.traversable(window.square(start)) {
+        path.extend(cells.iter().rev().skip(1).map(|local| window.center(*local)));
+        if path.len() == 1 && !self.map.traversable(window.cell(start)) {
             path.push(window.center(start));
         }
         straightened(path)
@@ -255,7 +255,7 @@ fn straightened(path: Vec<Point>) -> Vec<Point> {
 mod tests {
     use super::*;
 
-    /// A hall one robot wide along the x axis, 10 m, with a pocket to the north at 6 m; each square 0.1 m.
+    /// A hall one robot wide along the x axis, 10 m, with a pocket to the north at 6 m; each cell 0.1 m.
     struct Hall;
 
     const FRAME: RegionFrame = RegionFrame { origin: Point::new(0.0, -2.0), resolution: 0.1, width: 100, height: 40 };
@@ -264,8 +264,8 @@ mod tests {
         fn frame(&self) -> &RegionFrame {
             &FRAME
         }
-        fn traversable(&self, square: u32) -> bool {
-            let at = FRAME.center_of(square);
+        fn traversable(&self, cell: u32) -> bool {
+            let at = FRAME.center_of(cell);
             at.y.abs() < 0.2 || ((6.0..6.4).contains(&at.x) && (0.0..1.5).contains(&at.y))
         }
     }
@@ -275,23 +275,23 @@ mod tests {
     }
 
     fn ask(from: Point, path: &PlannedPath, discs: &[BlockingDisc]) -> Option<Vec<Point>> {
-        let keep = [KeepoutCorridor { path, clearance: 0.75, must: true }];
-        YieldSearch { map: &Hall, from, discs, keep: &keep }.run(&mut Scratch::default())
+        let corridors = [KeepoutCorridor { path, clearance: 0.75, must: true }];
+        YieldSearch { map: &Hall, from, discs, corridors: &corridors }.run(&mut Scratch::default())
     }
 
     #[test]
-    fn the_pocket_is_found_and_the_way_to_it_keeps_to_the_floor() {
+    fn the_pocket_is_found_by_a_path_over_free_cells() {
         let winner = PlannedPath::new(p(0.2, 0.0), &[p(9.5, 0.0)]);
         let path = ask(p(4.0, 0.0), &winner, &[]).unwrap();
         let end = *path.last().unwrap();
         assert!(winner.distance(end) >= 0.75 + BESIDE && (6.0..6.4).contains(&end.x), "{end:?}");
         let walk = PlannedPath::new(path[0], &path[1..]);
-        let on_floor = |at: Point| FRAME.square_of(at).is_some_and(|square| Hall.traversable(square));
+        let on_floor = |at: Point| FRAME.square_of(at).is_some_and(|cell| Hall.traversable(cell));
         assert!(walk.samples(0.02, 20.0).iter().all(|(_, at)| on_floor(*at)));
     }
 
     #[test]
-    fn a_disc_in_the_way_ends_the_search_unless_it_can_be_pushed_or_the_way_leads_away_from_it() {
+    fn a_disc_ends_the_search_unless_its_robot_can_be_displaced() {
         let winner = PlannedPath::new(p(0.2, 0.0), &[p(9.5, 0.0)]);
         let disc = |x: f64, yields| [BlockingDisc { at: p(x, 0.0), radius: 0.75, yields }];
         assert_eq!(ask(p(4.0, 0.0), &winner, &disc(5.0, false)), None);
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn who_stands_beside_the_way_stays_and_who_is_nowhere_finds_nothing() {
+    fn a_robot_beside_the_path_stays_and_one_off_the_map_finds_nothing() {
         let winner = PlannedPath::new(p(0.2, 0.0), &[p(9.5, 0.0)]);
         assert_eq!(ask(p(6.2, 1.3), &winner, &[]), Some(vec![p(6.2, 1.3)]));
         assert_eq!(ask(p(-5.0, 0.0), &winner, &[]), None);
