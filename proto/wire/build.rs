@@ -4,7 +4,8 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-const FILES: [&str; 7] = ["agent_control", "common", "event", "mission", "mission_control", "swarm", "telemetry"];
+const FILES: [&str; 8] =
+    ["agent_control", "authority", "common", "event", "mission", "mission_control", "swarm", "telemetry"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let schema = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../schema");

@@ -69,8 +69,10 @@ pub struct Intent {
     pub sequence: u64,
     /// The sender's wall clock, for the record only.
     pub sent_at: WallTime,
-    /// Where it believes it is.
+    /// Where it believed it was when the pose was measured.
     pub pose: Pose,
+    /// How old the pose was when the message was sent.
+    pub pose_age: Duration,
     /// Velocity in the map's frame, m/s.
     pub velocity: Point,
     /// Radius of its footprint.
@@ -101,11 +103,54 @@ pub enum HazardKind {
     Breakdown,
 }
 
+impl HazardKind {
+    /// Stays where it is until somebody sees otherwise; the others move and expire.
+    #[must_use]
+    pub const fn is_static(self) -> bool {
+        match self {
+            Self::Cliff | Self::Obstacle => true,
+            Self::Person | Self::Breakdown => false,
+        }
+    }
+}
+
+/// Largest footprint that a robot may claim.
+pub const INTENT_RADIUS_MAX: Meters = Meters(3.0);
+/// Largest hazard that one message may report.
+pub const HAZARD_RADIUS_MAX: Meters = Meters(2.0);
+/// Longest that a hazard is believed without being reported again.
+pub const HAZARD_LIFE_MAX: Duration = Duration::from_secs(10);
+/// Most static hazards of the shared map in one message.
+pub const MAP_HAZARDS_MAX: usize = 256;
+
+/// A static hazard of the map that the fleet shares, with where the knowledge comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MapHazard {
+    /// Cliff or obstacle.
+    pub kind: HazardKind,
+    /// Centre, in the map's frame.
+    pub position: Point,
+    /// How far it reaches.
+    pub radius: Meters,
+    /// The robot that sensed it, or that saw it gone.
+    pub reporter: AgentId,
+    /// The reporter's boot.
+    pub boot: BootId,
+    /// The reporter's hazard sequence number of that boot.
+    pub sequence: u64,
+    /// When it was sensed, on the reporter's wall clock: for people.
+    pub seen_at: WallTime,
+    /// The reporter saw that it is not there any more.
+    pub cleared: bool,
+}
+
 /// A danger one robot saw and all should know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hazard {
     /// Who saw it.
     pub reporter: AgentId,
+    /// The reporter's boot.
+    pub boot: BootId,
     /// Rises by one each hazard message of the reporter's boot.
     pub sequence: u64,
     /// What.
@@ -116,6 +161,8 @@ pub struct Hazard {
     pub radius: Meters,
     /// Forgotten after this unless repeated.
     pub time_to_live: Duration,
+    /// Time from the sensing tick to the sending of the message.
+    pub age: Duration,
     /// The reporter's wall clock, for the record only.
     pub seen_at: WallTime,
 }

@@ -4,7 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
+use crate::authority::LatchSet;
 use crate::body::BodyDescriptor;
+use crate::coord::MapHazard;
 use crate::geometry::Pose;
 use crate::ids::{AgentId, BootId};
 use crate::mission::Mission;
@@ -26,8 +28,12 @@ pub struct RobotView {
     pub home: Pose,
     /// A stream is open.
     pub connected: bool,
-    /// A person's hand on it, as far as the robot confirmed.
+    /// What it obeys, as it last reported: the stricter of its registers.
     pub latch: Latch,
+    /// The registers that it last reported.
+    pub latches: LatchSet,
+    /// The registers that it should have; until it reports them they are sent again.
+    pub wanted: LatchSet,
     /// Last sample; none before the first.
     pub telemetry: Option<AgentTelemetry>,
     /// Age of the last sample.
@@ -49,4 +55,38 @@ pub struct FleetView {
     pub robots: Vec<RobotView>,
     /// Missions that changed likewise.
     pub missions: Vec<Mission>,
+    /// All alarms that are on.
+    pub alarms: Vec<Alarm>,
+    /// All static hazards of the shared map.
+    pub hazards: Vec<MapHazard>,
+}
+
+/// Most alarms in one picture.
+pub const ALARMS_MAX: usize = 256;
+
+/// How much an alarm matters (VDA5050 error levels).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlarmSeverity {
+    /// Somebody should look; the fleet goes on.
+    Warning,
+    /// Something does not work until somebody acts.
+    Critical,
+}
+
+/// Something that a person should know of, for as long as it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// The same for as long as the alarm is on.
+    pub id: String,
+    /// How much it matters.
+    pub severity: AlarmSeverity,
+    /// What kind, `snake_case`: `store_full`, `identity_conflict`, `coverage_not_believed`.
+    pub code: String,
+    /// The robot it is about.
+    pub robot: Option<AgentId>,
+    /// One sentence for people, with the next step.
+    pub text: String,
+    /// When it came on, on the supervisor's wall clock.
+    pub raised_at: WallTime,
 }

@@ -104,6 +104,14 @@ name!(
     OperatorId
 );
 
+impl OperatorId {
+    /// The name in registers that nobody has set yet.
+    #[must_use]
+    pub(crate) fn initial() -> Self {
+        Self(String::from("initial"))
+    }
+}
+
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

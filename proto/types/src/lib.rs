@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+pub mod authority;
 pub mod body;
 pub mod coord;
 pub mod event;

@@ -1,9 +1,13 @@
 //! What travels between one robot and its supervisor over `LinkStream`.
 
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
 use serde::{Deserialize, Serialize};
 
+use crate::authority::{LatchOrder, LatchReport, LeaseGrant, Term};
 use crate::body::BodyDescriptor;
+use crate::coord::MapHazard;
 use crate::event::EventBatch;
 use crate::geometry::Pose;
 use crate::ids::{AgentId, BootId, CommandId, FleetId, Generation, MissionId};
@@ -11,8 +15,42 @@ use crate::mission::{Assignment, SliceProgress};
 use crate::telemetry::TelemetryBatch;
 use crate::time::WallTime;
 
-/// The version of the wire schema this build speaks.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The versions of the wire schema that a build speaks; both ends use the highest that they have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaRange {
+    /// Oldest.
+    pub min: u32,
+    /// Newest.
+    pub max: u32,
+}
+
+/// What this build speaks.
+pub const SCHEMA: SchemaRange = SchemaRange { min: 2, max: 2 };
+
+impl SchemaRange {
+    /// The highest version that both speak.
+    #[must_use]
+    pub const fn common(self, other: Self) -> Option<u32> {
+        let max = if self.max < other.max { self.max } else { other.max };
+        let min = if self.min > other.min { self.min } else { other.min };
+        if min <= max { Some(max) } else { None }
+    }
+}
+
+impl fmt::Display for SchemaRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.min == self.max { write!(f, "v{}", self.max) } else { write!(f, "v{} to v{}", self.min, self.max) }
+    }
+}
+
+/// What a robot shows to prove that it is the one of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HelloProof {
+    /// Its Ed25519 public key.
+    pub public_key: [u8; 32],
+    /// Over [`crate::authority::hello_message`] with the supervisor's challenge.
+    pub signature: [u8; 64],
+}
 
 /// First words of a robot on a new stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,8 +67,8 @@ pub struct Hello {
     pub home: Pose,
     /// Version of the robot's software.
     pub software: String,
-    /// Version of the schema it speaks.
-    pub schema_version: u32,
+    /// Versions of the schema that it speaks.
+    pub schema: SchemaRange,
     /// Last command that took effect, so that nothing is sent twice or forgotten.
     pub last_command: Option<CommandId>,
     /// What it is working on, so that a restarted supervisor knows.
@@ -39,6 +77,11 @@ pub struct Hello {
     pub debug_address: String,
     /// BLAKE3 of the map it uses, in hex, so that nobody plans on another.
     pub map_hash: String,
+    /// The latches that it obeys.
+    pub latch: LatchReport,
+    /// Proof of its name; none from a robot that has no key.
+    #[serde(skip)]
+    pub proof: Option<HelloProof>,
 }
 
 /// How a command fared.
@@ -77,6 +120,10 @@ pub enum AgentReport {
     Progress(SliceProgress),
     /// The record, on its way up.
     Events(EventBatch),
+    /// The latches changed, or were kept.
+    Latch(LatchReport),
+    /// Static hazards that it learned of or saw cleared; at most [`crate::coord::MAP_HAZARDS_MAX`].
+    Hazards(Vec<MapHazard>),
 }
 
 /// What a supervisor asks of a robot.
@@ -103,6 +150,12 @@ pub enum Order {
         /// Up to and with this one.
         sequence: u64,
     },
+    /// Latches: a request, and what the supervisor knows.
+    Latch(LatchOrder),
+    /// Who is in control; nobody in particular when none.
+    Lease(Option<LeaseGrant>),
+    /// Static hazards of the shared map; at most [`crate::coord::MAP_HAZARDS_MAX`].
+    Hazards(Vec<MapHazard>),
 }
 
 impl Order {
@@ -118,6 +171,9 @@ impl Order {
             Self::Kill(_) => "kill",
             Self::Release(_) => "release",
             Self::EventsKept { .. } => "events_kept",
+            Self::Latch(_) => "latch",
+            Self::Lease(_) => "lease",
+            Self::Hazards(_) => "hazards",
         }
     }
 }
@@ -129,6 +185,8 @@ pub struct CloudCommand {
     pub id: CommandId,
     /// Of the orders to this robot; older than the last is stale.
     pub generation: Generation,
+    /// Of the planner that gave it; robots refuse a lower one than they have seen, except for STOP and KILL.
+    pub term: Term,
     /// Not to be obeyed after this (the supervisor's wall clock); `None` never expires.
     pub expires_at: Option<WallTime>,
     /// What.

@@ -26,3 +26,5 @@ pub const PREVIEW_PATH_MAX: usize = 100_000;
 pub const VERDICTS_MAX: usize = 1_000;
 /// Most decisions in one explanation.
 pub const DECISIONS_MAX: usize = 100;
+/// Largest gossip about latches between two robots: sixty-four registers and sixteen requests.
+pub const GOSSIP_BYTES_MAX: usize = 32 * 1024;

@@ -3,7 +3,7 @@
 use core::fmt::Debug;
 
 use prost::Message;
-use skein_types::{coord, event, fleet, link, mission, telemetry};
+use skein_types::{authority, coord, event, fleet, link, mission, telemetry};
 
 use crate::{WireError, bounds, request, v1};
 
@@ -50,6 +50,12 @@ targets! {
     Hazard <=> coord::Hazard,
     Hello <=> link::Hello,
     Intent <=> coord::Intent,
+    LatchGossip <=> authority::LatchGossip,
+    LatchRequest <=> authority::LatchRequest,
+    LatchSet <=> authority::LatchSet,
+    ListLeasesResponse <=> request::Leases,
+    RenewLeaseRequest <=> request::RenewLease,
+    RenewLeaseResponse <=> request::Lease,
     KillRequest <=> request::KillOrder,
     KillResponse <=> request::RobotOutcome,
     Lease <=> request::Lease,
@@ -64,8 +70,8 @@ targets! {
     PreviewMissionResponse <=> mission::Preview,
     QueryEventsResponse <=> request::EventPage,
     ResumeMissionResponse <=> mission::Mission,
-    ResumeRequest <=> request::ResumeOrder,
-    ResumeResponse <=> request::ResumeOutcomes,
+    ReleaseRequest <=> request::ReleaseOrder,
+    ReleaseResponse <=> request::ReleaseOutcomes,
     RobotOutcome <=> request::RobotOutcome,
     RobotView <=> fleet::RobotView,
     StateAtResponse <=> fleet::FleetView,

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use skein_types::authority::PrincipalError;
 use skein_types::ids::NameError;
 use skein_types::mission::PriorityError;
 use skein_types::polygon::PolygonError;
@@ -80,6 +81,25 @@ pub enum Fault {
     /// No usable name.
     #[error("{0}")]
     Name(#[from] NameError),
+    /// No principal.
+    #[error("{0}")]
+    Principal(#[from] PrincipalError),
+    /// Larger than its bound.
+    #[error("is {value}, more than {max}")]
+    TooGreat {
+        /// What it is.
+        value: f64,
+        /// What it may be.
+        max: f64,
+    },
+    /// A key or a signature of another length.
+    #[error("has {bytes} bytes, not {expected}")]
+    KeyLength {
+        /// How many it has.
+        bytes: usize,
+        /// How many it must have.
+        expected: usize,
+    },
     /// No UUID.
     #[error("is no UUID: {0}")]
     Uuid(#[from] uuid::Error),
@@ -149,7 +169,7 @@ macro_rules! faults {
     };
 }
 
-faults!(prost::DecodeError, NameError, uuid::Error, PriorityError, PolygonError, RegionError);
+faults!(prost::DecodeError, NameError, PrincipalError, uuid::Error, PriorityError, PolygonError, RegionError);
 
 impl From<WireError> for tonic::Status {
     fn from(error: WireError) -> Self {

@@ -21,7 +21,7 @@ mod read;
 pub mod request;
 
 use prost::Message;
-use skein_types::{coord, event, fleet, link, mission, telemetry};
+use skein_types::{authority, coord, event, fleet, link, mission, telemetry};
 
 pub use bounds::MESSAGE_BYTES_MAX;
 pub use error::{Fault, WireError};
@@ -80,6 +80,9 @@ macro_rules! wire {
 wire! {
     coord::Intent => v1::Intent, at most bounds::SWARM_MESSAGE_BYTES_MAX;
     coord::Hazard => v1::Hazard, at most bounds::SWARM_MESSAGE_BYTES_MAX;
+    authority::LatchGossip => v1::LatchGossip, at most bounds::GOSSIP_BYTES_MAX;
+    authority::LatchRequest => v1::LatchRequest;
+    authority::LatchSet => v1::LatchSet;
     event::Event => v1::Event;
     event::EventBatch => v1::EventBatch;
     fleet::FleetView => v1::FleetView;

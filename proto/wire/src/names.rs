@@ -28,6 +28,8 @@ pub enum SwarmKey {
     Negotiation(AgentId),
     /// `claims/{mission}/{cell}`: who works on a cell.
     Claim(MissionId, u32),
+    /// What a robot passes on about latches.
+    Latch(AgentId),
 }
 
 /// Why a key was not understood.
@@ -80,6 +82,7 @@ impl SwarmKeys {
             SwarmKey::Presence(agent) => self.join(format_args!("presence/{agent}")),
             SwarmKey::Hazard(kind, agent) => self.join(format_args!("hazards/{}/{agent}", hazard_word(*kind))),
             SwarmKey::Negotiation(agent) => self.join(format_args!("negotiation/{agent}")),
+            SwarmKey::Latch(agent) => self.join(format_args!("latch/{agent}")),
             SwarmKey::Claim(mission, cell) => self.join(format_args!("claims/{mission}/{cell}")),
         }
     }
@@ -88,6 +91,12 @@ impl SwarmKeys {
     #[must_use]
     pub fn every_presence(&self) -> String {
         self.join(format_args!("presence/*"))
+    }
+
+    /// The key expression of every robot's latches.
+    #[must_use]
+    pub fn every_latch(&self) -> String {
+        self.join(format_args!("latch/*"))
     }
 
     /// Matches every hazard of every robot.
@@ -128,6 +137,7 @@ impl SwarmKeys {
         match (kind, first, second) {
             (Some("presence"), Some(agent), None) => Ok(SwarmKey::Presence(name(agent)?)),
             (Some("negotiation"), Some(agent), None) => Ok(SwarmKey::Negotiation(name(agent)?)),
+            (Some("latch"), Some(agent), None) => Ok(SwarmKey::Latch(name(agent)?)),
             (Some("hazards"), Some(word), Some(agent)) => {
                 Ok(SwarmKey::Hazard(hazard_kind(word).ok_or_else(unknown)?, name(agent)?))
             }
@@ -160,7 +170,8 @@ mod tests {
             SwarmKey::Presence(agent.clone()),
             SwarmKey::Hazard(HazardKind::Cliff, agent.clone()),
             SwarmKey::Hazard(HazardKind::Breakdown, agent.clone()),
-            SwarmKey::Negotiation(agent),
+            SwarmKey::Negotiation(agent.clone()),
+            SwarmKey::Latch(agent),
             SwarmKey::Claim(mission, 17),
         ];
         for key in all {

@@ -70,6 +70,12 @@ pub(crate) fn not_negative(value: f64) -> Result<f64, Fault> {
     if finite(value)? < 0.0 { Err(Fault::Negative(value)) } else { Ok(value) }
 }
 
+/// A number from zero to a bound.
+pub(crate) fn at_most(value: f64, max: f64) -> Result<f64, Fault> {
+    let value = not_negative(value)?;
+    if value > max { Err(Fault::TooGreat { value, max }) } else { Ok(value) }
+}
+
 pub(crate) fn text(text: String) -> Result<String, Fault> {
     text_up_to(text, TEXT_BYTES_MAX)
 }

@@ -3,9 +3,10 @@
 
 use core::time::Duration;
 
+use skein_types::authority::{Epoch, LatchSet};
 use skein_types::event::{Event, EventKind};
 use skein_types::fleet::{FleetView, RobotView};
-use skein_types::ids::{AgentId, MissionId, OperatorId};
+use skein_types::ids::{AgentId, CommandId, MissionId, OperatorId};
 use skein_types::mission::{Mission, MissionSpec, MissionState, Preview};
 use skein_types::safety::{Cause, FailsafeLevel, Latch};
 use skein_types::time::WallTime;
@@ -13,7 +14,9 @@ use uuid::Uuid;
 
 use crate::bounds::{DECISIONS_MAX, EVENTS_MAX, MISSIONS_MAX, ROBOTS_MAX};
 use crate::error::{At, Fault, WireError};
-use crate::read::{count, cut, list, name_option, names, nanos, nested, one_of, text, uuid};
+use crate::read::{
+    count, cut, list, name_option, names, nanos, nested, nested_option, one_of, text, uuid, uuid_option,
+};
 use crate::v1;
 
 /// Most filters of one kind in a request: no enumeration has more values.
@@ -93,51 +96,101 @@ fn parts(targets: Targets) -> (Vec<String>, bool) {
     }
 }
 
-/// Halt robots until a person releases them.
+/// STOP: halt robots until a person releases them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StopOrder {
-    /// Whom.
+    /// Which robots.
     pub targets: Targets,
     /// Why; may be empty.
     pub reason: String,
+    /// The client's id of the request; the server makes one when there is none.
+    pub request: Option<CommandId>,
+    /// When, on the client's wall clock.
+    pub at: Option<WallTime>,
 }
 
-/// Release robots.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResumeOrder {
-    /// Whom.
-    pub targets: Targets,
-    /// Why; may be empty.
-    pub reason: String,
+impl TryFrom<v1::StopRequest> for StopOrder {
+    type Error = WireError;
+    fn try_from(wire: v1::StopRequest) -> Result<Self, WireError> {
+        Ok(Self {
+            targets: targets(wire.robots, wire.all)?,
+            reason: text(wire.reason).at("reason")?,
+            request: uuid_option(&wire.request_id).at("request_id")?.map(CommandId),
+            at: wall_option(wire.at_unix_nanos),
+        })
+    }
 }
 
-macro_rules! targeted {
-    ($($domain:ty => $wire:ty),*) => {
-        $(impl TryFrom<$wire> for $domain {
-            type Error = WireError;
-            fn try_from(wire: $wire) -> Result<Self, WireError> {
-                Ok(Self { targets: targets(wire.robots, wire.all)?, reason: text(wire.reason).at("reason")? })
-            }
+impl From<StopOrder> for v1::StopRequest {
+    fn from(order: StopOrder) -> Self {
+        let (robots, all) = parts(order.targets);
+        Self {
+            robots,
+            all,
+            reason: cut(order.reason),
+            request_id: id_text(order.request),
+            at_unix_nanos: order.at.map_or(0, WallTime::unix_nanos),
         }
-
-        impl From<$domain> for $wire {
-            fn from(order: $domain) -> Self {
-                let (robots, all) = parts(order.targets);
-                Self { robots, all, reason: cut(order.reason) }
-            }
-        })*
-    };
+    }
 }
 
-targeted!(StopOrder => v1::StopRequest, ResumeOrder => v1::ResumeRequest);
+/// RELEASE of STOP or KILL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleaseOrder {
+    /// Which robots; all means the fleet's register and those of all robots.
+    pub targets: Targets,
+    /// Why; may be empty.
+    pub reason: String,
+    /// The client's id of the request; the server makes one when there is none.
+    pub request: Option<CommandId>,
+    /// The epochs that the operator saw latched, by robot; the fleet's without a name.
+    pub epochs: Vec<(Option<AgentId>, Epoch)>,
+}
 
-/// Cut the power of one robot. On the wire its name is there twice and a reason must be given.
+impl TryFrom<v1::ReleaseRequest> for ReleaseOrder {
+    type Error = WireError;
+    fn try_from(wire: v1::ReleaseRequest) -> Result<Self, WireError> {
+        count(wire.epochs.len(), ROBOTS_MAX).at("epochs")?;
+        let epoch = |(i, named): (usize, v1::ReleaseEpoch)| -> Result<_, WireError> {
+            Ok((name_option(named.robot).at_index("epochs", i)?, Epoch(named.epoch)))
+        };
+        Ok(Self {
+            targets: targets(wire.robots, wire.all)?,
+            reason: text(wire.reason).at("reason")?,
+            request: uuid_option(&wire.request_id).at("request_id")?.map(CommandId),
+            epochs: wire.epochs.into_iter().enumerate().map(epoch).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl From<ReleaseOrder> for v1::ReleaseRequest {
+    fn from(order: ReleaseOrder) -> Self {
+        let (robots, all) = parts(order.targets);
+        let epoch = |(robot, epoch): (Option<AgentId>, Epoch)| v1::ReleaseEpoch {
+            robot: robot.map(String::from).unwrap_or_default(),
+            epoch: epoch.0,
+        };
+        Self {
+            robots,
+            all,
+            reason: cut(order.reason),
+            request_id: id_text(order.request),
+            epochs: order.epochs.into_iter().map(epoch).collect(),
+        }
+    }
+}
+
+/// KILL: cut the power of one robot. On the wire its name is there twice and a reason must be given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KillOrder {
-    /// Whose.
+    /// Whose power.
     pub robot: AgentId,
     /// Why; never empty.
     pub reason: String,
+    /// The client's id of the request; the server makes one when there is none.
+    pub request: Option<CommandId>,
+    /// When, on the client's wall clock.
+    pub at: Option<WallTime>,
 }
 
 impl TryFrom<v1::KillRequest> for KillOrder {
@@ -149,15 +202,35 @@ impl TryFrom<v1::KillRequest> for KillOrder {
         if wire.reason.trim().is_empty() {
             return Err(Fault::Missing).at("reason");
         }
-        Ok(Self { robot: robot_id(wire.robot)?, reason: text(wire.reason).at("reason")? })
+        Ok(Self {
+            robot: robot_id(wire.robot)?,
+            reason: text(wire.reason).at("reason")?,
+            request: uuid_option(&wire.request_id).at("request_id")?.map(CommandId),
+            at: wall_option(wire.at_unix_nanos),
+        })
     }
 }
 
 impl From<KillOrder> for v1::KillRequest {
     fn from(order: KillOrder) -> Self {
         let robot = String::from(order.robot);
-        Self { confirm: robot.clone(), robot, reason: cut(order.reason) }
+        Self {
+            confirm: robot.clone(),
+            robot,
+            reason: cut(order.reason),
+            request_id: id_text(order.request),
+            at_unix_nanos: order.at.map_or(0, WallTime::unix_nanos),
+        }
     }
+}
+
+/// Zero means that the client did not say when.
+fn wall_option(unix_nanos: i64) -> Option<WallTime> {
+    (unix_nanos != 0).then(|| WallTime::from_unix_nanos(unix_nanos))
+}
+
+fn id_text(id: Option<CommandId>) -> String {
+    id.map(|id| id.to_string()).unwrap_or_default()
 }
 
 /// How an order went with one robot.
@@ -171,6 +244,8 @@ pub struct RobotOutcome {
     pub latch: Latch,
     /// Why it is not acknowledged; may be empty.
     pub text: String,
+    /// The registers that it last reported.
+    pub latches: LatchSet,
 }
 
 impl TryFrom<v1::RobotOutcome> for RobotOutcome {
@@ -181,6 +256,7 @@ impl TryFrom<v1::RobotOutcome> for RobotOutcome {
             acknowledged: wire.acknowledged,
             latch: one_of::<v1::Latch, _>(wire.latch).at("latch")?,
             text: text(wire.text).at("text")?,
+            latches: nested_option(wire.latches, "latches")?.unwrap_or_default(),
         })
     }
 }
@@ -192,6 +268,7 @@ impl From<RobotOutcome> for v1::RobotOutcome {
             acknowledged: outcome.acknowledged,
             latch: v1::Latch::from(outcome.latch).into(),
             text: cut(outcome.text),
+            latches: Some(outcome.latches.into()),
         }
     }
 }
@@ -261,6 +338,60 @@ impl From<Lease> for v1::Lease {
             robots: lease.robots.into_iter().map(String::from).collect(),
             expires_at_unix_nanos: lease.expires_at.unix_nanos(),
         }
+    }
+}
+
+/// A lease as everybody may see it: its id is known to its holder alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldLease {
+    /// Who holds it.
+    pub operator: OperatorId,
+    /// Over which robots; none named means all.
+    pub robots: Vec<AgentId>,
+    /// Until when, on the supervisor's wall clock.
+    pub expires_at: WallTime,
+}
+
+impl TryFrom<v1::HeldLease> for HeldLease {
+    type Error = WireError;
+    fn try_from(wire: v1::HeldLease) -> Result<Self, WireError> {
+        Ok(Self {
+            operator: OperatorId::new(wire.operator).at("operator")?,
+            robots: names(wire.robots, ROBOTS_MAX, "robots")?,
+            expires_at: WallTime::from_unix_nanos(wire.expires_at_unix_nanos),
+        })
+    }
+}
+
+impl From<HeldLease> for v1::HeldLease {
+    fn from(lease: HeldLease) -> Self {
+        Self {
+            operator: lease.operator.into(),
+            robots: lease.robots.into_iter().map(String::from).collect(),
+            expires_at_unix_nanos: lease.expires_at.unix_nanos(),
+        }
+    }
+}
+
+/// A lease to keep for longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RenewLease {
+    /// Which one; only its holder knows the id.
+    pub id: Uuid,
+    /// From now on.
+    pub time_to_live: Duration,
+}
+
+impl TryFrom<v1::RenewLeaseRequest> for RenewLease {
+    type Error = WireError;
+    fn try_from(wire: v1::RenewLeaseRequest) -> Result<Self, WireError> {
+        Ok(Self { id: uuid(&wire.lease).at("lease")?, time_to_live: Duration::from_nanos(wire.time_to_live_nanos) })
+    }
+}
+
+impl From<RenewLease> for v1::RenewLeaseRequest {
+    fn from(renew: RenewLease) -> Self {
+        Self { lease: renew.id.to_string(), time_to_live_nanos: nanos(renew.time_to_live) }
     }
 }
 
@@ -382,6 +513,7 @@ single! {
     GetMissionResponse { mission } <=> Mission;
     KillResponse { outcome } <=> RobotOutcome;
     TakeLeaseResponse { lease } <=> Lease;
+    RenewLeaseResponse { lease } <=> Lease;
     GetRobotResponse { robot } <=> RobotView;
     StateAtResponse { view } <=> FleetView;
 }
@@ -411,7 +543,8 @@ several! {
     ListMissionsResponse { missions } <=> Missions(Mission), at most MISSIONS_MAX;
     ListRobotsResponse { robots } <=> Robots(RobotView), at most ROBOTS_MAX;
     StopResponse { outcomes } <=> StopOutcomes(RobotOutcome), at most ROBOTS_MAX;
-    ResumeResponse { outcomes } <=> ResumeOutcomes(RobotOutcome), at most ROBOTS_MAX;
+    ReleaseResponse { outcomes } <=> ReleaseOutcomes(RobotOutcome), at most ROBOTS_MAX;
+    ListLeasesResponse { leases } <=> Leases(HeldLease), at most ROBOTS_MAX;
 }
 
 /// One page of the record.

@@ -241,11 +241,16 @@ fn a_wrong_run_is_named_through_all_that_holds_it() {
 #[test]
 fn orders_that_contradict_themselves_are_refused() {
     let path = |error: WireError| error.path().to_owned();
-    let all_and_some = v1::StopRequest { robots: vec!["rover-1".into()], all: true, reason: String::new() };
+    let all_and_some = v1::StopRequest { robots: vec!["rover-1".into()], all: true, ..Default::default() };
     assert_eq!(path(request::StopOrder::try_from(all_and_some).unwrap_err()), "robots");
     assert_eq!(path(request::StopOrder::try_from(v1::StopRequest::default()).unwrap_err()), "robots");
     let kill = |robot: &str, confirm: &str, reason: &str| {
-        let wire = v1::KillRequest { robot: robot.into(), confirm: confirm.into(), reason: reason.into() };
+        let wire = v1::KillRequest {
+            robot: robot.into(),
+            confirm: confirm.into(),
+            reason: reason.into(),
+            ..Default::default()
+        };
         request::KillOrder::try_from(wire).map_err(path)
     };
     assert_eq!(kill("rover-1", "rover-2", "smoke"), Err("confirm".to_owned()));

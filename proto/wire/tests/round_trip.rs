@@ -8,10 +8,13 @@ use core::fmt::Debug;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use prost::Message;
+use skein_types::authority::Epoch;
 use skein_types::coord::{INTENT_PATH_MAX, Intent};
 use skein_types::geometry::Point;
+use skein_types::ids::CommandId;
 use skein_types::mission::TEXT_BYTES_MAX;
 use skein_types::telemetry::TelemetryBatch;
+use skein_types::time::WallTime;
 use skein_wire::{Kept, Wire, WireError, bounds, request, v1};
 
 fn same<M, D>(value: D) -> Result<(), TestCaseError>
@@ -71,12 +74,22 @@ proptest! {
     fn requests_come_in_as_they_went_out(
         targets in support::targets(), reason in support::text(), robot in support::agent(),
         lease in support::lease(), ttl in support::span(), filter in support::filter(),
+        (request_id, epoch, at) in (proptest::option::of(support::uuid()), any::<u64>(), 1..i64::MAX),
     ) {
-        same::<v1::StopRequest, _>(request::StopOrder { targets: targets.clone(), reason: reason.clone() })?;
-        same::<v1::ResumeRequest, _>(request::ResumeOrder { targets, reason: reason.clone() })?;
-        same::<v1::KillRequest, _>(request::KillOrder { robot, reason: format!("x{reason}") })?;
+        let (id, at) = (request_id.map(CommandId), Some(WallTime::from_unix_nanos(at)));
+        same::<v1::StopRequest, _>(request::StopOrder { targets: targets.clone(), reason: reason.clone(), request: id, at })?;
+        let epochs = vec![(None, Epoch(epoch)), (Some(robot.clone()), Epoch(epoch))];
+        same::<v1::ReleaseRequest, _>(request::ReleaseOrder { targets, reason: reason.clone(), request: id, epochs })?;
+        same::<v1::KillRequest, _>(request::KillOrder { robot, reason: format!("x{reason}"), request: id, at })?;
         let take = request::TakeLease { operator: lease.operator.clone(), robots: lease.robots.clone(), time_to_live: ttl };
         same::<v1::TakeLeaseRequest, _>(take)?;
+        let held = request::HeldLease {
+            operator: lease.operator.clone(),
+            robots: lease.robots.clone(),
+            expires_at: lease.expires_at,
+        };
+        same::<v1::ListLeasesResponse, _>(request::Leases(vec![held]))?;
+        same::<v1::RenewLeaseRequest, _>(request::RenewLease { id: lease.id, time_to_live: ttl })?;
         same::<v1::TakeLeaseResponse, _>(lease)?;
         same::<v1::EventFilter, _>(filter)?;
     }
@@ -86,10 +99,19 @@ proptest! {
         outcome in support::outcome(), why in support::explanation(), events in support::events(),
     ) {
         same::<v1::StopResponse, _>(request::StopOutcomes(vec![outcome.clone()]))?;
-        same::<v1::ResumeResponse, _>(request::ResumeOutcomes(vec![outcome.clone()]))?;
+        same::<v1::ReleaseResponse, _>(request::ReleaseOutcomes(vec![outcome.clone()]))?;
         same::<v1::KillResponse, _>(outcome)?;
         same::<v1::WhyResponse, _>(why)?;
         same::<v1::QueryEventsResponse, _>(request::EventPage { events: events.events, next_page_token: "n".into() })?;
+    }
+
+    #[test]
+    fn latches_come_in_as_they_went_out(
+        request in support::latch_request(), latches in support::latches(), gossip in support::gossip(),
+    ) {
+        wire_same(request)?;
+        wire_same(latches)?;
+        wire_same(gossip)?;
     }
 
     #[test]
@@ -130,7 +152,12 @@ fn what_is_too_long_to_say_is_cut_by_the_sender() {
     let heard = Intent::from_bytes(&intent.clone().to_bytes()).unwrap();
     assert_eq!(heard.path, intent.path[..INTENT_PATH_MAX]);
 
-    let stop = request::StopOrder { targets: request::Targets::All, reason: "ä".repeat(TEXT_BYTES_MAX) };
+    let stop = request::StopOrder {
+        targets: request::Targets::All,
+        reason: "ä".repeat(TEXT_BYTES_MAX),
+        request: None,
+        at: None,
+    };
     let heard = request::StopOrder::try_from(v1::StopRequest::from(stop)).unwrap();
     assert_eq!(heard.reason, "ä".repeat(TEXT_BYTES_MAX / 2));
 }

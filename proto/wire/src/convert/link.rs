@@ -1,11 +1,13 @@
 //! What travels between one robot and its supervisor.
 
+use skein_types::authority::Term;
 use skein_types::ids::{AgentId, BootId, CommandId, FleetId, Generation, MissionId};
-use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Hello, Order};
+use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Hello, HelloProof, Order, SchemaRange};
 use skein_types::time::WallTime;
 
+use super::swarm::{map_hazards, of_map_hazards};
 use crate::error::{At, Fault, WireError};
-use crate::read::{cut, nested, text, uuid, uuid_option};
+use crate::read::{cut, nested, nested_option, text, uuid, uuid_option};
 use crate::v1;
 
 impl TryFrom<v1::Hello> for Hello {
@@ -21,11 +23,13 @@ impl TryFrom<v1::Hello> for Hello {
             body: nested(wire.body, "body")?,
             home: nested(wire.home, "home")?,
             software: text(wire.software).at("software")?,
-            schema_version: wire.schema_version,
+            schema: schema(wire.schema_min, wire.schema_version)?,
             last_command: uuid_option(&wire.last_command).at("last_command")?.map(CommandId),
             working_on: working_on.transpose().at("working_on")?,
             debug_address: text(wire.debug_address).at("debug_address")?,
             map_hash: text(wire.map_hash).at("map_hash")?,
+            latch: nested_option(wire.latch, "latch")?.unwrap_or_default(),
+            proof: proof(&wire.public_key, &wire.signature)?,
         })
     }
 }
@@ -39,15 +43,41 @@ impl From<Hello> for v1::Hello {
             body: Some(hello.body.into()),
             home: Some(hello.home.into()),
             software: cut(hello.software),
-            schema_version: hello.schema_version,
+            schema_version: hello.schema.max,
+            schema_min: hello.schema.min,
             last_command: hello.last_command.map(|id| id.to_string()).unwrap_or_default(),
             working_on: hello
                 .working_on
                 .map(|(mission, generation)| v1::Work { mission: mission.to_string(), generation: generation.0 }),
             debug_address: cut(hello.debug_address),
             map_hash: cut(hello.map_hash),
+            latch: Some(hello.latch.into()),
+            public_key: hello.proof.map(|proof| proof.public_key.to_vec()).unwrap_or_default(),
+            signature: hello.proof.map(|proof| proof.signature.to_vec()).unwrap_or_default(),
         }
     }
+}
+
+/// A range whose oldest version is missing is that of a robot which speaks only the newest.
+fn schema(min: u32, max: u32) -> Result<SchemaRange, WireError> {
+    let min = if min == 0 { max } else { min };
+    if min > max {
+        return Err(Fault::OutOfRange { value: min.into(), max: max.into() }).at("schema_min");
+    }
+    Ok(SchemaRange { min, max })
+}
+
+fn proof(public_key: &[u8], signature: &[u8]) -> Result<Option<HelloProof>, WireError> {
+    if public_key.is_empty() && signature.is_empty() {
+        return Ok(None);
+    }
+    let public_key = key_bytes(public_key).at("public_key")?;
+    let signature = key_bytes(signature).at("signature")?;
+    Ok(Some(HelloProof { public_key, signature }))
+}
+
+fn key_bytes<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Fault> {
+    bytes.try_into().map_err(|_| Fault::KeyLength { bytes: bytes.len(), expected: N })
 }
 
 impl TryFrom<v1::CommandAck> for CommandAck {
@@ -88,6 +118,8 @@ impl TryFrom<v1::AgentReport> for AgentReport {
             Report::Ack(ack) => ack.try_into().map(Self::Ack).at("ack"),
             Report::Progress(progress) => progress.try_into().map(Self::Progress).at("progress"),
             Report::Events(batch) => batch.try_into().map(Self::Events).at("events"),
+            Report::Latch(report) => report.try_into().map(Self::Latch).at("latch"),
+            Report::Hazards(hazards) => map_hazards(hazards).map(Self::Hazards).at("hazards"),
         }
     }
 }
@@ -101,6 +133,8 @@ impl From<AgentReport> for v1::AgentReport {
             AgentReport::Ack(ack) => Report::Ack(ack.into()),
             AgentReport::Progress(progress) => Report::Progress(progress.into()),
             AgentReport::Events(batch) => Report::Events(batch.into()),
+            AgentReport::Latch(report) => Report::Latch(report.into()),
+            AgentReport::Hazards(hazards) => Report::Hazards(of_map_hazards(hazards)),
         };
         Self { report: Some(report) }
     }
@@ -122,6 +156,9 @@ impl TryFrom<v1::cloud_command::Order> for Order {
                 let boot = BootId(uuid(&kept.boot).at("events_kept.boot")?);
                 Ok(Self::EventsKept { boot, sequence: kept.sequence })
             }
+            Wire::Latch(order) => order.try_into().map(Self::Latch).at("latch"),
+            Wire::Lease(order) => nested_option(order.grant, "grant").map(Self::Lease).at("lease"),
+            Wire::Hazards(hazards) => map_hazards(hazards).map(Self::Hazards).at("hazards"),
         }
     }
 }
@@ -139,6 +176,9 @@ impl From<Order> for v1::cloud_command::Order {
             Order::EventsKept { boot, sequence } => {
                 Self::EventsKept(v1::EventsKept { boot: boot.to_string(), sequence })
             }
+            Order::Latch(order) => Self::Latch(order.into()),
+            Order::Lease(grant) => Self::Lease(v1::LeaseOrder { grant: grant.map(Into::into) }),
+            Order::Hazards(hazards) => Self::Hazards(of_map_hazards(hazards)),
         }
     }
 }
@@ -149,6 +189,7 @@ impl TryFrom<v1::CloudCommand> for CloudCommand {
         Ok(Self {
             id: CommandId(uuid(&wire.id).at("id")?),
             generation: Generation(wire.generation),
+            term: Term(wire.term),
             expires_at: wire.expires_at_unix_nanos.map(WallTime::from_unix_nanos),
             order: wire.order.ok_or(Fault::Missing).at("order")?.try_into()?,
         })
@@ -160,6 +201,7 @@ impl From<CloudCommand> for v1::CloudCommand {
         Self {
             id: command.id.to_string(),
             generation: command.generation.0,
+            term: command.term.0,
             expires_at_unix_nanos: command.expires_at.map(WallTime::unix_nanos),
             order: Some(command.order.into()),
         }

@@ -1,5 +1,6 @@
 //! Wire to domain (`TryFrom`, which checks everything) and domain to wire (`From`), a module for each schema file.
 
+mod authority;
 mod common;
 mod event;
 mod fleet;

@@ -11,13 +11,20 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+use skein_types::authority::{
+    Epoch, LatchAction, LatchGossip, LatchOrder, LatchRegister, LatchReport, LatchRequest, LatchScope, LatchSet,
+    LeaseGrant, Principal, REASON_BYTES_MAX, RelayedRequest, Term,
+};
 use skein_types::body::{BodyDescriptor, Drive};
-use skein_types::coord::{AgentState, Hazard, HazardKind, INTENT_PATH_MAX, Intent, RightOfWay};
+use skein_types::coord::{
+    AgentState, HAZARD_RADIUS_MAX, Hazard, HazardKind, INTENT_PATH_MAX, INTENT_RADIUS_MAX, Intent, MapHazard,
+    RightOfWay,
+};
 use skein_types::event::{Event, EventBatch, EventHash, EventKind};
-use skein_types::fleet::{FleetView, RobotView};
+use skein_types::fleet::{Alarm, AlarmSeverity, FleetView, RobotView};
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::ids::{AgentId, BootId, CommandId, EventId, FleetId, Generation, MissionId, OperatorId};
-use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Hello, Order};
+use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Hello, HelloProof, Order, SchemaRange};
 use skein_types::mission::{
     Assignment, Mission, MissionSpec, MissionState, Objective, Preview, PreviewSlice, Priority, Slice, SliceProgress,
     SliceState, Task, Verdict, VerdictLevel,
@@ -390,11 +397,11 @@ pub(crate) fn intent() -> impl Strategy<Value = Intent> {
         },
     );
     let who = (agent(), uuid(), any::<u64>(), wall());
-    let place = (pose(), point(), not_negative(), vec(point(), 0..=INTENT_PATH_MAX));
+    let place = (pose(), span(), point(), 0.0..=INTENT_RADIUS_MAX.0, vec(point(), 0..=INTENT_PATH_MAX));
     (who, place, agent_state(), right, any::<bool>(), option::of(agent())).prop_map(
         |(
             (sender, boot, sequence, sent_at),
-            (pose, velocity, radius, path),
+            (pose, pose_age, velocity, radius, path),
             state,
             right_of_way,
             cornered,
@@ -406,6 +413,7 @@ pub(crate) fn intent() -> impl Strategy<Value = Intent> {
                 sequence,
                 sent_at,
                 pose,
+                pose_age,
                 velocity,
                 radius: Meters(radius),
                 path,
@@ -420,36 +428,148 @@ pub(crate) fn intent() -> impl Strategy<Value = Intent> {
 
 pub(crate) fn hazard() -> impl Strategy<Value = Hazard> {
     let kind = select(vec![HazardKind::Cliff, HazardKind::Person, HazardKind::Obstacle, HazardKind::Breakdown]);
-    (agent(), any::<u64>(), kind, point(), not_negative(), span(), wall()).prop_map(
-        |(reporter, sequence, kind, position, radius, time_to_live, seen_at)| Hazard {
+    let source = (agent(), uuid(), any::<u64>(), wall());
+    (source, kind, point(), 0.0..=HAZARD_RADIUS_MAX.0, span(), span()).prop_map(
+        |((reporter, boot, sequence, seen_at), kind, position, radius, time_to_live, age)| Hazard {
             reporter,
+            boot: BootId(boot),
             sequence,
             kind,
             position,
             radius: Meters(radius),
             time_to_live,
+            age,
             seen_at,
         },
     )
+}
+
+pub(crate) fn map_hazard() -> impl Strategy<Value = MapHazard> {
+    let kind = select(vec![HazardKind::Cliff, HazardKind::Obstacle]);
+    let source = (agent(), uuid(), any::<u64>(), wall());
+    (source, kind, point(), 0.0..=HAZARD_RADIUS_MAX.0, any::<bool>()).prop_map(
+        |((reporter, boot, sequence, seen_at), kind, position, radius, cleared)| MapHazard {
+            kind,
+            position,
+            radius: Meters(radius),
+            reporter,
+            boot: BootId(boot),
+            sequence,
+            seen_at,
+            cleared,
+        },
+    )
+}
+
+pub(crate) fn principal() -> impl Strategy<Value = Principal> {
+    prop_oneof![
+        operator().prop_map(Principal::Operator),
+        agent().prop_map(Principal::Robot),
+        operator().prop_map(Principal::Service),
+    ]
+}
+
+pub(crate) fn latch_request() -> impl Strategy<Value = LatchRequest> {
+    let action = prop_oneof![
+        Just(LatchAction::Stop),
+        Just(LatchAction::Kill),
+        any::<u64>().prop_map(|epoch| LatchAction::Release { epoch: Epoch(epoch) }),
+    ];
+    let scope = select(vec![LatchScope::Robot, LatchScope::Fleet]);
+    (uuid(), scope, action, text(), principal(), wall()).prop_map(|(id, scope, action, reason, by, at)| LatchRequest {
+        id: CommandId(id),
+        scope,
+        action,
+        reason,
+        by,
+        at,
+    })
+}
+
+pub(crate) fn register() -> impl Strategy<Value = LatchRegister> {
+    let request = prop_oneof![Just(Uuid::nil()), uuid()];
+    (any::<u64>(), latch(), text(), principal(), wall(), request).prop_map(
+        |(epoch, level, mut reason, by, at, request)| {
+            reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+            LatchRegister { epoch: Epoch(epoch), level, reason, by, at, request: CommandId(request) }
+        },
+    )
+}
+
+pub(crate) fn latches() -> impl Strategy<Value = LatchSet> {
+    (register(), register()).prop_map(|(own, fleet)| LatchSet { own, fleet })
+}
+
+pub(crate) fn grant() -> impl Strategy<Value = LeaseGrant> {
+    (uuid(), operator(), span()).prop_map(|(id, operator, remaining)| LeaseGrant { id, operator, remaining })
+}
+
+pub(crate) fn latch_report() -> impl Strategy<Value = LatchReport> {
+    (latches(), any::<bool>(), text(), any::<bool>(), option::of(grant()), any::<u64>()).prop_map(
+        |(latches, kept, error, manual, lease, term)| LatchReport {
+            latches,
+            kept,
+            error,
+            manual,
+            lease,
+            term: Term(term),
+        },
+    )
+}
+
+pub(crate) fn gossip() -> impl Strategy<Value = LatchGossip> {
+    let relayed =
+        (option::of(agent()), latch_request()).prop_map(|(target, request)| RelayedRequest { target, request });
+    (agent(), uuid(), any::<u64>(), register(), vec((agent(), register()), 0..4), vec(relayed, 0..3)).prop_map(
+        |(sender, boot, sequence, fleet, robots, requests)| LatchGossip {
+            sender,
+            boot: BootId(boot),
+            sequence,
+            fleet,
+            robots,
+            requests,
+        },
+    )
+}
+
+fn proof() -> impl Strategy<Value = HelloProof> {
+    (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<[u8; 32]>()).prop_map(|(public_key, a, b)| {
+        let mut signature = [0; 64];
+        signature[..32].copy_from_slice(&a);
+        signature[32..].copy_from_slice(&b);
+        HelloProof { public_key, signature }
+    })
 }
 
 pub(crate) fn hello() -> impl Strategy<Value = Hello> {
     let fleet = "[a-z0-9][a-z0-9_-]{0,47}".prop_map(|name| FleetId::new(name).unwrap());
     let work = option::of((uuid(), any::<u64>()));
     let who = (agent(), fleet, uuid(), body(), pose());
-    (who, text(), any::<u32>(), option::of(uuid()), work, text(), "[0-9a-f]{64}").prop_map(
-        |((agent, fleet, boot, body, home), software, schema_version, last, work, debug_address, map_hash)| Hello {
+    let schema = (1..9_u32, 0..9_u32).prop_map(|(min, more)| SchemaRange { min, max: min + more });
+    let authority = (latch_report(), option::of(proof()));
+    (who, text(), schema, option::of(uuid()), work, (text(), "[0-9a-f]{64}"), authority).prop_map(
+        |(
+            (agent, fleet, boot, body, home),
+            software,
+            schema,
+            last,
+            work,
+            (debug_address, map_hash),
+            (latch, proof),
+        )| Hello {
             agent,
             fleet,
             boot: BootId(boot),
             body,
             home,
             software,
-            schema_version,
+            schema,
             last_command: last.map(CommandId),
             working_on: work.map(|(mission, generation)| (MissionId(mission), Generation(generation))),
             debug_address,
             map_hash,
+            latch,
+            proof,
         },
     )
 }
@@ -471,6 +591,8 @@ pub(crate) fn report() -> impl Strategy<Value = AgentReport> {
         ack().prop_map(AgentReport::Ack),
         progress().prop_map(AgentReport::Progress),
         events().prop_map(AgentReport::Events),
+        latch_report().prop_map(AgentReport::Latch),
+        vec(map_hazard(), 0..4).prop_map(AgentReport::Hazards),
     ]
 }
 
@@ -484,36 +606,58 @@ pub(crate) fn command() -> impl Strategy<Value = CloudCommand> {
         1 => text().prop_map(Order::Kill),
         1 => text().prop_map(Order::Release),
         1 => (uuid(), any::<u64>()).prop_map(|(boot, sequence)| Order::EventsKept { boot: BootId(boot), sequence }),
+        2 => (option::of(latch_request()), latches())
+            .prop_map(|(request, state)| Order::Latch(LatchOrder { request, state })),
+        1 => option::of(grant()).prop_map(Order::Lease),
+        1 => vec(map_hazard(), 0..4).prop_map(Order::Hazards),
     ];
-    (uuid(), any::<u64>(), option::of(wall()), order).prop_map(|(id, generation, expires_at, order)| CloudCommand {
-        id: CommandId(id),
-        generation: Generation(generation),
-        expires_at,
-        order,
-    })
+    (uuid(), any::<u64>(), any::<u64>(), option::of(wall()), order).prop_map(
+        |(id, generation, term, expires_at, order)| CloudCommand {
+            id: CommandId(id),
+            generation: Generation(generation),
+            term: Term(term),
+            expires_at,
+            order,
+        },
+    )
 }
 
 pub(crate) fn robot() -> impl Strategy<Value = RobotView> {
     let who = (agent(), uuid(), body(), pose());
-    (who, any::<bool>(), latch(), option::of(telemetry()), not_negative(), text(), text()).prop_map(
-        |((agent, boot, body, home), connected, latch, telemetry, age, debug_address, software)| RobotView {
-            agent,
-            boot: BootId(boot),
-            body,
-            home,
-            connected,
-            latch,
-            telemetry,
-            age: Seconds(age),
-            debug_address,
-            software,
+    let held = (latch(), latches(), latches());
+    (who, any::<bool>(), held, option::of(telemetry()), not_negative(), text(), text()).prop_map(
+        |((agent, boot, body, home), connected, (latch, latches, wanted), telemetry, age, debug_address, software)| {
+            RobotView {
+                agent,
+                boot: BootId(boot),
+                body,
+                home,
+                connected,
+                latch,
+                latches,
+                wanted,
+                telemetry,
+                age: Seconds(age),
+                debug_address,
+                software,
+            }
         },
     )
 }
 
 pub(crate) fn fleet() -> impl Strategy<Value = FleetView> {
-    (any::<u64>(), wall(), vec(robot(), 0..4), vec(mission(), 0..3))
-        .prop_map(|(sequence, at, robots, missions)| FleetView { sequence, at, robots, missions })
+    let severity = select(vec![AlarmSeverity::Warning, AlarmSeverity::Critical]);
+    let alarm = (text(), severity, text(), option::of(agent()), text(), wall())
+        .prop_map(|(id, severity, code, robot, text, raised_at)| Alarm { id, severity, code, robot, text, raised_at });
+    (any::<u64>(), wall(), vec(robot(), 0..4), vec(mission(), 0..3), vec(alarm, 0..3), vec(map_hazard(), 0..3))
+        .prop_map(|(sequence, at, robots, missions, alarms, hazards)| FleetView {
+            sequence,
+            at,
+            robots,
+            missions,
+            alarms,
+            hazards,
+        })
 }
 
 pub(crate) fn targets() -> impl Strategy<Value = request::Targets> {
@@ -521,11 +665,8 @@ pub(crate) fn targets() -> impl Strategy<Value = request::Targets> {
 }
 
 pub(crate) fn outcome() -> impl Strategy<Value = request::RobotOutcome> {
-    (agent(), any::<bool>(), latch(), text()).prop_map(|(robot, acknowledged, latch, text)| request::RobotOutcome {
-        robot,
-        acknowledged,
-        latch,
-        text,
+    (agent(), any::<bool>(), latch(), text(), latches()).prop_map(|(robot, acknowledged, latch, text, latches)| {
+        request::RobotOutcome { robot, acknowledged, latch, text, latches }
     })
 }
 
