@@ -13,8 +13,8 @@ use skein_types::mission::{Mission, MissionSpec, Preview};
 use skein_types::time::WallTime;
 use skein_wire::bounds::DECISIONS_MAX;
 use skein_wire::request::{
-    EventFilter, Explanation, KillOrder, Lease, Missions, ResumeOrder, ResumeOutcomes, RobotOutcome, Robots, StopOrder,
-    StopOutcomes, Submit, TakeLease, Targets, mission_id, mission_states, robot_id,
+    EventFilter, Explanation, KillOrder, Lease, Missions, ReleaseOrder, ReleaseOutcomes, RobotOutcome, Robots,
+    StopOrder, StopOutcomes, Submit, TakeLease, Targets, mission_id, mission_states, robot_id,
 };
 use skein_wire::v1;
 use skein_wire::v1::mission_control_server::MissionControl;
@@ -114,7 +114,7 @@ impl Services {
                 Some(CommandOutcome::Rejected(why) | CommandOutcome::Failed(why)) => (false, why.clone()),
                 None => (false, "has not answered yet; it is told again until it does".to_owned()),
             };
-            all.push(RobotOutcome { robot, acknowledged, latch, text });
+            all.push(RobotOutcome { robot, acknowledged, latch, text, latches: Default::default() });
         }
         Ok(all)
     }
@@ -219,23 +219,24 @@ impl MissionControl for Control {
     }
 
     async fn stop(&self, request: Request<v1::StopRequest>) -> Served<v1::StopResponse> {
-        let StopOrder { targets, reason } = StopOrder::try_from(request.into_inner()).map_err(Problem::from)?;
+        let StopOrder { targets, reason, .. } = StopOrder::try_from(request.into_inner()).map_err(Problem::from)?;
         let outcomes = self.0.command(None, Wanted::Stop { whom: whom(targets), reason }).await?;
         Ok(Response::new(StopOutcomes(outcomes).into()))
     }
 
     async fn kill(&self, request: Request<v1::KillRequest>) -> Served<v1::KillResponse> {
-        let KillOrder { robot, reason } = KillOrder::try_from(request.into_inner()).map_err(Problem::from)?;
+        let KillOrder { robot, reason, .. } = KillOrder::try_from(request.into_inner()).map_err(Problem::from)?;
         let outcomes = self.0.command(None, Wanted::Kill { robot, reason }).await?;
         let outcome = outcomes.into_iter().next().ok_or_else(mixed_up)?;
         Ok(Response::new(outcome.into()))
     }
 
-    async fn resume(&self, request: Request<v1::ResumeRequest>) -> Served<v1::ResumeResponse> {
+    async fn release(&self, request: Request<v1::ReleaseRequest>) -> Served<v1::ReleaseResponse> {
         let lease = lease_of(request.metadata())?;
-        let ResumeOrder { targets, reason } = ResumeOrder::try_from(request.into_inner()).map_err(Problem::from)?;
+        let ReleaseOrder { targets, reason, .. } =
+            ReleaseOrder::try_from(request.into_inner()).map_err(Problem::from)?;
         let outcomes = self.0.command(lease, Wanted::Release { whom: whom(targets), reason }).await?;
-        Ok(Response::new(ResumeOutcomes(outcomes).into()))
+        Ok(Response::new(ReleaseOutcomes(outcomes).into()))
     }
 
     async fn take_lease(&self, request: Request<v1::TakeLeaseRequest>) -> Served<v1::TakeLeaseResponse> {
@@ -249,6 +250,14 @@ impl MissionControl for Control {
             }
             Answer::Mission(_) | Answer::Commands(_) | Answer::Released => Err(mixed_up().into()),
         }
+    }
+
+    async fn renew_lease(&self, _request: Request<v1::RenewLeaseRequest>) -> Served<v1::RenewLeaseResponse> {
+        Err(tonic::Status::unimplemented("leases are renewed by taking them again"))
+    }
+
+    async fn list_leases(&self, _request: Request<v1::ListLeasesRequest>) -> Served<v1::ListLeasesResponse> {
+        Err(tonic::Status::unimplemented("leases are not listed"))
     }
 
     async fn release_lease(&self, request: Request<v1::ReleaseLeaseRequest>) -> Served<v1::ReleaseLeaseResponse> {

@@ -67,7 +67,14 @@ impl Records {
     /// The fleet as it was; empty before the first event.
     pub(crate) async fn state_at(&self, at: WallTime) -> Result<FleetView, Problem> {
         let found = self.read(move |reader| reader.picture_at(at)).await?;
-        Ok(found.unwrap_or(FleetView { sequence: 0, at, robots: Vec::new(), missions: Vec::new() }))
+        Ok(found.unwrap_or(FleetView {
+            sequence: 0,
+            at,
+            robots: Vec::new(),
+            missions: Vec::new(),
+            alarms: Vec::new(),
+            hazards: Vec::new(),
+        }))
     }
 
     /// Follows the record from after an event, or from now.

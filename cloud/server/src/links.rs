@@ -147,7 +147,12 @@ async fn first_words(reports: &mut Streaming<v1::AgentReport>) -> Result<Hello, 
     let first = reports.next().await.ok_or_else(|| Status::invalid_argument("the stream ended before Hello"))??;
     match AgentReport::try_from(first).map_err(Status::from)? {
         AgentReport::Hello(hello) => Ok(hello),
-        AgentReport::Telemetry(_) | AgentReport::Ack(_) | AgentReport::Progress(_) | AgentReport::Events(_) => {
+        AgentReport::Telemetry(_)
+        | AgentReport::Ack(_)
+        | AgentReport::Progress(_)
+        | AgentReport::Events(_)
+        | AgentReport::Latch(_)
+        | AgentReport::Hazards(_) => {
             Err(Status::invalid_argument("field report: the first report on a stream is Hello"))
         }
     }

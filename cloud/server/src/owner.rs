@@ -72,7 +72,14 @@ pub(crate) struct Picture {
 
 impl Picture {
     pub(crate) fn empty() -> Self {
-        let view = FleetView { sequence: 0, at: clock::wall(), robots: Vec::new(), missions: Vec::new() };
+        let view = FleetView {
+            sequence: 0,
+            at: clock::wall(),
+            robots: Vec::new(),
+            missions: Vec::new(),
+            alarms: Vec::new(),
+            hazards: Vec::new(),
+        };
         Self { view, robots: Vec::new(), missions: Vec::new() }
     }
 }

@@ -78,7 +78,14 @@ impl Viewer {
             return None;
         }
         self.shown += 1;
-        Some(FleetView { sequence: self.shown, at: picture.view.at, robots, missions })
+        Some(FleetView {
+            sequence: self.shown,
+            at: picture.view.at,
+            robots,
+            missions,
+            alarms: picture.view.alarms.clone(),
+            hazards: picture.view.hazards.clone(),
+        })
     }
 }
 

@@ -85,7 +85,8 @@ async fn grpc_refuses_with_the_field_or_the_reason() {
 
     let unknown = v1::GetMissionRequest { mission: "00000000-0000-0000-0000-000000000001".to_owned() };
     assert_eq!(people.get_mission(unknown).await.unwrap_err().code(), Code::NotFound);
-    let both = v1::StopRequest { robots: vec!["rover-1".to_owned()], all: true, reason: String::new() };
+    let both =
+        v1::StopRequest { robots: vec!["rover-1".to_owned()], all: true, reason: String::new(), ..Default::default() };
     assert_eq!(people.stop(both).await.unwrap_err().code(), Code::InvalidArgument);
     server.close().await.unwrap();
 }

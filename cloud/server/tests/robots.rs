@@ -94,7 +94,7 @@ async fn stop_is_answered_with_what_every_robot_said() {
     obedient.telemetry().await;
     deaf.telemetry().await;
     until_robots(address, 2).await;
-    let request = v1::StopRequest { robots: Vec::new(), all: true, reason: "drill".to_owned() };
+    let request = v1::StopRequest { robots: Vec::new(), all: true, reason: "drill".to_owned(), ..Default::default() };
     let (outcomes, _order) = tokio::join!(stop(address, request), obedient.await_order(is_stop));
     assert_eq!(outcomes.len(), 2);
     assert!(outcomes[0].acknowledged && outcomes[0].latch() == v1::Latch::Stop);
@@ -281,7 +281,8 @@ async fn a_sample_that_is_no_number_is_left_out_and_the_robot_can_still_be_stopp
     robot.to.send(report).await.unwrap();
     robot.telemetry().await;
     until_robots(address, 1).await;
-    let request = v1::StopRequest { robots: vec!["rover-1".to_owned()], all: false, reason: String::new() };
+    let request =
+        v1::StopRequest { robots: vec!["rover-1".to_owned()], all: false, reason: String::new(), ..Default::default() };
     let (outcomes, _order) = tokio::join!(stop(address, request), robot.await_order(is_stop));
     assert!(outcomes[0].acknowledged);
     assert!(support::get(address, "/metrics").await.contains("skein_refused_messages_total 1"));

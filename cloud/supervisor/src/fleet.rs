@@ -1,6 +1,7 @@
 //! One robot as the supervisor knows it, and the commands it has not answered yet.
 
 use core::time::Duration;
+use skein_types::authority::LatchSet;
 use skein_types::coord::AgentState;
 use skein_types::fleet::RobotView;
 use skein_types::geometry::Point;
@@ -184,9 +185,14 @@ impl Robot {
                 Order::Stop(_) => Some(self.latch.max(Latch::Stop)),
                 Order::Kill(_) => Some(Latch::Kill),
                 Order::Release(_) => Some(Latch::Released),
-                Order::Assign(_) | Order::Pause(_) | Order::Resume(_) | Order::Cancel(_) | Order::EventsKept { .. } => {
-                    None
-                }
+                Order::Assign(_)
+                | Order::Pause(_)
+                | Order::Resume(_)
+                | Order::Cancel(_)
+                | Order::EventsKept { .. }
+                | Order::Latch(_)
+                | Order::Lease(_)
+                | Order::Hazards(_) => None,
             };
             if let Some(latch) = latch {
                 self.latch = latch;
@@ -241,6 +247,8 @@ impl Robot {
             home: self.known.home,
             connected: self.connected,
             latch: self.latch,
+            latches: LatchSet::default(),
+            wanted: LatchSet::default(),
             telemetry: self.telemetry.clone(),
             age: Seconds(if self.telemetry.is_some() { now.secs_since(self.telemetry_at) } else { 0.0 }),
             debug_address: self.known.debug_address.clone(),
@@ -260,6 +268,6 @@ fn supersedes(new: &Order, old: &Order) -> bool {
         Order::Stop(_) => matches!(old, Order::Stop(_) | Order::Release(_)),
         Order::Kill(_) => matches!(old, Order::Stop(_) | Order::Kill(_) | Order::Release(_)),
         Order::Release(_) => matches!(old, Order::Stop(_) | Order::Kill(_) | Order::Release(_)),
-        Order::EventsKept { .. } => false,
+        Order::EventsKept { .. } | Order::Latch(_) | Order::Lease(_) | Order::Hazards(_) => false,
     }
 }

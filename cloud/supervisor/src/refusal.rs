@@ -1,7 +1,7 @@
 //! Why a wish was refused.
 
 use skein_types::ids::{AgentId, FleetId, MissionId, OperatorId};
-use skein_types::link::SCHEMA_VERSION;
+use skein_types::link::{SCHEMA, SchemaRange};
 use skein_types::mission::{MissionState, Objective, TEXT_BYTES_MAX};
 use skein_types::time::WallTime;
 use thiserror::Error;
@@ -87,8 +87,8 @@ pub enum Refusal {
     #[error("it belongs to the fleet {0}")]
     WrongFleet(FleetId),
     /// A robot that speaks another version of the schema.
-    #[error("it speaks version {0} of the schema; this supervisor speaks {SCHEMA_VERSION}")]
-    WrongSchema(u32),
+    #[error("it speaks {0} of the schema; this supervisor speaks {SCHEMA}")]
+    WrongSchema(SchemaRange),
     /// Too many robots.
     #[error("{0} robots are known already")]
     TooManyRobots(usize),

@@ -6,7 +6,7 @@ use core::time::Duration;
 use serde_json::json;
 use skein_types::event::{EventBatch, EventKind};
 use skein_types::ids::{AgentId, BootId};
-use skein_types::link::{AgentReport, CommandAck, CommandOutcome, Hello, Order, SCHEMA_VERSION};
+use skein_types::link::{AgentReport, CommandAck, CommandOutcome, Hello, Order, SCHEMA};
 use skein_types::safety::Latch;
 use skein_types::telemetry::TelemetryBatch;
 
@@ -80,8 +80,8 @@ impl Supervisor {
         if hello.fleet != self.config.fleet {
             return Err(Refusal::WrongFleet(hello.fleet.clone()));
         }
-        if hello.schema_version != SCHEMA_VERSION {
-            return Err(Refusal::WrongSchema(hello.schema_version));
+        if SCHEMA.common(hello.schema).is_none() {
+            return Err(Refusal::WrongSchema(hello.schema));
         }
         if !hello.body.is_sound() {
             return Err(Refusal::UnsoundBody);
@@ -124,6 +124,7 @@ impl Supervisor {
             AgentReport::Ack(ack) => self.acknowledge(now, agent, &ack),
             AgentReport::Progress(progress) => self.follow(now, agent, progress),
             AgentReport::Events(batch) => self.keep_events(now, agent, batch),
+            AgentReport::Latch(_) | AgentReport::Hazards(_) => {}
         }
     }
 
@@ -157,7 +158,10 @@ impl Supervisor {
                 | Order::Stop(_)
                 | Order::Kill(_)
                 | Order::Release(_)
-                | Order::EventsKept { .. },
+                | Order::EventsKept { .. }
+                | Order::Latch(_)
+                | Order::Lease(_)
+                | Order::Hazards(_),
                 _,
             ) => {}
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use core::time::Duration;
 use serde_json::{Value, json};
 use skein_space::planning::PlanningMap;
+use skein_types::authority::Term;
 use skein_types::event::EventKind;
 use skein_types::ids::{AgentId, CommandId, MissionId};
 use skein_types::link::{CloudCommand, Order};
@@ -203,6 +204,7 @@ impl Supervisor {
         let command = CloudCommand {
             id,
             generation: robot.known.generation,
+            term: Term(0),
             // Clocks differ by up to a minute; the robot must not refuse a release that was just given.
             expires_at: give_up_after.map(|after| wall + after + Duration::from_secs(60)),
             order,
@@ -222,7 +224,8 @@ impl Supervisor {
     pub(crate) fn tell(&mut self, agent: &AgentId, order: Order) {
         let id = self.next_command();
         if let Some(robot) = self.robots.get(agent) {
-            let command = CloudCommand { id, generation: robot.known.generation, expires_at: None, order };
+            let command =
+                CloudCommand { id, generation: robot.known.generation, term: Term(0), expires_at: None, order };
             self.actions.push(Output::Send { agent: agent.clone(), command });
         }
     }

@@ -25,6 +25,8 @@ impl Supervisor {
             at: self.wall_now(now),
             robots: robots.map(|robot| robot.view(now)).collect(),
             missions: missions.map(Mission::view).collect(),
+            alarms: Vec::new(),
+            hazards: Vec::new(),
         }
     }
 

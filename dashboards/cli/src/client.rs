@@ -6,7 +6,7 @@ use core::time::Duration;
 use skein_types::fleet::RobotView;
 use skein_types::ids::{AgentId, MissionId};
 use skein_types::mission::{Mission, MissionSpec, Preview};
-use skein_wire::request::{Explanation, KillOrder, Missions, ResumeOrder, ResumeOutcomes, RobotOutcome, Robots};
+use skein_wire::request::{Explanation, KillOrder, Missions, ReleaseOrder, ReleaseOutcomes, RobotOutcome, Robots};
 use skein_wire::request::{StopOrder, StopOutcomes, Submit};
 use skein_wire::v1::mission_control_client::MissionControlClient;
 use skein_wire::{MESSAGE_BYTES_MAX, v1};
@@ -116,9 +116,9 @@ impl Cloud {
         Ok(self.within(self.client.clone().kill(request)).await?.try_into()?)
     }
 
-    pub(crate) async fn resume(&self, order: ResumeOrder) -> Result<Vec<RobotOutcome>, Failure> {
-        let request: v1::ResumeRequest = order.into();
-        let ResumeOutcomes(outcomes) = self.within(self.client.clone().resume(request)).await?.try_into()?;
+    pub(crate) async fn release(&self, order: ReleaseOrder) -> Result<Vec<RobotOutcome>, Failure> {
+        let request: v1::ReleaseRequest = order.into();
+        let ReleaseOutcomes(outcomes) = self.within(self.client.clone().release(request)).await?.try_into()?;
         Ok(outcomes)
     }
 }

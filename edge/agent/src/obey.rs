@@ -67,7 +67,7 @@ impl Agent {
             Order::Stop(reason) => self.latch_by_order(now, Latch::Stop, reason),
             Order::Kill(reason) => self.latch_by_order(now, Latch::Kill, reason),
             Order::Release(reason) => self.release(now, reason),
-            Order::EventsKept { .. } => CommandOutcome::Done,
+            Order::EventsKept { .. } | Order::Latch(_) | Order::Lease(_) | Order::Hazards(_) => CommandOutcome::Done,
         }
     }
 

@@ -73,11 +73,18 @@ impl Orders {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use skein_types::authority::Term;
     use skein_types::ids::MissionId;
     use uuid::Uuid;
 
     fn command(id: u128, generation: u64, order: Order) -> CloudCommand {
-        CloudCommand { id: CommandId(Uuid::from_u128(id)), generation: Generation(generation), expires_at: None, order }
+        CloudCommand {
+            id: CommandId(Uuid::from_u128(id)),
+            generation: Generation(generation),
+            term: Term(0),
+            expires_at: None,
+            order,
+        }
     }
 
     fn pause() -> Order {

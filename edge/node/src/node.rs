@@ -19,10 +19,11 @@ use skein_mesh::MeshConfig;
 use skein_reflex::{Reflex, ReflexConfig};
 use skein_space::map::OccupancyMap;
 use skein_space::planning::{PlanningMap, PlanningParams};
+use skein_types::authority::LatchReport;
 use skein_types::body::BodyDescriptor;
 use skein_types::geometry::Pose;
 use skein_types::ids::BootId;
-use skein_types::link::{Hello, SCHEMA_VERSION};
+use skein_types::link::{Hello, SCHEMA};
 use skein_types::safety::Latch;
 use skein_types::telemetry::AgentTelemetry;
 use tokio::net::TcpListener;
@@ -284,11 +285,13 @@ impl Base {
             body,
             home,
             software: env!("CARGO_PKG_VERSION").to_owned(),
-            schema_version: SCHEMA_VERSION,
+            schema: SCHEMA,
             last_command: None,
             working_on: None,
             debug_address: debug.address.map(|address| address.to_string()).unwrap_or_default(),
             map_hash: hash_of(map),
+            latch: LatchReport::default(),
+            proof: None,
         }
     }
 }

@@ -84,7 +84,7 @@ impl Outbox {
             AgentReport::Telemetry(batch) => waiting.telemetry(batch),
             AgentReport::Events(batch) => batch.events.into_iter().for_each(|event| waiting.event(event)),
             // Hello is made by the link, for each stream anew.
-            AgentReport::Hello(_) => {}
+            AgentReport::Hello(_) | AgentReport::Latch(_) | AgentReport::Hazards(_) => {}
         }
         drop(waiting);
         self.ready.notify_one();

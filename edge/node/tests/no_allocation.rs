@@ -13,13 +13,14 @@ use skein_reflex::{Reflex, ReflexConfig};
 use skein_types::body::BodyDescriptor;
 use skein_types::coord::{Hazard, HazardKind};
 use skein_types::geometry::{Point, Pose, Twist};
-use skein_types::ids::AgentId;
+use skein_types::ids::{AgentId, BootId};
 use skein_types::motion::Setpoint;
 use skein_types::polygon::Polygon;
 use skein_types::safety::{Latch, Surroundings};
 use skein_types::sensing::{PoseEstimate, Scan, SensorFrame};
 use skein_types::time::WallTime;
 use skein_types::units::{Meters, MetersPerSecond};
+use uuid::Uuid;
 
 thread_local! {
     static COUNT: Cell<Option<u64>> = const { Cell::new(None) };
@@ -102,6 +103,8 @@ fn a_tick_neither_takes_nor_gives_back_memory() {
         kind: HazardKind::Cliff,
         position: Point::new(3.0, 1.0),
         radius: Meters(0.5),
+        boot: BootId(Uuid::nil()),
+        age: Duration::ZERO,
         time_to_live: Duration::from_secs(1),
         seen_at: WallTime::default(),
     };

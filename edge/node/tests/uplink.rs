@@ -9,11 +9,12 @@ use skein_edge::backoff::Backoff;
 use skein_edge::outbox::Outbox;
 use skein_edge::pilot::{Inbox, Message};
 use skein_edge::uplink::Uplink;
+use skein_types::authority::{LatchReport, Term};
 use skein_types::body::BodyDescriptor;
 use skein_types::event::{Event, EventHash, EventKind};
 use skein_types::geometry::Pose;
 use skein_types::ids::{AgentId, BootId, CommandId, EventId, FleetId, Generation};
-use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Hello, Order};
+use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Hello, Order, SCHEMA};
 use skein_types::time::{MonoTime, WallTime};
 use skein_wire::v1;
 use skein_wire::v1::agent_control_server::{AgentControl, AgentControlServer};
@@ -77,11 +78,13 @@ fn hello() -> Hello {
         body: BodyDescriptor::rover(),
         home: Pose::default(),
         software: "0.1.0".into(),
-        schema_version: 1,
+        schema: SCHEMA,
         last_command: None,
         working_on: None,
         debug_address: String::new(),
         map_hash: "00".into(),
+        latch: LatchReport::default(),
+        proof: None,
     }
 }
 
@@ -130,7 +133,13 @@ fn event(sequence: u64) -> Event {
 }
 
 fn order(n: u128, order: Order) -> CloudCommand {
-    CloudCommand { id: CommandId(Uuid::from_u128(n)), generation: Generation(1), expires_at: None, order }
+    CloudCommand {
+        id: CommandId(Uuid::from_u128(n)),
+        generation: Generation(1),
+        term: Term(0),
+        expires_at: None,
+        order,
+    }
 }
 
 fn done(n: u128) -> AgentReport {

@@ -29,6 +29,7 @@ fn peer(i: usize, sequence: u64) -> Result<Intent, Box<dyn std::error::Error>> {
         sequence,
         sent_at: WallTime::default(),
         pose: Pose::new(place.x, place.y, angle),
+        pose_age: Duration::ZERO,
         velocity: Point::from_heading(angle) * -0.5,
         radius: Meters(0.25),
         path: path.collect(),

@@ -236,7 +236,7 @@ impl Coord {
 
     fn on_hazard_seen(&mut self, now: MonoTime, seen: (HazardKind, Point, Meters)) {
         let wall = self.publisher.own().map(|own| own.wall).unwrap_or_default();
-        let report = self.hazards.observe(now, seen, &self.config.id, wall);
+        let report = self.hazards.observe(now, seen, (&self.config.id, self.config.boot), wall);
         self.outputs.extend(report.map(Output::PublishHazard));
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use skein_types::coord::{Hazard, HazardKind};
 use skein_types::geometry::Point;
-use skein_types::ids::AgentId;
+use skein_types::ids::{AgentId, BootId};
 use skein_types::time::{MonoTime, WallTime};
 use skein_types::units::Meters;
 
@@ -66,7 +66,7 @@ impl Hazards {
         &mut self,
         now: MonoTime,
         (kind, position, radius): (HazardKind, Point, Meters),
-        reporter: &AgentId,
+        (reporter, boot): (&AgentId, BootId),
         seen_at: WallTime,
     ) -> Option<Hazard> {
         if !position.is_finite() || !radius.is_finite() {
@@ -84,6 +84,8 @@ impl Hazards {
             kind,
             position,
             radius,
+            boot,
+            age: Duration::ZERO,
             time_to_live: HAZARD_TIME_TO_LIVE,
             seen_at,
         })
@@ -134,6 +136,7 @@ impl Hazards {
 mod tests {
     use super::*;
     use crate::testing::at;
+    use uuid::Uuid;
 
     fn hazard(sequence: u64, x: f64, seconds: u64) -> Hazard {
         Hazard {
@@ -142,6 +145,8 @@ mod tests {
             kind: HazardKind::Cliff,
             position: Point::new(x, 0.0),
             radius: Meters(0.3),
+            boot: BootId(Uuid::nil()),
+            age: Duration::ZERO,
             time_to_live: Duration::from_secs(seconds),
             seen_at: WallTime::default(),
         }
@@ -181,7 +186,7 @@ mod tests {
         let (mut hazards, id) = (Hazards::default(), AgentId::new("a").unwrap());
         let mut see = |ms: u64, x: f64| {
             let seen = (HazardKind::Person, Point::new(x, 1.0), Meters(0.4));
-            hazards.observe(at(ms), seen, &id, WallTime::default()).map(|hazard| hazard.sequence)
+            hazards.observe(at(ms), seen, (&id, BootId(Uuid::nil())), WallTime::default()).map(|hazard| hazard.sequence)
         };
         let said: Vec<Option<u64>> = (0..25).map(|i| see(i * 50, 0.01 * i as f64)).collect();
         assert_eq!(said.iter().flatten().collect::<Vec<_>>(), [&1, &2]);

@@ -62,6 +62,7 @@ fn intent(config: &CoordConfig, state: &CoordState, own: &OwnState, sequence: u6
         sequence,
         sent_at: own.wall,
         pose: own.pose,
+        pose_age: Duration::ZERO,
         velocity: own.velocity,
         radius: config.radius,
         path: thinned(state.path(own).points()),

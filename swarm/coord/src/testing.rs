@@ -1,5 +1,7 @@
 //! What several tests need.
 
+use core::time::Duration;
+
 use skein_types::coord::{AgentState, Intent, RightOfWay};
 use skein_types::geometry::{Point, Pose};
 use skein_types::ids::{AgentId, BootId};
@@ -19,6 +21,7 @@ pub(crate) fn intent(name: &str, boot: u128, sequence: u64) -> Intent {
         sequence,
         sent_at: WallTime::default(),
         pose: Pose::default(),
+        pose_age: Duration::ZERO,
         velocity: Point::default(),
         radius: Meters(0.25),
         path: Vec::new(),

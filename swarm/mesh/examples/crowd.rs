@@ -18,6 +18,7 @@ fn intent(sender: &AgentId, sequence: u64) -> Intent {
         sequence,
         sent_at: WallTime::default(),
         pose: Pose::new(1.0, 2.0, 0.5),
+        pose_age: Duration::ZERO,
         velocity: Point::new(0.5, 0.5),
         radius: Meters(0.25),
         path: (0..12).map(|i| Point::new(f64::from(i), 2.0)).collect(),

@@ -54,7 +54,7 @@ impl Subscriber {
             }
             // Nobody else has this robot's name: what says so is a mistake, or worse.
             Ok(SwarmKey::Presence(_) | SwarmKey::Hazard(..)) => self.refuse(sample, "it came under this robot's name"),
-            Ok(SwarmKey::Negotiation(_) | SwarmKey::Claim(..)) => {}
+            Ok(SwarmKey::Negotiation(_) | SwarmKey::Claim(..) | SwarmKey::Latch(_)) => {}
             Err(error) => self.refuse(sample, &error.to_string()),
         }
     }

@@ -39,6 +39,7 @@ fn intent(name: &str, sequence: u64) -> Intent {
         sequence,
         sent_at: WallTime::from_unix_nanos(1),
         pose: Pose::new(1.0, 2.0, 0.5),
+        pose_age: Duration::ZERO,
         velocity: Point::new(0.1, 0.2),
         radius: Meters(0.25),
         path: vec![Point::new(3.0, 4.0), Point::new(5.0, 6.0)],
@@ -62,6 +63,8 @@ fn hazard(name: &str) -> Hazard {
         kind: HazardKind::Person,
         position: Point::new(7.0, 8.0),
         radius: Meters(0.5),
+        boot: BootId(uuid::Uuid::nil()),
+        age: Duration::ZERO,
         time_to_live: Duration::from_secs(3),
         seen_at: WallTime::from_unix_nanos(2),
     }

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use skein_cloud::mapfile;
 use skein_cloud::serve::{Running, ServerConfig, start};
+use skein_types::authority::LatchReport;
 use skein_types::body::BodyDescriptor;
 use skein_types::coord::AgentState;
 use skein_types::event::{Event, EventBatch, EventHash, EventKind};
 use skein_types::geometry::{Pose, Twist};
 use skein_types::ids::{AgentId, BootId, CommandId, EventId, FleetId, Generation, MissionId};
-use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Hello, Order, SCHEMA_VERSION};
+use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Hello, Order, SCHEMA};
 use skein_types::mission::{SliceProgress, SliceState, Task};
 use skein_types::region::Region;
 use skein_types::safety::{Causes, FailsafeLevel};
@@ -94,11 +95,13 @@ impl Robot {
             body: BodyDescriptor::rover(),
             home: Pose::new(0.0, 0.0, 0.0),
             software: "0.1.0".to_owned(),
-            schema_version: SCHEMA_VERSION,
+            schema: SCHEMA,
             last_command: None,
             working_on: None,
             debug_address: String::new(),
             map_hash: String::new(),
+            latch: LatchReport::default(),
+            proof: None,
         }
     }
 
@@ -173,7 +176,7 @@ impl Robot {
                 self.work = Some((assignment.mission, assignment.generation, region));
             }
             Order::Cancel(_) => self.work = None,
-            Order::EventsKept { .. } => return,
+            Order::EventsKept { .. } | Order::Latch(_) | Order::Lease(_) | Order::Hazards(_) => return,
             Order::Pause(_) | Order::Resume(_) | Order::Stop(_) | Order::Kill(_) | Order::Release(_) => {}
         }
         self.ack(command.id, CommandOutcome::Done).await;

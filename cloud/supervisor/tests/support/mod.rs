@@ -9,12 +9,13 @@ use std::time::Duration;
 use skein_space::map::{Cell, OccupancyMap};
 use skein_space::planning::{PlanningMap, PlanningParams};
 use skein_supervisor::{Answer, Input, Output, Record, Refusal, Request, Supervisor, SupervisorConfig, Wish};
+use skein_types::authority::LatchReport;
 use skein_types::body::BodyDescriptor;
 use skein_types::coord::AgentState;
 use skein_types::event::Event;
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::ids::{AgentId, BootId, CommandId, FleetId, Generation, MissionId};
-use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Hello, Order, SCHEMA_VERSION};
+use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Hello, Order, SCHEMA};
 use skein_types::mission::{Mission, MissionSpec, MissionState, Objective, Priority, SliceProgress, SliceState, Task};
 use skein_types::polygon::Polygon;
 use skein_types::region::{Region, RegionFrame};
@@ -133,11 +134,13 @@ impl FakeRobot {
             body: BodyDescriptor::rover(),
             home: Pose::new(self.at.x, self.at.y, 0.0),
             software: "0.1.0".to_owned(),
-            schema_version: SCHEMA_VERSION,
+            schema: SCHEMA,
             last_command: self.last,
             working_on: self.work.as_ref().map(|(mission, generation, _)| (*mission, *generation)),
             debug_address: String::new(),
             map_hash: String::new(),
+            latch: LatchReport::default(),
+            proof: None,
         }
     }
 
@@ -218,7 +221,7 @@ impl FakeRobot {
                 self.latch = Latch::Released;
                 CommandOutcome::Done
             }
-            Order::EventsKept { .. } => return Vec::new(),
+            Order::EventsKept { .. } | Order::Latch(_) | Order::Lease(_) | Order::Hazards(_) => return Vec::new(),
         };
         self.seen.insert(command.id, outcome.clone());
         self.last = Some(command.id);

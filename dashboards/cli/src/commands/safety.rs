@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use serde_json::json;
 use skein_types::safety::Latch;
-use skein_wire::request::{KillOrder, ResumeOrder, RobotOutcome, StopOrder, Targets as Whom};
+use skein_wire::request::{KillOrder, ReleaseOrder, RobotOutcome, StopOrder, Targets as Whom};
 
 use super::{Context, show};
 use crate::args::{Kill, Targets};
@@ -17,7 +17,7 @@ use crate::output::{self, Table, talk};
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 pub(super) async fn stop(context: &Context, targets: Targets) -> Result<Exit, Failure> {
-    let order = StopOrder { targets: whom(&targets)?, reason: targets.reason };
+    let order = StopOrder { targets: whom(&targets)?, reason: targets.reason, request: None, at: None };
     let cloud = context.cloud().await?;
     let outcomes = cloud.stop(order).await?;
     let outcomes = until_said(context, &cloud, outcomes, |latch| latch >= Latch::Stop).await?;
@@ -25,9 +25,9 @@ pub(super) async fn stop(context: &Context, targets: Targets) -> Result<Exit, Fa
 }
 
 pub(super) async fn resume(context: &Context, targets: Targets) -> Result<Exit, Failure> {
-    let order = ResumeOrder { targets: whom(&targets)?, reason: targets.reason };
+    let order = ReleaseOrder { targets: whom(&targets)?, reason: targets.reason, request: None, epochs: Vec::new() };
     let cloud = context.cloud().await?;
-    let outcomes = cloud.resume(order).await?;
+    let outcomes = cloud.release(order).await?;
     let outcomes = until_said(context, &cloud, outcomes, |latch| latch == Latch::Released).await?;
     tell(context, &outcomes)
 }
@@ -38,7 +38,7 @@ pub(super) async fn kill(context: &Context, kill: Kill) -> Result<Exit, Failure>
             .help("repeat the robot's name: KILL cuts its power, and a flying robot falls"));
     }
     let cloud = context.cloud().await?;
-    let outcome = cloud.kill(KillOrder { robot: kill.robot, reason: kill.reason }).await?;
+    let outcome = cloud.kill(KillOrder { robot: kill.robot, reason: kill.reason, request: None, at: None }).await?;
     let outcomes = until_said(context, &cloud, vec![outcome], |latch| latch == Latch::Kill).await?;
     tell(context, &outcomes)
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use serde_json::json;
-use skein_types::link::SCHEMA_VERSION;
+use skein_types::link::SCHEMA;
 
 use super::Context;
 use crate::failure::{Exit, Failure};
@@ -23,14 +23,14 @@ pub(super) fn version(context: &Context) -> Result<Exit, Failure> {
     let others: Vec<(&str, Option<String>)> = programs::ALL.iter().map(|name| (*name, of_program(name))).collect();
     let programs: serde_json::Map<_, _> =
         others.iter().map(|(name, version)| ((*name).to_owned(), json!(version))).collect();
-    let value = json!({"skein": own, "schema": SCHEMA_VERSION, "programs": programs});
+    let value = json!({"skein": own, "schema": SCHEMA, "programs": programs});
     output::show(context.common.output, &value, || {
         let mut table = Table::new(&["PROGRAM", "VERSION"], 2);
         table.row(["skein".to_owned(), own.to_owned()]);
         for (name, version) in &others {
             table.row([(*name).to_owned(), version.clone().unwrap_or_else(|| "not found".to_owned())]);
         }
-        table.row(["wire schema".to_owned(), format!("v{SCHEMA_VERSION}")]);
+        table.row(["wire schema".to_owned(), format!("{SCHEMA}")]);
         table
     })?;
     Ok(Exit::Ok)

@@ -4,6 +4,7 @@
 use super::rig::{Rig, mission, two_rooms};
 use proptest::prelude::*;
 use skein_agent::{Input, OverrideCommand, OverrideWish};
+use skein_types::authority::Term;
 use skein_types::coord::{AgentState, Hazard, HazardKind, Intent, RightOfWay};
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::ids::{AgentId, BootId, CommandId, Generation, OperatorId};
@@ -49,7 +50,7 @@ fn order() -> impl Strategy<Value = Order> {
 fn command() -> impl Strategy<Value = Input> {
     (0_u128..20, 0_u64..6, order()).prop_map(|(id, generation, order)| {
         let id = CommandId(Uuid::from_u128(id));
-        Input::Command(CloudCommand { id, generation: Generation(generation), expires_at: None, order })
+        Input::Command(CloudCommand { id, generation: Generation(generation), term: Term(0), expires_at: None, order })
     })
 }
 
@@ -70,6 +71,7 @@ fn intent() -> impl Strategy<Value = Input> {
                 sequence,
                 sent_at: WallTime::default(),
                 pose: Pose { position: at, z: 0.0, heading: 0.0 },
+                pose_age: Duration::ZERO,
                 velocity: Point::new(0.1, 0.0),
                 radius: Meters(0.25),
                 path,
@@ -121,6 +123,8 @@ fn input() -> impl Strategy<Value = Input> {
                 kind: HazardKind::Obstacle,
                 position,
                 radius: Meters(radius),
+                boot: BootId(Uuid::nil()),
+                age: Duration::ZERO,
                 time_to_live: Duration::from_secs(2),
                 seen_at: WallTime::default(),
             })

@@ -7,6 +7,7 @@ use skein_agent::{Agent, AgentConfig, Input, Output};
 use skein_space::map::{Cell, OccupancyMap};
 use skein_space::planning::{PlanningMap, PlanningParams};
 use skein_space::sight;
+use skein_types::authority::Term;
 use skein_types::body::BodyDescriptor;
 use skein_types::coord::{Hazard, Intent};
 use skein_types::event::Event;
@@ -156,7 +157,13 @@ impl Rig {
     pub(crate) fn order(&mut self, generation: u64, order: Order) -> CommandId {
         self.commands += 1;
         let id = CommandId(Uuid::from_u128(self.commands));
-        self.give(Input::Command(CloudCommand { id, generation: Generation(generation), expires_at: None, order }));
+        self.give(Input::Command(CloudCommand {
+            id,
+            generation: Generation(generation),
+            term: Term(0),
+            expires_at: None,
+            order,
+        }));
         id
     }
 
@@ -300,7 +307,9 @@ impl Rig {
                 Output::Report(AgentReport::Ack(ack)) => self.acks.push(ack),
                 Output::Report(AgentReport::Progress(progress)) => self.progress.push(progress),
                 Output::Report(AgentReport::Telemetry(batch)) => self.telemetry += batch.samples.len(),
-                Output::Report(AgentReport::Hello(_) | AgentReport::Events(_)) => {}
+                Output::Report(
+                    AgentReport::Hello(_) | AgentReport::Events(_) | AgentReport::Latch(_) | AgentReport::Hazards(_),
+                ) => {}
                 Output::Event(event) => self.events.push(event),
                 Output::LatchChanged(latch) => self.latches.push(latch),
                 Output::RestorePower => self.restored += 1,

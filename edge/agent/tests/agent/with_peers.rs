@@ -4,7 +4,7 @@ use super::rig::{Rig, from_rows, two_rooms};
 use skein_agent::Input;
 use skein_types::coord::{AgentState, Hazard, HazardKind};
 use skein_types::geometry::{Point, Pose};
-use skein_types::ids::AgentId;
+use skein_types::ids::{AgentId, BootId};
 use skein_types::link::Order;
 use skein_types::mission::{SliceState, Task};
 use skein_types::safety::{Cause, Latch};
@@ -12,6 +12,7 @@ use skein_types::telemetry::LinkState;
 use skein_types::time::WallTime;
 use skein_types::units::Meters;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Runs both until the condition holds; the smallest distance between them, or `None` when the time is over.
 fn together(a: &mut Rig, b: &mut Rig, seconds: f64, done: impl Fn(&Rig, &Rig) -> bool) -> Option<f64> {
@@ -112,6 +113,8 @@ fn a_hazard_that_a_peer_reports_is_in_the_surroundings_at_once() {
         kind: HazardKind::Cliff,
         position: Point::new(3.0, 2.0),
         radius: Meters(0.3),
+        boot: BootId(Uuid::nil()),
+        age: Duration::ZERO,
         time_to_live: Duration::from_secs(5),
         seen_at: WallTime::default(),
     }));

@@ -199,8 +199,9 @@ fn packed(hazards: &mut Hazards) {
 mod tests {
     use super::*;
     use skein_types::coord::HazardKind;
-    use skein_types::ids::AgentId;
+    use skein_types::ids::{AgentId, BootId};
     use skein_types::time::WallTime;
+    use uuid::Uuid;
 
     fn hazard(x: f64, millis: u64) -> Hazard {
         Hazard {
@@ -209,6 +210,8 @@ mod tests {
             kind: HazardKind::Cliff,
             position: Point::new(x, 0.0),
             radius: Meters(0.3),
+            boot: BootId(Uuid::nil()),
+            age: Duration::ZERO,
             time_to_live: Duration::from_millis(millis),
             seen_at: WallTime::default(),
         }

@@ -8,10 +8,11 @@ use std::rc::Rc;
 use skein_agent::{Agent, AgentConfig, Input, Output};
 use skein_body::{Body, Fence, SafeBody};
 use skein_reflex::{Reflex, ReflexConfig};
+use skein_types::authority::LatchReport;
 use skein_types::coord::{AgentState, Hazard, Intent};
 use skein_types::event::{Event, EventBatch};
 use skein_types::ids::BootId;
-use skein_types::link::{AgentReport, CloudCommand, Hello, Order, SCHEMA_VERSION};
+use skein_types::link::{AgentReport, CloudCommand, Hello, Order, SCHEMA};
 use skein_types::motion::Setpoint;
 use skein_types::safety::{Latch, ReflexReport, Surroundings};
 use skein_types::telemetry::{AgentTelemetry, LinkState};
@@ -177,11 +178,13 @@ impl Robot {
             body: self.config.descriptor,
             home: self.config.home,
             software: env!("CARGO_PKG_VERSION").to_owned(),
-            schema_version: SCHEMA_VERSION,
+            schema: SCHEMA,
             last_command: agent.last_command(),
             working_on: agent.working_on(),
             debug_address: String::new(),
             map_hash: self.map_hash.clone(),
+            latch: LatchReport::default(),
+            proof: None,
         })
     }
 
