@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use skein_settings::{CLOUD, Layers, Origin, SettingsError};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, ConfigError, Layers};
+use crate::config::{Config, Log};
 use crate::mapfile;
 use crate::serve::{ServerConfig, start};
 
@@ -33,10 +34,13 @@ pub struct Cli {
     /// What to log, such as info or skein_cloud=debug [default: info]
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
-    /// A configuration file
+    /// A configuration file on top of /etc/skein/cloud.toml and the user's
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Check configuration and map, and end
+    /// Print every key with its value and where it came from, and exit
+    #[arg(long)]
+    pub print_config: bool,
+    /// Check configuration and map, and exit
     #[arg(long)]
     pub check: bool,
 }
@@ -46,7 +50,7 @@ const EXAMPLES: &str = "Examples:
   skein-cloud --map warehouse.yaml --listen 127.0.0.1:0 --state /var/lib/skein
   curl -s http://127.0.0.1:8000/api/v1/missions
 
-Configuration: defaults < --config < SKEIN_SECTION__KEY < flags.
+Configuration: defaults < /etc/skein/cloud.toml < ~/.config/skein/cloud.toml < --config < SKEIN_SECTION__KEY < flags.
 Once it serves, one line of JSON on standard output says where: {\"ready\": \"127.0.0.1:8000\"}.
 Exit codes: 0 ended as asked, 1 failed, 2 wrong flag, configuration or map.";
 
@@ -57,15 +61,13 @@ impl Cli {
     /// All layers, with the flags on top.
     ///
     /// # Errors
-    /// [`ConfigError`] says where the first wrong value stands.
-    pub fn resolve(&self, environment: impl Iterator<Item = (String, String)>) -> Result<Config, ConfigError> {
-        let mut layers = Layers::default();
-        if let Some(path) = &self.config {
-            layers.file(path)?;
-        }
-        layers.environment(environment)?;
+    /// [`SettingsError`] for the first wrong value, with its place.
+    pub fn layers(&self, variables: impl Iterator<Item = (String, String)>) -> Result<Layers, SettingsError> {
+        let mut layers = Layers::standard(&CLOUD, self.config.as_deref(), variables)?;
+        let allow_remote = self.allow_remote.then(|| "true".to_owned());
         let flags = [
             ("cloud.listen", "--listen", &self.listen),
+            ("cloud.allow_remote", "--allow-remote", &allow_remote),
             ("cloud.map", "--map", &self.map),
             ("cloud.state", "--state", &self.state),
             ("cloud.fleet", "--fleet", &self.fleet),
@@ -73,13 +75,10 @@ impl Cli {
         ];
         for (key, flag, value) in flags {
             if let Some(text) = value {
-                layers.set(key, text, flag)?;
+                layers.set(key, text, Origin::Flag(flag.into()))?;
             }
         }
-        if self.allow_remote {
-            layers.set("cloud.allow_remote", "true", "--allow-remote")?;
-        }
-        layers.config()
+        Ok(layers)
     }
 }
 
@@ -87,12 +86,16 @@ impl Cli {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let config = match cli.resolve(std::env::vars()) {
-        Ok(config) => config,
-        Err(error) => return usage(&error),
+    let config = match read(&cli) {
+        Ok(Some(config)) => config,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(report) => {
+            eprintln!("{report:?}");
+            return ExitCode::from(USAGE);
+        }
     };
-    start_log(&config);
-    let map = match mapfile::load(&config.map) {
+    start_log(&config.log);
+    let map = match mapfile::load(&config.cloud.map) {
         Ok(map) => map,
         Err(error) => return usage(&error),
     };
@@ -101,7 +104,7 @@ pub fn main() -> ExitCode {
         let free = map.planning.free().area();
         println!(
             "{{\"map\": {:?}, \"hash\": \"{}\", \"squares\": [{}, {}], \"resolution_m\": {}, \"free_m2\": {free:.1}}}",
-            config.map, map.hash, frame.width, frame.height, frame.resolution
+            config.cloud.map, map.hash, frame.width, frame.height, frame.resolution
         );
         return ExitCode::SUCCESS;
     }
@@ -125,17 +128,31 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The configuration; `None` when it was only printed.
+fn read(cli: &Cli) -> Result<Option<Config>, miette::Report> {
+    let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let layers = cli.layers(variables)?;
+    if cli.print_config {
+        print!("{}", layers.view());
+        return Ok(None);
+    }
+    for variable in layers.unknown_variables() {
+        eprintln!("skein-cloud: {variable} is not a setting of any program; ignored");
+    }
+    Ok(Some(Config::from_layers(&layers)?))
+}
+
 async fn run(config: Config, map: mapfile::LoadedMap) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let server = ServerConfig {
-        listen: config.listen,
-        state: config.state.clone(),
-        fleet: config.fleet,
-        allow_origins: config.allow_origins,
+        listen: config.cloud.listen,
+        state: config.cloud.state(),
+        fleet: config.cloud.fleet,
+        allow_origins: config.cloud.allow_origins,
     };
     let running = start(&server, map).await?;
-    tracing::info!(address = %running.address(), state = %config.state.display(), "serving");
+    tracing::info!(address = %running.address(), state = %server.state.display(), "serving");
     println!("{{\"ready\": \"{}\"}}", running.address());
     tokio::select! {
         _ = terminate.recv() => tracing::info!("told to end"),
@@ -147,15 +164,15 @@ async fn run(config: Config, map: mapfile::LoadedMap) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start_log(config: &Config) {
-    let filter = std::env::var("RUST_LOG").ok().unwrap_or_else(|| config.log_level.clone());
+fn start_log(config: &Log) {
+    let filter = std::env::var("RUST_LOG").ok().unwrap_or_else(|| config.level.clone());
     let filter = EnvFilter::try_new(&filter).unwrap_or_else(|error| {
         eprintln!("skein-cloud: log filter {filter:?}: {error}; logging info");
         EnvFilter::new("info")
     });
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
     // Only a second start in one process could fail here, and that one logs already.
-    let started = if config.log_json { log.json().try_init() } else { log.try_init() };
+    let started = if config.json() { log.json().try_init() } else { log.try_init() };
     drop(started);
 }
 

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::config::{Config, ConfigError, Layers, Origin};
+use skein_settings::{EDGE, Layers, Origin, SettingsError};
+
+use crate::config::Config;
 
 /// The robot's process: reflex, agent, peers, supervisor link and debug API.
 #[derive(Clone, Debug, Default, Parser)]
@@ -31,19 +33,19 @@ pub struct Cli {
     /// Where the debug API listens, such as 127.0.0.1:8080 (port 0 takes a free one), or none
     #[arg(long, value_name = "ADDRESS")]
     pub debug: Option<String>,
-    /// File with the token for driving by hand; made when absent
+    /// File with the token for manual override; made when absent
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<String>,
     /// Where the robot keeps what must survive a restart
     #[arg(long, value_name = "FOLDER")]
     pub state: Option<String>,
-    /// What little is chosen by chance comes from this
+    /// Seed of every random choice
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<String>,
     /// Processor the reflex thread is pinned to
     #[arg(long, value_name = "NUMBER")]
     pub cpu: Option<String>,
-    /// Do not talk with peers
+    /// Run without peers
     #[arg(long)]
     pub no_mesh: bool,
     /// Zenoh endpoints to listen on, separated by commas
@@ -58,7 +60,7 @@ pub struct Cli {
     /// A configuration file on top of /etc/skein/edge.toml and the user's
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Print every key with its value and where it came from, and end
+    /// Print every key with its value and where it came from, and exit
     #[arg(long)]
     pub print_config: bool,
 }
@@ -74,24 +76,15 @@ impl Cli {
     /// All layers, with the flags on top.
     ///
     /// # Errors
-    /// [`ConfigError`] says where the first wrong value stands.
-    pub fn layers(&self) -> Result<Layers, ConfigError> {
-        let mut layers = Layers::default();
-        layers.file("/etc/skein/edge.toml".as_ref(), false)?;
-        if let Some(file) = users_file() {
-            layers.file(&file, false)?;
-        }
-        if let Some(file) = &self.config {
-            layers.file(file, true)?;
-        }
-        layers.environment(
-            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
-        )?;
+    /// [`SettingsError`] for the first wrong value, with its place.
+    pub fn layers(&self) -> Result<Layers, SettingsError> {
+        let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        let mut layers = Layers::standard(&EDGE, self.config.as_deref(), variables)?;
         self.flags(&mut layers)?;
         Ok(layers)
     }
 
-    fn flags(&self, layers: &mut Layers) -> Result<(), ConfigError> {
+    fn flags(&self, layers: &mut Layers) -> Result<(), SettingsError> {
         let no_mesh = self.no_mesh.then(|| "false".to_owned());
         let given = [
             ("--id", "robot.id", &self.id),
@@ -122,13 +115,7 @@ impl Cli {
     ///
     /// # Errors
     /// As [`Self::layers`] and [`Config::from_layers`].
-    pub fn config(&self) -> Result<Config, ConfigError> {
+    pub fn config(&self) -> Result<Config, SettingsError> {
         Config::from_layers(&self.layers()?)
     }
-}
-
-fn users_file() -> Option<PathBuf> {
-    let from = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let folder = from("XDG_CONFIG_HOME").or_else(|| from("HOME").map(|home| home.join(".config")))?;
-    Some(folder.join("skein/edge.toml"))
 }

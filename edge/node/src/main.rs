@@ -64,8 +64,8 @@ fn read(cli: &Cli) -> Result<Option<Config>, miette::Report> {
         return Ok(None);
     }
     let config = Config::from_layers(&layers)?;
-    for variable in layers.strange() {
-        eprintln!("skein-edge: {variable} is none of this program's settings and was left out");
+    for variable in layers.unknown_variables() {
+        eprintln!("skein-edge: {variable} is not a setting of any program; ignored");
     }
     Ok(Some(config))
 }

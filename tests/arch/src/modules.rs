@@ -1,4 +1,4 @@
-//! Which modules of one crate know each other, read from its sources, and whether they go round in a circle.
+//! Which modules of one crate use each other, read from its sources, and whether they form a cycle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,9 +24,9 @@ fn leading_name(path: &str) -> String {
     path.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
-/// One circle of modules that know each other, if there is any.
+/// One cycle of modules that use each other, if there is any.
 #[must_use]
-pub fn circle(edges: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+pub fn cycle(edges: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     let mut done = BTreeSet::new();
     edges.keys().find_map(|start| walk(start, edges, &mut Vec::new(), &mut done))
 }
@@ -34,20 +34,20 @@ pub fn circle(edges: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>>
 fn walk(
     at: &str,
     edges: &BTreeMap<String, BTreeSet<String>>,
-    way: &mut Vec<String>,
+    path: &mut Vec<String>,
     done: &mut BTreeSet<String>,
 ) -> Option<Vec<String>> {
-    if let Some(from) = way.iter().position(|step| step == at) {
-        let mut found: Vec<String> = way.iter().skip(from).cloned().collect();
+    if let Some(from) = path.iter().position(|step| step == at) {
+        let mut found: Vec<String> = path.iter().skip(from).cloned().collect();
         found.push(at.to_owned());
         return Some(found);
     }
     if done.contains(at) {
         return None;
     }
-    way.push(at.to_owned());
-    let found = edges.get(at).into_iter().flatten().find_map(|next| walk(next, edges, way, done));
-    way.pop();
+    path.push(at.to_owned());
+    let found = edges.get(at).into_iter().flatten().find_map(|next| walk(next, edges, path, done));
+    path.pop();
     done.insert(at.to_owned());
     found
 }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_groups_and_comments_are_read_as_a_person_would() {
+    fn paths_and_groups_count_and_comments_do_not() {
         let used = modules_used(
             "use crate::ids::AgentId;\nuse crate::{time, units::Meters};\n// crate::ghost\nfn f() { crate::geo::g() }\n#[cfg(test)]\nuse crate::fixture;",
         );
@@ -65,12 +65,12 @@ mod tests {
     }
 
     #[test]
-    fn a_planted_circle_is_found_and_a_tree_is_not_one() {
+    fn a_planted_cycle_is_found() {
         let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         edges.insert("a".into(), ["b".to_owned(), "c".to_owned()].into());
         edges.insert("b".into(), ["c".to_owned()].into());
-        assert_eq!(circle(&edges), None);
+        assert_eq!(cycle(&edges), None);
         edges.insert("c".into(), ["a".to_owned()].into());
-        assert_eq!(circle(&edges).unwrap(), ["a", "b", "c", "a"]);
+        assert_eq!(cycle(&edges).unwrap(), ["a", "b", "c", "a"]);
     }
 }

@@ -1,12 +1,12 @@
-//! The workspace as it is, held against the table of who may know whom.
+//! The workspace held against the table of allowed dependencies.
 #![expect(clippy::expect_used, reason = "what a test cannot read fails it")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
-use skein_arch::modules::{circle, modules_used};
-use skein_arch::{EXCEPTIONS, ROOMS, forbidden_edges, impure_reach};
+use skein_arch::modules::{cycle, modules_used};
+use skein_arch::{CRATES, EXCEPTIONS, forbidden_edges, impure_reach};
 
 fn workspace() -> Metadata {
     MetadataCommand::new()
@@ -16,7 +16,7 @@ fn workspace() -> Metadata {
         .expect("cargo metadata of the workspace")
 }
 
-/// Who depends on whom at run time, by crate name.
+/// Run-time dependencies of each package, by name.
 fn edges(metadata: &Metadata) -> BTreeMap<String, BTreeSet<String>> {
     let names: BTreeMap<_, _> = metadata.packages.iter().map(|p| (&p.id, p.name.to_string())).collect();
     let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -32,31 +32,31 @@ fn edges(metadata: &Metadata) -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[test]
-fn every_room_knows_only_whom_the_table_allows() {
-    assert_eq!(forbidden_edges(ROOMS, &edges(&workspace())), Vec::<String>::new());
+fn every_dependency_is_in_the_table() {
+    assert_eq!(forbidden_edges(CRATES, &edges(&workspace())), Vec::<String>::new());
 }
 
 #[test]
-fn no_pure_core_reaches_a_runtime_a_socket_a_clock_or_a_database() {
-    assert_eq!(impure_reach(ROOMS, &edges(&workspace()), EXCEPTIONS), Vec::<String>::new());
+fn no_core_reaches_an_impure_library() {
+    assert_eq!(impure_reach(CRATES, &edges(&workspace()), EXCEPTIONS), Vec::<String>::new());
 }
 
 #[test]
-fn every_crate_outside_tests_is_in_the_table_and_nothing_knows_a_test() {
+fn every_crate_outside_tests_is_in_the_table() {
     let metadata = workspace();
-    let known: BTreeSet<&str> = ROOMS.iter().map(|room| room.name).collect();
+    let known: BTreeSet<&str> = CRATES.iter().map(|row| row.name).collect();
     for package in metadata.workspace_packages() {
         let is_test =
             package.manifest_path.strip_prefix(&metadata.workspace_root).is_ok_and(|p| p.starts_with("tests"));
         assert_eq!(is_test, !known.contains(package.name.as_str()), "{} is in the wrong place", package.name);
     }
-    for room in ROOMS {
-        assert!(metadata.workspace_packages().iter().any(|p| p.name.as_str() == room.name), "{} is gone", room.name);
+    for row in CRATES {
+        assert!(metadata.workspace_packages().iter().any(|p| p.name.as_str() == row.name), "{} is gone", row.name);
     }
 }
 
 #[test]
-fn no_modules_of_a_crate_go_round_in_a_circle() {
+fn no_modules_form_a_cycle() {
     for package in workspace().workspace_packages() {
         let root = package.manifest_path.parent().expect("a folder").join("src");
         let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -65,11 +65,11 @@ fn no_modules_of_a_crate_go_round_in_a_circle() {
         for (name, to) in &mut edges {
             to.retain(|other| modules.contains(other) && other != name);
         }
-        assert_eq!(circle(&edges), None, "modules of {} form a circle", package.name);
+        assert_eq!(cycle(&edges), None, "modules of {} form a cycle", package.name);
     }
 }
 
-/// Collects what each top-level module uses; a folder counts as the module it holds. The crate's root may know all.
+/// Collects what each top-level module uses; a folder counts as one module. The crate's root may use all.
 fn read_modules(folder: &Path, inside: Option<&str>, edges: &mut BTreeMap<String, BTreeSet<String>>) {
     for entry in std::fs::read_dir(folder).expect("a readable source folder").flatten() {
         let path = entry.path();

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, shown where it stands.
+//! What is wrong with a configuration, shown at its place.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,39 +8,39 @@ use thiserror::Error;
 
 /// Why the configuration was refused.
 #[derive(Debug, Error, Diagnostic)]
-pub enum ConfigError {
-    /// A file that was named cannot be read.
+pub enum SettingsError {
+    /// A file that was named on the command line, or a standard file that exists, cannot be read.
     #[error("cannot read {}: {reason}", path.display())]
     #[diagnostic(code(config::unreadable))]
     Unreadable {
-        /// Which.
+        /// The file as it was named.
         path: PathBuf,
-        /// Why.
+        /// What the system answered.
         reason: String,
     },
-    /// A line of a file.
+    /// A line of a file: an unknown key, a value of the wrong kind, or text that is not TOML.
     #[error("{message}")]
     #[diagnostic(code(config::file))]
     InFile {
         /// What is wrong.
         message: String,
-        /// The file.
+        /// The whole file, for the excerpt.
         #[source_code]
         source_code: Arc<NamedSource<String>>,
-        /// Where in it.
+        /// The bytes under the caret.
         #[label("{label}")]
         span: SourceSpan,
-        /// What the caret says.
+        /// The text beside the caret.
         label: String,
-        /// What to do.
+        /// The key that was perhaps meant.
         #[help]
         help: Option<String>,
     },
-    /// A variable of the environment, a flag or a default.
+    /// A value that does not stand in a file, or that contradicts another one.
     #[error("{origin}: {message}")]
     #[diagnostic(code(config::value))]
     InValue {
-        /// Where it came from.
+        /// The variable, the flag, or the key with its origin.
         origin: String,
         /// What is wrong.
         message: String,
@@ -48,18 +48,18 @@ pub enum ConfigError {
         #[help]
         help: Option<String>,
     },
-    /// A key without which nothing goes.
+    /// A key without default that no layer gives.
     #[error("{key} is not given")]
     #[diagnostic(code(config::missing), help("give it with {flag}, as {env}, or in a file"))]
     Missing {
-        /// Which.
+        /// `section.key`.
         key: &'static str,
-        /// Its flag.
+        /// The flag that sets it.
         flag: &'static str,
-        /// Its variable.
+        /// The environment variable that sets it.
         env: String,
     },
-    /// The joined configuration does not fit together.
+    /// The values fit their kinds, but not the types of the program that reads them.
     #[error("the configuration does not fit together: {0}")]
     #[diagnostic(code(config::whole))]
     Whole(String),
