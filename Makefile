@@ -4,7 +4,7 @@ SHELL := bash
 export PATH := $(CURDIR)/.skein/tools/bin:$(PATH)
 BIN := target/release
 BINARIES := -p skein -p skein-edge -p skein-cloud -p skein-sim
-DEMO_FLAGS := $(if $(HEADLESS),--headless) $(if $(REPORT),--report $(REPORT)) $(if $(WORLD),--world $(WORLD)) \
+DEMO_FLAGS := $(if $(HEADLESS),--headless) $(if $(REPORT),--report $(REPORT)) $(if $(or $(MAP),$(WORLD)),--map $(or $(MAP),$(WORLD))) \
 	$(if $(ZONE),--zone $(ZONE)) $(if $(ROBOTS),--robots $(ROBOTS)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: help demo test bench build debug-build fmt lint docs audit gen setup ci sweep mutants clean
@@ -12,7 +12,7 @@ DEMO_FLAGS := $(if $(HEADLESS),--headless) $(if $(REPORT),--report $(REPORT)) $(
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-demo: build ## six robots survey the sample warehouse (HEADLESS=1 REPORT=r.json WORLD= ZONE= ROBOTS= SEED=)
+demo: build ## six robots survey the sample warehouse (HEADLESS=1 REPORT=r.json MAP= ZONE= ROBOTS= SEED=)
 	$(BIN)/skein demo $(DEMO_FLAGS)
 
 test: debug-build ## every test

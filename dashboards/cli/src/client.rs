@@ -1,29 +1,51 @@
-//! The supervisor, as a client sees it.
+//! The supervisor's API for people, `MissionControl`.
 
 use core::future::Future;
 use core::time::Duration;
 
 use skein_types::fleet::RobotView;
-use skein_types::ids::{AgentId, MissionId};
+use skein_types::ids::{AgentId, MissionId, OperatorId};
 use skein_types::mission::{Mission, MissionSpec, Preview};
 use skein_wire::request::{Explanation, KillOrder, Missions, ReleaseOrder, ReleaseOutcomes, RobotOutcome, Robots};
 use skein_wire::request::{StopOrder, StopOutcomes, Submit};
 use skein_wire::v1::mission_control_client::MissionControlClient;
 use skein_wire::{MESSAGE_BYTES_MAX, v1};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Response, Status};
+use tonic::{Request, Response, Status};
 
 use crate::failure::{Exit, Failure};
 
-/// How long an answer may take when nothing else was said.
+/// Longest time to wait for an answer when `--timeout` is absent.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// How long a connection may take.
+/// Longest time to connect.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 
-/// A supervisor.
+/// The person who gives the commands: in the metadata of every request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Caller {
+    pub operator: Option<OperatorId>,
+}
+
+impl Interceptor for Caller {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(operator) = &self.operator {
+            let value: Result<MetadataValue<Ascii>, _> = operator.as_str().parse();
+            request
+                .metadata_mut()
+                .insert("skein-operator", value.map_err(|_| Status::invalid_argument("the operator's name"))?);
+        }
+        Ok(request)
+    }
+}
+
+/// A connection to a supervisor.
 #[derive(Clone)]
 pub(crate) struct Cloud {
-    client: MissionControlClient<Channel>,
+    client: MissionControlClient<InterceptedService<Channel, Caller>>,
+    channel: Channel,
     answer_within: Duration,
 }
 
@@ -31,19 +53,24 @@ impl Cloud {
     /// Connects; a supervisor that does not answer is a failure that says so.
     pub(crate) async fn connect(url: &str, answer_within: Duration) -> Result<Self, Failure> {
         let channel = endpoint(url)?.connect().await.map_err(|error| unreachable(url, &error))?;
-        Ok(Self::over(channel, answer_within))
+        Ok(Self::over(channel, Caller::default(), answer_within))
     }
 
-    /// Connects when first used, and again whenever the connection was lost.
+    /// Connects at the first request, and again whenever the connection was lost.
     pub(crate) fn lazy(url: &str, answer_within: Duration) -> Result<Self, Failure> {
-        Ok(Self::over(endpoint(url)?.connect_lazy(), answer_within))
+        Ok(Self::over(endpoint(url)?.connect_lazy(), Caller::default(), answer_within))
     }
 
-    fn over(channel: Channel, answer_within: Duration) -> Self {
-        let client = MissionControlClient::new(channel)
+    /// The same connection, with the name of the person who gives the commands.
+    pub(crate) fn called_by(self, caller: Caller) -> Self {
+        Self::over(self.channel, caller, self.answer_within)
+    }
+
+    fn over(channel: Channel, caller: Caller, answer_within: Duration) -> Self {
+        let client = MissionControlClient::with_interceptor(channel.clone(), caller)
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
-        Self { client, answer_within }
+        Self { client, channel, answer_within }
     }
 
     async fn within<T>(&self, call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Failure> {
@@ -124,8 +151,10 @@ impl Cloud {
 }
 
 fn endpoint(url: &str) -> Result<Endpoint, Failure> {
-    let wrong =
-        || Failure::usage(format!("{url:?} is no address of a supervisor")).help("write it as http://127.0.0.1:8000");
+    let wrong = || {
+        Failure::usage(format!("\"{url}\" is not the address of a supervisor"))
+            .help("write it as http://127.0.0.1:8000")
+    };
     if !url.starts_with("http://") {
         return Err(wrong());
     }
@@ -139,5 +168,5 @@ fn unreachable(url: &str, error: &tonic::transport::Error) -> Failure {
         cause = source;
     }
     Failure::new(Exit::Unreachable, format!("no supervisor answers at {url}: {cause}"))
-        .help("start one with `skein up`, or name another with --cloud URL")
+        .help("start a fleet with `skein up`, or name another supervisor with --cloud URL")
 }

@@ -5,22 +5,22 @@ use core::fmt;
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 use skein_wire::WireError;
 
-/// How a command ended, as the shell sees it.
+/// Exit code of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// It was done.
+    /// Done.
     Ok = 0,
-    /// It was tried and failed.
+    /// Tried and failed.
     Failed = 1,
-    /// It was asked wrongly: a flag, an argument, a file that says nothing usable.
+    /// A flag, an argument or an input file is wrong.
     Usage = 2,
-    /// What it names is not there.
+    /// A named file, robot, mission or fleet does not exist.
     NotFound = 3,
-    /// The supervisor, a lease or another run says no.
+    /// Refused by the supervisor, a robot, a lease or another run.
     Refused = 4,
-    /// Nobody answers.
+    /// No answer.
     Unreachable = 5,
-    /// The person at the keyboard ended it.
+    /// Ended by Ctrl-C or SIGTERM.
     Interrupted = 130,
 }
 
@@ -30,7 +30,7 @@ impl From<Exit> for std::process::ExitCode {
     }
 }
 
-/// A command that did not succeed. Everything a person needs to go on is in it.
+/// A command that did not succeed: what happened, the next step, and for an input file the place in it.
 #[derive(Debug)]
 pub(crate) struct Failure(Box<Parts>);
 
@@ -48,7 +48,7 @@ struct Excerpt {
     label: LabeledSpan,
 }
 
-/// A part of a file, in bytes.
+/// A range of bytes of a file.
 pub(crate) type Span = core::ops::Range<usize>;
 
 impl Failure {
@@ -64,7 +64,7 @@ impl Failure {
         Self::new(Exit::Usage, message)
     }
 
-    /// A file of a person that says nothing usable; points at the place.
+    /// A mistake in an input file; points at the place.
     pub(crate) fn in_file(name: &str, text: &str, span: Span, message: impl Into<String>, label: &str) -> Self {
         let source = NamedSource::new(name, text.to_owned());
         let label = LabeledSpan::at(span, label);
@@ -113,6 +113,19 @@ impl Diagnostic for Failure {
     }
 }
 
+/// Command-line errors look like all others; clap's tips and usage line become the help.
+impl From<clap::Error> for Failure {
+    fn from(error: clap::Error) -> Self {
+        let text = error.render().to_string();
+        let text = text.trim().strip_prefix("error: ").unwrap_or(text.trim());
+        let (message, rest) = text.split_once("\n\n").unwrap_or((text, ""));
+        let lines = rest.lines().map(str::trim).filter(|line| !line.is_empty());
+        let help: Vec<&str> = lines.map(|line| line.strip_prefix("tip: ").unwrap_or(line)).collect();
+        let failure = Self::usage(message.trim().to_owned());
+        if help.is_empty() { failure } else { failure.help(help.join("\n")) }
+    }
+}
+
 impl From<tonic::Status> for Failure {
     fn from(status: tonic::Status) -> Self {
         use tonic::Code;
@@ -134,7 +147,7 @@ impl From<tonic::Status> for Failure {
             (Exit::Unreachable, Code::DeadlineExceeded | Code::Cancelled) => {
                 Self::new(exit, "the supervisor did not answer in time").help("give it longer with --timeout 30s")
             }
-            (Exit::Unreachable, _) => failure.help("is the supervisor running? `skein status` shows what is up here"),
+            (Exit::Unreachable, _) => failure.help("is the supervisor running? `skein status` shows its process"),
             (_, Code::Unimplemented) => {
                 failure.help("this supervisor does not know the request: compare `skein version`")
             }
@@ -145,7 +158,7 @@ impl From<tonic::Status> for Failure {
 
 impl From<WireError> for Failure {
     fn from(error: WireError) -> Self {
-        Self::failed(format!("the supervisor's answer makes no sense: {error}"))
-            .help("run command line and supervisor of the same release: compare `skein version`")
+        Self::failed(format!("the supervisor's answer cannot be read: {error}"))
+            .help("use the same release for the command line and the supervisor: compare `skein version`")
     }
 }

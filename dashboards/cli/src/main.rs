@@ -1,9 +1,10 @@
-//! `skein`: the command line. Noun, then verb; stdout is data, stderr is talk; exit codes say how it went.
+//! `skein`: the command line. Noun, then verb; data on stdout, messages on stderr; the exit code says how the command ended.
 
 mod args;
 mod client;
 mod clock;
 mod commands;
+mod context;
 mod failure;
 mod interrupt;
 mod output;
@@ -16,16 +17,25 @@ use clap::Parser;
 use miette::GraphicalReportHandler;
 
 use args::Cli;
+use context::Context;
 use failure::{Exit, Failure};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    if let Some(failure) = run::become_child_if_asked() {
+        return end_with(&failure);
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if !error.use_stderr() => {
+            // A reader of the help that went away is not a failure.
+            let _ = error.print();
+            return Exit::Ok.into();
+        }
+        Err(error) => return end_with(&Failure::from(error)),
+    };
     match run_to_end(cli) {
         Ok(exit) => exit.into(),
-        Err(failure) => {
-            tell(&failure);
-            failure.exit().into()
-        }
+        Err(failure) => end_with(&failure),
     }
 }
 
@@ -35,10 +45,14 @@ fn run_to_end(cli: Cli) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
-    runtime.block_on(commands::run(cli))
+    let context = Context::new(cli.common)?;
+    let exit = runtime.block_on(commands::run(&context, cli.command));
+    // A request that still waits for a process that hangs must not keep this one.
+    runtime.shutdown_background();
+    exit
 }
 
-fn tell(failure: &Failure) {
+fn end_with(failure: &Failure) -> ExitCode {
     let theme = if output::is_colourful() {
         miette::GraphicalTheme::unicode()
     } else {
@@ -50,4 +64,5 @@ fn tell(failure: &Failure) {
         Ok(()) => output::talk(text.trim_end()),
         Err(_) => output::talk(&format!("error: {failure}")),
     }
+    failure.exit().into()
 }

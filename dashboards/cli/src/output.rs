@@ -1,4 +1,4 @@
-//! Data on stdout, in the form that was asked for.
+//! Data on stdout, in the requested format; messages on stderr.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -7,19 +7,19 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
-/// How data is written.
+/// Format of the data on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// Columns for people.
+    /// Columns, for people
     #[default]
     Table,
-    /// More columns.
+    /// More columns
     Wide,
-    /// JSON for programs.
+    /// JSON, for programs
     Json,
-    /// YAML.
+    /// YAML, for programs
     Yaml,
-    /// One name a line, for other commands.
+    /// One name a line, for other commands
     Name,
 }
 
@@ -69,11 +69,23 @@ pub(crate) fn show(format: Format, value: &impl Serialize, table: impl FnOnce() 
         Format::Table | Format::Wide => data(&table().render(format == Format::Wide)),
         Format::Name => data(&table().names()),
         Format::Json => data(&format!("{}\n", json(value)?)),
-        Format::Yaml => {
-            let text = serde_yaml_ng::to_string(value).map_err(|error| Failure::failed(error.to_string()))?;
-            data(&text)
-        }
+        Format::Yaml => data(&yaml(value)?),
     }
+}
+
+fn yaml(value: &impl Serialize) -> Result<String, Failure> {
+    serde_yaml_ng::to_string(value).map_err(|error| Failure::failed(format!("cannot write YAML: {error}")))
+}
+
+/// One document of a YAML stream.
+pub(crate) fn yaml_document(value: &impl Serialize) -> Result<String, Failure> {
+    Ok(format!("---\n{}", yaml(value)?))
+}
+
+/// One line of NDJSON.
+pub(crate) fn json_line(value: &impl Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string(value).map_err(|error| Failure::failed(format!("cannot write JSON: {error}")))?;
+    Ok(format!("{text}\n"))
 }
 
 /// Pretty JSON.
@@ -92,21 +104,21 @@ pub(crate) fn data(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Says something to the person: a line on stderr.
+/// Writes a message to stderr.
 pub(crate) fn talk(text: &str) {
-    // Nobody listens on stderr: there is nobody to tell.
+    // A closed stderr has no reader to inform.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Whether a person sees stderr.
+/// Whether stderr is a terminal.
 pub(crate) fn is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Colour on stderr only where a person sees it and does not mind.
+/// Colour on stderr only on a terminal and without `NO_COLOR`.
 pub(crate) fn is_colourful() -> bool {
-    let minds = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    !minds && is_terminal()
+    let is_off = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !is_off && is_terminal()
 }
 
 #[cfg(test)]

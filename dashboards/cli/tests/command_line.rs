@@ -1,4 +1,4 @@
-//! What a person and a script get to see of `skein` when something is wrong: the exit code, nothing on stdout, and on
+//! What a person and a script see of `skein` when something is wrong: the exit code, nothing on stdout, and on
 //! stderr what happened and what to do next. The real program is run; nothing else is.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -125,6 +125,31 @@ fn a_supervisor_that_is_not_there_is_unreachable() {
 }
 
 #[test]
+fn with_nothing_up_no_command_acts_on_another_fleet() {
+    let skein = Alone::new();
+    let said = ["nothing is up in .skein", "skein up", "--cloud"];
+    for arguments in [&["status"][..], &["robot", "ls"], &["stop", "--all"], &["release", "--all"], &["mission", "ls"]]
+    {
+        skein.skein(arguments).refused(3, &said);
+    }
+    skein.skein(&["status", "--dir", "yard"]).refused(3, &["nothing is up in yard"]);
+    let both = ["status", "--dir", "yard", "--cloud", "http://127.0.0.1:1"];
+    skein.skein(&both).refused(2, &["nothing is up in yard", "http://127.0.0.1:1", "name one fleet"]);
+}
+
+#[test]
+fn help_groups_the_global_options_and_hides_what_people_do_not_call() {
+    let skein = Alone::new();
+    let help = skein.skein(&["mission", "submit", "--help"]).out;
+    let (own, global) = help.split_once("Global options:").unwrap();
+    assert!(own.contains("--zone") && !own.contains("--dir") && global.contains("--dir"), "{help}");
+    assert!(!help.contains("search") && !help.contains("patrol"), "{help}");
+    skein.skein(&["mission", "submit", "--objective", "patrol"]).refused(2, &["survey", "guard"]);
+    skein.skein(&["chlid"]).refused(2, &["unrecognized subcommand"]);
+    assert!(!skein.skein(&["--help"]).out.contains("child"));
+}
+
+#[test]
 fn what_is_not_up_can_be_taken_down() {
     let seen = Alone::new().skein(&["down"]);
     assert!(seen.code == 0 && seen.talk.contains("nothing is up"), "{seen:?}");
@@ -133,8 +158,8 @@ fn what_is_not_up_can_be_taken_down() {
 #[test]
 fn without_its_programs_nothing_is_started_and_doctor_says_so() {
     let skein = Alone::new();
-    skein.skein(&["up"]).refused(3, &["skein-sim", "cargo build"]);
-    skein.skein(&["demo", "--headless"]).refused(3, &["skein-sim", "cargo build"]);
+    skein.skein(&["up"]).refused(3, &["skein-sim", "make build"]);
+    skein.skein(&["demo", "--headless"]).refused(3, &["skein-sim", "make build"]);
     let seen = skein.skein(&["doctor", "-o", "json"]);
     assert_eq!(seen.code, 1);
     let checks: serde_json::Value = serde_json::from_str(&seen.out).unwrap();
@@ -149,7 +174,7 @@ fn without_its_programs_nothing_is_started_and_doctor_says_so() {
 fn a_good_zone_is_measured() {
     let skein = Alone::new();
     let (map, zone) = (skein.map(""), skein.file("z.geojson", zone(SQUARE, METRES)));
-    let seen = skein.skein(&["zone", "check", &zone, "--world", &map, "-o", "json"]);
+    let seen = skein.skein(&["zone", "check", &zone, "--map", &map, "-o", "json"]);
     let value: serde_json::Value = serde_json::from_str(&seen.out).unwrap();
     assert_eq!((seen.code, &value["area_m2"], &value["name"]), (0, &9.0.into(), &"yard".into()));
     let names = skein.skein(&["zone", "check", &zone, "-o", "name"]);
@@ -162,7 +187,7 @@ fn a_zone_in_degrees_is_imported_into_metres() {
     let map = skein.map("datum: {lat: 48.1374, lon: 11.5755}\n");
     let degrees = "[[[11.57552, 48.13741], [11.57558, 48.13741], [11.57558, 48.13743], [11.57552, 48.13743]]]";
     let file = skein.file("d.geojson", zone(degrees, "{}"));
-    let seen = skein.skein(&["zone", "import", &file, "--world", &map]);
+    let seen = skein.skein(&["zone", "import", &file, "--map", &map]);
     assert_eq!(seen.code, 0, "{seen:?}");
     let imported = skein.file("m.geojson", &seen.out);
     let again = skein.skein(&["zone", "check", &imported, "-o", "json"]);
@@ -176,15 +201,15 @@ fn a_broken_zone_is_pointed_at() {
     let skein = Alone::new();
     let check = |text: &str| skein.skein(&["zone", "check", &skein.file("z.geojson", text)]);
     check("{\n \"type\": \"Polygon\",\n \"coordinates\": [[[0, 0] [1, 1]]]\n}")
-        .refused(2, &["no JSON", "z.geojson:3:"]);
+        .refused(2, &["not JSON", "z.geojson:3:"]);
     check(&zone("[[[0, 0], [4, 4], [4, 0], [0, 4], [0, 0]]]", METRES)).refused(2, &["crosses"]);
     check(&zone("[[[0, 0], [4, null], [4, 4]]]", METRES)).refused(2, &["two numbers"]);
-    check(&zone(SQUARE, "{}")).refused(2, &["--world", "datum"]);
+    check(&zone(SQUARE, "{}")).refused(2, &["--map", "datum"]);
     check(r#"{"type": "LineString", "coordinates": []}"#).refused(2, &["not LineString"]);
     let seen = skein.skein(&["zone", "check", "missing.geojson"]);
     seen.refused(3, &["missing.geojson"]);
     let binary = skein.file("b.geojson", [0_u8, 159, 146, 150]);
-    skein.skein(&["zone", "check", &binary]).refused(2, &["no text"]);
+    skein.skein(&["zone", "check", &binary]).refused(2, &["not text"]);
 }
 
 #[test]
@@ -192,13 +217,13 @@ fn a_zone_outside_the_map_and_a_map_that_is_none_are_refused() {
     let skein = Alone::new();
     let map = skein.map("");
     let far = skein.file("far.geojson", zone("[[[50, 50], [60, 50], [60, 60]]]", METRES));
-    skein.skein(&["zone", "check", &far, "--world", &map]).refused(4, &["outside the map", "x 0.0 to 10.0"]);
-    skein.skein(&["mission", "submit", "--zone", &far, "--world", &map]).refused(4, &["outside the map"]);
+    skein.skein(&["zone", "check", &far, "--map", &map]).refused(4, &["outside the map", "x 0.0 to 10.0"]);
+    skein.skein(&["mission", "submit", "--zone", &far, "--map", &map]).refused(4, &["outside the map"]);
     let degrees = skein.file("d.geojson", zone(SQUARE, "{}"));
-    skein.skein(&["zone", "check", &degrees, "--world", &map]).refused(2, &["no datum", "datum: {lat"]);
+    skein.skein(&["zone", "check", &degrees, "--map", &map]).refused(2, &["no datum", "datum: {lat"]);
     let text = skein.file("t.yaml", "hello");
-    skein.skein(&["zone", "check", &far, "--world", &text]).refused(2, &["no ROS map"]);
-    skein.skein(&["zone", "check", &far, "--world", "none.yaml"]).refused(3, &["none.yaml"]);
+    skein.skein(&["zone", "check", &far, "--map", &text]).refused(2, &["not a ROS map"]);
+    skein.skein(&["zone", "check", &far, "--map", "none.yaml"]).refused(3, &["none.yaml"]);
 }
 
 #[test]
@@ -214,7 +239,7 @@ fn completion_is_written_for_each_shell() {
 fn a_child_does_not_start_without_its_parent() {
     let skein = Alone::new();
     let mark = skein.folder.path().join("started");
-    let touch = ["child", "--parent", "1", "--", "/bin/touch", mark.to_str().unwrap()];
+    let touch = ["__child", "1", "/bin/touch", mark.to_str().unwrap()];
     skein.skein(&touch).refused(1, &["is gone"]);
     assert!(!Path::new(&mark).exists());
 }

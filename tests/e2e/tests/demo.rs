@@ -13,7 +13,7 @@ fn a_demo_of_three_robots_ends_done_with_a_report_of_what_the_world_measured() -
     let place = Place::two_rooms()?;
     let mut demo = command("skein")?;
     demo.args(["demo", "--headless", "--robots", "3", "--seed", "5"]).current_dir(place.path(""));
-    demo.arg("--world").arg(place.map()).arg("--zone").arg(place.zone()).arg("--report").arg(place.path("r.json"));
+    demo.arg("--map").arg(place.map()).arg("--zone").arg(place.zone()).arg("--report").arg(place.path("r.json"));
     let mut demo = Process::start(demo, "demo", &place.path(""))?;
     let status = demo.wait(Duration::from_secs(200))?;
     assert!(status.success(), "{status}: {}", demo.errors());

@@ -38,7 +38,7 @@ fn a_map_that_is_no_map_and_zones_that_are_no_zones_are_refused_by_name() -> Res
     place
         .write_zone("far.geojson", &[[900.0, 900.0], [910.0, 900.0], [910.0, 910.0], [900.0, 910.0], [900.0, 900.0]])?;
     let demo = |world: &str, zone: &str| {
-        skein(&place, &["demo", "--world", world, "--zone", zone, "--robots", "1", "--headless"])
+        skein(&place, &["demo", "--map", world, "--zone", zone, "--robots", "1", "--headless"])
     };
     for (world, zone, named) in [
         ("not-a-map.yaml", "zone.geojson", "image"),

@@ -11,10 +11,11 @@ use skein_types::fleet::RobotView;
 use skein_types::mission::{Mission, MissionSpec, MissionState, Objective, Priority};
 
 use super::report::{Footprint, ReflexPart, Report, Truth};
-use super::{Context, show};
+use super::show;
 use crate::args::Demo;
 use crate::client::Cloud;
 use crate::clock;
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, Format, talk};
@@ -197,16 +198,16 @@ fn command(args: &Demo) -> String {
         path.as_ref().map(|path| format!(" {flag} {}", path.display())).unwrap_or_default()
     };
     let people = if args.fleet.people > 0 { format!(" --people {}", args.fleet.people) } else { String::new() };
-    let (world, zone) = (file("--world", &args.fleet.world), file("--zone", &args.fleet.zone));
-    format!("skein demo{world}{zone} --robots {} --seed {}{people}", args.fleet.robots, args.fleet.seed)
+    let (map, zone) = (file("--map", &args.fleet.map), file("--zone", &args.fleet.zone));
+    format!("skein demo{map}{zone} --robots {} --seed {}{people}", args.fleet.robots, args.fleet.seed)
 }
 
 fn tell(context: &Context, args: &Demo, report: &Report) -> Result<(), Failure> {
     if let Some(path) = &args.report {
         write_whole(path, format!("{}\n", output::json(report)?).as_bytes())?;
     }
-    match context.common.output {
-        Format::Json | Format::Yaml => output::show(context.common.output, report, no_table),
+    match context.format() {
+        Format::Json | Format::Yaml => output::show(context.format(), report, no_table),
         Format::Name => output::data(&report.mission.id.map(|id| format!("{id}\n")).unwrap_or_default()),
         Format::Table | Format::Wide => output::data(&report.summary()),
     }

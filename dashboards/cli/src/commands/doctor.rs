@@ -1,4 +1,4 @@
-//! `skein doctor`: what this machine lacks, and what mends it.
+//! `skein doctor`: checks of this machine, each with its repair.
 
 use std::fs;
 use std::io;
@@ -8,8 +8,9 @@ use std::time::Duration;
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
-use super::{Context, show, version};
+use super::{show, version};
 use crate::args::Doctor;
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Table, talk};
 use crate::run::{is_free, programs};
@@ -56,7 +57,7 @@ pub(super) fn doctor(context: &Context, args: &Doctor) -> Result<Exit, Failure> 
         checks.push(debug_ports(args));
     }
     checks.extend([processors(args.robots), real_time(), locked_memory(), multicast(), writable(context)]);
-    output::show(context.common.output, &checks, || {
+    output::show(context.format(), &checks, || {
         let mut table = Table::new(&["CHECK", "VERDICT", "FOUND", "FIX"], 4);
         for check in &checks {
             let fix = if check.fix.is_empty() { "–".to_owned() } else { check.fix.clone() };
@@ -73,7 +74,7 @@ pub(super) fn doctor(context: &Context, args: &Doctor) -> Result<Exit, Failure> 
 }
 
 fn program(name: &str) -> Check {
-    let fix = "build everything with `cargo build --release --workspace`, or put the programs' folder on PATH";
+    let fix = "build the programs with `make build`, or put their folder on PATH";
     let own = env!("CARGO_PKG_VERSION");
     match (programs::find(name), version::of_program(name)) {
         (Err(failure), _) => Check::new(name, Verdict::Error, failure.to_string(), fix),
@@ -106,7 +107,8 @@ fn debug_ports(args: &Doctor) -> Check {
         return Check::new(name, Verdict::Ok, format!("{} to {last} are free", args.debug_port), "");
     }
     let fix = "robots take other ports by themselves; or choose them with --debug-port PORT";
-    Check::new(name, Verdict::Warning, format!("in use: {taken:?}"), fix)
+    let taken: Vec<String> = taken.iter().map(u16::to_string).collect();
+    Check::new(name, Verdict::Warning, format!("in use: {}", taken.join(", ")), fix)
 }
 
 fn processors(robots: u16) -> Check {
@@ -155,17 +157,17 @@ fn multicast() -> Check {
     }
 }
 
-/// Says something to the group and hears it.
+/// Sends a datagram to the group and receives it.
 fn multicast_on_loopback() -> io::Result<()> {
-    let ears = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-    ears.join_multicast_v4(&GROUP, &Ipv4Addr::LOCALHOST)?;
-    ears.set_read_timeout(Some(Duration::from_secs(1)))?;
-    let mouth = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-    rustix::net::sockopt::set_ip_multicast_if(&mouth, &Ipv4Addr::LOCALHOST)?;
-    mouth.set_multicast_loop_v4(true)?;
-    mouth.send_to(b"skein doctor", (GROUP, ears.local_addr()?.port()))?;
-    let mut heard = [0_u8; 16];
-    ears.recv_from(&mut heard).map(drop)
+    let receiver = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    receiver.join_multicast_v4(&GROUP, &Ipv4Addr::LOCALHOST)?;
+    receiver.set_read_timeout(Some(Duration::from_secs(1)))?;
+    let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    rustix::net::sockopt::set_ip_multicast_if(&sender, &Ipv4Addr::LOCALHOST)?;
+    sender.set_multicast_loop_v4(true)?;
+    sender.send_to(b"skein doctor", (GROUP, receiver.local_addr()?.port()))?;
+    let mut received = [0_u8; 16];
+    receiver.recv_from(&mut received).map(drop)
 }
 
 fn writable(context: &Context) -> Check {

@@ -1,23 +1,22 @@
-//! `up`, `down`, `status`: a simulated fleet's life.
+//! `up`, `down`: starting and ending a simulated fleet.
 //!
-//! `up` comes back when everything is healthy; a second `skein` in the background (the keeper: this program again with
-//! `--foreground`) keeps the processes, and they end with it whatever becomes of it.
+//! `up` returns when everything is healthy. A second `skein` in the background (the keeper: this program again with
+//! `--foreground`) supervises the processes; the kernel ends them when the keeper ends, for whatever reason.
 
 use core::time::Duration;
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process, setsid};
-use serde_json::json;
 
-use super::{Context, show};
+use super::status;
 use crate::args::Up;
-use crate::client::Cloud;
 use crate::clock;
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
-use crate::output::{self, Format, Table, talk};
-use crate::run::{Fleet, Plan, ProcessRecord, Record, procfs};
+use crate::output::{self, Format, talk};
+use crate::run::{Fleet, Plan, ProcessRecord, Record};
 
 /// Set for the keeper, so that it leaves the terminal's session.
 const KEEPER: &str = "SKEIN_KEEPER";
@@ -126,7 +125,7 @@ fn exit_of(code: Option<i32>, was_interrupted: bool) -> Exit {
 }
 
 fn show_record(context: &Context, record: &Record) -> Result<(), Failure> {
-    if matches!(context.common.output, Format::Table | Format::Wide) {
+    if matches!(context.format(), Format::Table | Format::Wide) {
         talk(&format!(
             "{} robots are up; supervisor at {}; logs in {}",
             record.robots,
@@ -135,30 +134,12 @@ fn show_record(context: &Context, record: &Record) -> Result<(), Failure> {
         ));
         talk("next: skein mission submit, skein status, skein down");
     }
-    output::show(context.common.output, record, || processes(&record.processes))
-}
-
-fn processes(records: &[ProcessRecord]) -> Table {
-    let mut table = Table::new(&["PROCESS", "PID", "ALIVE", "CPU", "MEMORY", "LOG"], 5);
-    for process in records {
-        let is_alive = process.is_alive();
-        let stat = procfs::stat(process.pid).filter(|_| is_alive);
-        let memory = procfs::memory(process.pid).filter(|_| is_alive);
-        table.row([
-            process.name.clone(),
-            process.pid.to_string(),
-            if is_alive { "yes" } else { "no" }.to_owned(),
-            stat.map_or_else(|| "–".to_owned(), |stat| format!("{:.1} s", stat.cpu_s)),
-            memory.map_or_else(|| "–".to_owned(), |bytes| format!("{:.1} MiB", bytes as f64 / 1_048_576.0)),
-            process.log.display().to_string(),
-        ]);
-    }
-    table
+    output::show(context.format(), record, || status::processes(&record.processes))
 }
 
 pub(super) async fn down(context: &Context) -> Result<Exit, Failure> {
     let Some(record) = context.directory.record()? else {
-        talk(&format!("nothing is up in {}", context.directory.root().display()));
+        talk(&format!("nothing is up in {}", context.dir().display()));
         return Ok(Exit::Ok);
     };
     let is_kept = context.directory.is_up();
@@ -190,50 +171,4 @@ fn signal(pid: u32, signal: Signal) {
         // It may have ended a moment ago.
         let _ = kill_process(pid, signal);
     }
-}
-
-pub(super) async fn status(context: &Context) -> Result<Exit, Failure> {
-    let current = context.current()?;
-    let url = context.cloud_url()?;
-    let cloud = Cloud::connect(&url, context.answer_within()).await;
-    if current.is_none() && cloud.is_err() {
-        return Err(Failure::new(
-            Exit::Unreachable,
-            format!("nothing is up in {} and no supervisor answers at {url}", context.directory.root().display()),
-        )
-        .help("start a simulated fleet with `skein up`, or name a supervisor with --cloud URL"));
-    }
-    let (robots, missions) = match &cloud {
-        Ok(cloud) => (cloud.robots().await?, cloud.missions().await?),
-        Err(_) => (Vec::new(), Vec::new()),
-    };
-    let alive: Vec<_> = current
-        .iter()
-        .flat_map(|record| &record.processes)
-        .map(|process| json!({"name": process.name, "pid": process.pid, "alive": process.is_alive(), "log": process.log}))
-        .collect();
-    let value = json!({
-        "supervisor": url,
-        "reachable": cloud.is_ok(),
-        "up": current.is_some(),
-        "processes": alive,
-        "robots": robots,
-        "missions": missions,
-    });
-    if matches!(context.common.output, Format::Table | Format::Wide) {
-        if let Some(record) = &current {
-            output::show(context.common.output, &value, || processes(&record.processes))?;
-        }
-        for table in [show::robots(&robots), show::missions(&missions)] {
-            output::data("\n")?;
-            output::show(context.common.output, &value, || table)?;
-        }
-    } else {
-        output::show(context.common.output, &value, || show::robots(&robots))?;
-    }
-    if cloud.is_err() {
-        talk(&format!("the supervisor at {url} does not answer; robots go on without it"));
-        return Ok(Exit::Unreachable);
-    }
-    Ok(Exit::Ok)
 }

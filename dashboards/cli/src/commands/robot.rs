@@ -1,4 +1,4 @@
-//! `skein robot`: what robots do, and why.
+//! `skein robot`: robots, and their logs.
 
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
@@ -6,10 +6,11 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use skein_types::ids::AgentId;
 
-use super::{Context, show};
+use super::{show, why};
 use crate::args::Robot;
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{self, Table, talk};
+use crate::output::{self, talk};
 
 pub(super) async fn robot(context: &Context, verb: Robot) -> Result<Exit, Failure> {
     match verb {
@@ -18,42 +19,19 @@ pub(super) async fn robot(context: &Context, verb: Robot) -> Result<Exit, Failur
             if robots.is_empty() {
                 talk("no robots; `skein up` starts simulated ones");
             }
-            output::show(context.common.output, &robots, || show::robots(&robots))?;
+            output::show(context.format(), &robots, || show::robots(&robots))?;
         }
         Robot::Get { robot } => {
             let robot = context.cloud().await?.robot(&robot).await?;
-            output::show(context.common.output, &robot, || show::robots(std::slice::from_ref(&robot)))?;
+            output::show(context.format(), &robot, || show::robots(std::slice::from_ref(&robot)))?;
         }
-        Robot::Why { robot } => why(context, &robot).await?,
+        Robot::Why { robot } => why::why(context, &robot).await?,
         Robot::Logs { robot, follow, level, since } => logs(context, &robot, follow, level, since).await?,
     }
     Ok(Exit::Ok)
 }
 
-async fn why(context: &Context, robot: &AgentId) -> Result<(), Failure> {
-    let explanation = context.cloud().await?.why(robot).await?;
-    let value = serde_json::json!({
-        "robot": robot,
-        "why": explanation.why,
-        "failsafe": explanation.failsafe,
-        "causes": explanation.causes,
-        "decisions": explanation.decisions,
-    });
-    output::show(context.common.output, &value, || {
-        let mut table = Table::new(&["ROBOT", "WHY"], 2);
-        table.row([robot.to_string(), explanation.why.clone()]);
-        if !explanation.causes.is_empty() {
-            let causes: Vec<&str> = explanation.causes.iter().map(|cause| cause.name()).collect();
-            table.row(["failsafe".into(), format!("{}: {}", show::word(&explanation.failsafe), causes.join(", "))]);
-        }
-        for decision in &explanation.decisions {
-            table.row([decision.name.clone(), decision.payload.clone()]);
-        }
-        table
-    })
-}
-
-/// The robot itself has its log: it is asked directly.
+/// The robot keeps its log: the request goes to its own debug API.
 async fn logs(
     context: &Context,
     robot: &AgentId,
@@ -74,7 +52,7 @@ async fn logs(
         Failure::new(Exit::Unreachable, format!("{robot} does not answer at {}: {error}", view.debug_address))
             .help("its debug API listens on its own machine; run this command there")
     };
-    let uri = url.parse().map_err(|_| Failure::failed(format!("{robot} names an address that is none: {url}")))?;
+    let uri = url.parse().map_err(|_| Failure::failed(format!("{robot} reports an invalid debug address: {url}")))?;
     let client: Client<HttpConnector, String> = Client::builder(TokioExecutor::new()).build_http();
     let answer = tokio::time::timeout(context.answer_within(), client.get(uri)).await;
     let answer = answer.map_err(|_| wrong(&"no answer in time"))?.map_err(|error| wrong(&error))?;

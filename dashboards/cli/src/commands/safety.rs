@@ -6,10 +6,11 @@ use serde_json::json;
 use skein_types::safety::Latch;
 use skein_wire::request::{KillOrder, ReleaseOrder, RobotOutcome, StopOrder, Targets as Whom};
 
-use super::{Context, show};
+use super::show;
 use crate::args::{Kill, Targets};
 use crate::client::Cloud;
 use crate::clock;
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Table, talk};
 
@@ -18,15 +19,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 pub(super) async fn stop(context: &Context, targets: Targets) -> Result<Exit, Failure> {
     let order = StopOrder { targets: whom(&targets)?, reason: targets.reason, request: None, at: None };
-    let cloud = context.cloud().await?;
+    let cloud = context.cloud_to_change().await?;
     let outcomes = cloud.stop(order).await?;
     let outcomes = until_said(context, &cloud, outcomes, |latch| latch >= Latch::Stop).await?;
     tell(context, &outcomes)
 }
 
-pub(super) async fn resume(context: &Context, targets: Targets) -> Result<Exit, Failure> {
+pub(super) async fn release(context: &Context, targets: Targets) -> Result<Exit, Failure> {
     let order = ReleaseOrder { targets: whom(&targets)?, reason: targets.reason, request: None, epochs: Vec::new() };
-    let cloud = context.cloud().await?;
+    let cloud = context.cloud_to_change().await?;
     let outcomes = cloud.release(order).await?;
     let outcomes = until_said(context, &cloud, outcomes, |latch| latch == Latch::Released).await?;
     tell(context, &outcomes)
@@ -37,7 +38,7 @@ pub(super) async fn kill(context: &Context, kill: Kill) -> Result<Exit, Failure>
         return Err(Failure::usage(format!("--confirm says {}, the robot is {}", kill.confirm, kill.robot))
             .help("repeat the robot's name: KILL cuts its power, and a flying robot falls"));
     }
-    let cloud = context.cloud().await?;
+    let cloud = context.cloud_to_change().await?;
     let outcome = cloud.kill(KillOrder { robot: kill.robot, reason: kill.reason, request: None, at: None }).await?;
     let outcomes = until_said(context, &cloud, vec![outcome], |latch| latch == Latch::Kill).await?;
     tell(context, &outcomes)
@@ -82,7 +83,7 @@ fn tell(context: &Context, outcomes: &[RobotOutcome]) -> Result<Exit, Failure> {
         .iter()
         .map(|o| json!({"robot": o.robot, "acknowledged": o.acknowledged, "latch": o.latch, "text": o.text}))
         .collect();
-    output::show(context.common.output, &value, || {
+    output::show(context.format(), &value, || {
         let mut table = Table::new(&["ROBOT", "ACKNOWLEDGED", "LATCH", "WHY"], 4);
         for outcome in outcomes {
             let said = if outcome.acknowledged { "yes" } else { "NO" };

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::json;
 use skein_types::link::SCHEMA;
 
-use super::Context;
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Table};
 use crate::run::programs;
@@ -24,7 +24,7 @@ pub(super) fn version(context: &Context) -> Result<Exit, Failure> {
     let programs: serde_json::Map<_, _> =
         others.iter().map(|(name, version)| ((*name).to_owned(), json!(version))).collect();
     let value = json!({"skein": own, "schema": SCHEMA, "programs": programs});
-    output::show(context.common.output, &value, || {
+    output::show(context.format(), &value, || {
         let mut table = Table::new(&["PROGRAM", "VERSION"], 2);
         table.row(["skein".to_owned(), own.to_owned()]);
         for (name, version) in &others {

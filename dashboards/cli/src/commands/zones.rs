@@ -1,9 +1,9 @@
-//! `skein zone`: people's files, before anything depends on them.
+//! `skein zone`: checks and converts zone files.
 
 use serde_json::json;
 
-use super::Context;
 use crate::args::{Zone as Verb, ZoneFile};
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Table, talk};
 use crate::zone::{self, MapFacts, Zone};
@@ -17,7 +17,7 @@ pub(super) fn zone(context: &Context, verb: Verb) -> Result<Exit, Failure> {
 
 fn read(context: &Context, file: &ZoneFile) -> Result<Zone, Failure> {
     let current = context.current()?;
-    let map = file.world.as_ref().or(current.as_ref().map(|record| &record.map));
+    let map = file.map.as_ref().or(current.as_ref().map(|record| &record.map));
     let map = map.map(|path| MapFacts::read(path)).transpose()?;
     let zone = zone::read(&file.file, map.as_ref())?;
     zone.notes.iter().for_each(|note| talk(&format!("note: {note}")));
@@ -41,7 +41,7 @@ fn check(context: &Context, file: &ZoneFile) -> Result<Exit, Failure> {
         "holes": zone.polygon.holes().len(),
         "bounds": {"min": [low.x, low.y], "max": [high.x, high.y]},
     });
-    output::show(context.common.output, &value, || {
+    output::show(context.format(), &value, || {
         let mut table = Table::new(&["ZONE", "AREA", "SIZE", "CORNERS", "HOLES", "FROM", "TO"], 7);
         table.row([
             zone.name.clone().unwrap_or_else(|| file.file.display().to_string()),

@@ -10,7 +10,7 @@ pub(crate) mod procfs;
 pub(crate) mod programs;
 mod sample;
 
-pub(crate) use child::become_program;
+pub(crate) use child::become_child_if_asked;
 pub(crate) use directory::{ProcessRecord, Record, RunDirectory, write_whole};
 pub(crate) use fleet::Fleet;
 pub(crate) use plan::Plan;

@@ -45,7 +45,7 @@ impl Plan {
     pub(crate) fn settle(args: &FleetArgs, directory: &RunDirectory, keep_state: bool) -> Result<Self, Failure> {
         let (sim, cloud, edge) =
             (programs::find(programs::SIM)?, programs::find(programs::CLOUD)?, programs::find(programs::EDGE)?);
-        let (map, zone_file) = match &args.world {
+        let (map, zone_file) = match &args.map {
             Some(map) => (map.clone(), args.zone.clone()),
             None => {
                 let (map, zone) = sample::write(&directory.file("map"))?;

@@ -11,6 +11,7 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde::Serialize;
 
+use super::child::CHILD;
 use super::directory::ProcessRecord;
 use super::procfs;
 use crate::clock;
@@ -71,13 +72,15 @@ impl Process {
         };
         let child = Command::new("/proc/self/exe")
             .arg0("skein")
-            .args(["child", "--parent", &std::process::id().to_string(), "--"])
+            .args([CHILD, &std::process::id().to_string()])
             .arg(&start.program)
             .args(&start.arguments)
-            // They are this program's, and would be read as configuration keys.
+            // This program's own variables would be read as configuration keys.
             .env_remove("SKEIN_CLOUD")
             .env_remove("SKEIN_DIR")
             .env_remove("SKEIN_KEEPER")
+            .env_remove("SKEIN_LEASE")
+            .env_remove("SKEIN_OPERATOR")
             .stdin(Stdio::null())
             .stdout(open(&start.out)?)
             .stderr(open(&start.log)?)

@@ -20,9 +20,8 @@ pub(crate) fn find(name: &str) -> Result<PathBuf, Failure> {
     let on_path = env::var_os("PATH").map(|path| env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
     let found = beside.into_iter().chain(on_path).map(|folder| folder.join(name)).find(|file| is_program(file));
     found.ok_or_else(|| {
-        Failure::new(Exit::NotFound, format!("{name} is neither beside this program nor on the path")).help(
-            "build everything with `cargo build --release --workspace`, or put the folder of the programs on PATH",
-        )
+        Failure::new(Exit::NotFound, format!("{name} is neither beside this program nor on PATH"))
+            .help("build the programs with `make build`, or put their folder on PATH")
     })
 }
 

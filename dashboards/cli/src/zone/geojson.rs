@@ -14,7 +14,7 @@ const DATUM_RANGE_M: f64 = 50_000.0;
 
 const FRAME_HELP: &str = "add `datum: {lat: …, lon: …}` to the map's YAML, or `\"frame\": \"map\"` to the zone's properties if it is in metres";
 
-/// One file on its way to a zone.
+/// A file, its text and the map it may need.
 struct Reader<'a> {
     name: &'a str,
     text: &'a str,
@@ -49,7 +49,7 @@ impl Reader<'_> {
         let before = self.text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
         let at = (before + error.column().saturating_sub(1)).min(self.text.len().saturating_sub(1));
         let at = self.text.floor_char_boundary(at);
-        Failure::in_file(self.name, self.text, at..at, format!("{} is no JSON: {error}", self.name), "here")
+        Failure::in_file(self.name, self.text, at..at, format!("{} is not JSON: {error}", self.name), "here")
             .help("a zone is a GeoJSON file: one Polygon, Feature or FeatureCollection")
     }
 
@@ -66,7 +66,7 @@ impl Reader<'_> {
             Some("Feature") => self.in_feature(root, Vec::new(), root),
             Some(_) => self.in_geometry(root, Vec::new(), root, None),
             None => Err(self
-                .wrong(&[], format!("{} is no GeoJSON: it has no `type`", self.name), "a `type` belongs here")
+                .wrong(&[], format!("{} is not GeoJSON: it has no `type`", self.name), "a `type` belongs here")
                 .help("a zone is one Polygon, Feature or FeatureCollection")),
         }
     }
@@ -81,7 +81,7 @@ impl Reader<'_> {
         match (areas, first) {
             (1, Some(index)) => {
                 if features.len() > 1 {
-                    notes.push(format!("{} other features are no areas and were left out", features.len() - 1));
+                    notes.push(format!("{} other features are not areas and were left out", features.len() - 1));
                 }
                 let path = vec![Step::Key("features"), Step::Index(index)];
                 let feature = root.pointer(&format!("/features/{index}")).unwrap_or(&Value::Null);
@@ -138,30 +138,65 @@ impl Reader<'_> {
             ("Polygon", None) => return Err(self.wrong(&path, "the Polygon has no coordinates", "here")),
             (other, _) => {
                 let message = format!("a zone is a Polygon, not {other}");
-                return Err(self.wrong(&at(&[Step::Key("type")]), message, "this is no area"));
+                return Err(self.wrong(&at(&[Step::Key("type")]), message, "not an area"));
             }
         };
         Ok(Found { path: inner, coordinates, frame: frame_of(root), name })
     }
 
+    /// The numbers are checked before the frame: a file with both mistakes names the wrong number first.
     fn polygon(&self, found: &Found<'_>) -> Result<Polygon, Failure> {
-        let frame = self.frame(found)?;
+        let rings = self.rings(found)?;
+        let is_geodetic = self.is_geodetic(found)?;
+        if is_geodetic {
+            self.each(found, &rings, |place, path| self.geodetic(*place, path).map(drop))?;
+        }
+        let frame = self.frame(found, is_geodetic)?;
+        let corners = self.each(found, &rings, |place, path| self.position(*place, path, &frame))?;
+        let mut corners = corners.into_iter();
+        Polygon::new(corners.next().unwrap_or_default(), corners.collect())
+            .map_err(|error| self.no_polygon(found, &error))
+    }
+
+    /// Two finite numbers for each position.
+    fn rings(&self, found: &Found<'_>) -> Result<Vec<Vec<[f64; 2]>>, Failure> {
         let rings = found.coordinates.as_array().filter(|rings| !rings.is_empty()).ok_or_else(|| {
             self.wrong(&found.path, "the Polygon has no rings", "a list of rings belongs here: [[[x, y], …]]")
         })?;
-        let mut corners = Vec::with_capacity(rings.len());
+        let mut read = Vec::with_capacity(rings.len());
         for (r, ring) in rings.iter().enumerate() {
             let path = [found.path.as_slice(), &[Step::Index(r)]].concat();
             let positions =
                 ring.as_array().ok_or_else(|| self.wrong(&path, "a ring is a list of positions", "here"))?;
-            let points = positions.iter().enumerate().map(|(i, position)| {
+            let numbers = positions.iter().enumerate().map(|(i, position)| {
                 let path = [path.as_slice(), &[Step::Index(i)]].concat();
-                self.position(position, &path, &frame)
+                self.two_numbers(position, &path)
             });
-            corners.push(points.collect::<Result<Vec<Point>, Failure>>()?);
+            read.push(numbers.collect::<Result<Vec<_>, Failure>>()?);
         }
-        let mut rings = corners.into_iter();
-        Polygon::new(rings.next().unwrap_or_default(), rings.collect()).map_err(|error| self.no_polygon(found, &error))
+        Ok(read)
+    }
+
+    fn two_numbers(&self, position: &Value, path: &[Step]) -> Result<[f64; 2], Failure> {
+        let number = |index: usize| position.get(index).and_then(Value::as_f64).filter(|value| value.is_finite());
+        match (number(0), number(1)) {
+            (Some(first), Some(second)) => Ok([first, second]),
+            _ => Err(self.wrong(path, "a position is two numbers", "[x, y] or [longitude, latitude] belongs here")),
+        }
+    }
+
+    /// Each position through `read`, with its path in the file.
+    fn each<T>(
+        &self,
+        found: &Found<'_>,
+        rings: &[Vec<[f64; 2]>],
+        read: impl Fn(&[f64; 2], &[Step]) -> Result<T, Failure>,
+    ) -> Result<Vec<Vec<T>>, Failure> {
+        let ring = |(r, ring): (usize, &Vec<[f64; 2]>)| {
+            let path = |i: usize| [found.path.as_slice(), &[Step::Index(r), Step::Index(i)]].concat();
+            ring.iter().enumerate().map(|(i, place)| read(place, &path(i))).collect()
+        };
+        rings.iter().enumerate().map(ring).collect()
     }
 
     fn no_polygon(&self, found: &Found<'_>, error: &PolygonError) -> Failure {
@@ -179,26 +214,29 @@ impl Reader<'_> {
             (_, Some(_)) => "this corner",
             (_, None) => "this ring",
         };
-        self.wrong(&path, format!("the zone is no usable polygon: {error}"), label)
+        self.wrong(&path, format!("the zone is not a usable polygon: {error}"), label)
             .help("ring 0 is the outside, the holes follow from 1; corners and edges count from 0, along the ring counter-clockwise outside and clockwise in holes")
     }
 
-    fn frame(&self, found: &Found<'_>) -> Result<Frame, Failure> {
-        let says = found.frame.as_ref().map(|(path, value)| (path, value.as_str()));
-        match says {
-            Some((_, Some("map"))) => return Ok(Frame::Map),
-            None | Some((_, Some("wgs84" | "lonlat" | "EPSG:4326" | "CRS84"))) => {}
-            Some((path, _)) => {
-                return Err(self
-                    .wrong(path, "the zone's frame is unknown", "not a frame")
-                    .help("\"map\" is metres in the map's frame; \"wgs84\", or nothing, is longitude and latitude"));
-            }
+    fn is_geodetic(&self, found: &Found<'_>) -> Result<bool, Failure> {
+        match found.frame.as_ref().map(|(path, value)| (path, value.as_str())) {
+            Some((_, Some("map"))) => Ok(false),
+            None | Some((_, Some("wgs84" | "lonlat" | "EPSG:4326" | "CRS84"))) => Ok(true),
+            Some((path, _)) => Err(self
+                .wrong(path, "the zone's frame is unknown", "not a frame")
+                .help("\"map\" is metres in the map's frame; \"wgs84\", or nothing, is longitude and latitude")),
+        }
+    }
+
+    fn frame(&self, found: &Found<'_>, is_geodetic: bool) -> Result<Frame, Failure> {
+        if !is_geodetic {
+            return Ok(Frame::Map);
         }
         let Some(map) = self.map else {
-            let message = "the zone is in longitude and latitude, and no map says where it lies";
+            let message = "the zone is in longitude and latitude, and no map is named that says where it lies";
             return Err(self
                 .wrong(&found.path, message, "degrees")
-                .help(format!("name the map with --world; {FRAME_HELP}")));
+                .help(format!("name the map with --map; {FRAME_HELP}")));
         };
         let no_datum = || {
             let message = format!("the zone is in longitude and latitude, and {} has no datum", map.path.display());
@@ -207,32 +245,32 @@ impl Reader<'_> {
         map.datum.map(Frame::Geodetic).ok_or_else(no_datum)
     }
 
-    fn position(&self, position: &Value, path: &[Step], frame: &Frame) -> Result<Point, Failure> {
-        let number = |index: usize| position.get(index).and_then(Value::as_f64).filter(|value| value.is_finite());
-        let (Some(first), Some(second)) = (number(0), number(1)) else {
-            return Err(self.wrong(path, "a position is two numbers", "[x, y] or [longitude, latitude] belongs here"));
-        };
+    fn position(&self, place: [f64; 2], path: &[Step], frame: &Frame) -> Result<Point, Failure> {
         match frame {
-            Frame::Map => Ok(Point::new(first, second)),
-            Frame::Geodetic(datum) => self.place(*datum, first, second, path),
+            Frame::Map => Ok(Point::new(place[0], place[1])),
+            Frame::Geodetic(datum) => self.place(*datum, place, path),
         }
     }
 
-    fn place(&self, datum: Datum, lon: f64, lat: f64, path: &[Step]) -> Result<Point, Failure> {
-        let place = Geodetic::new(lon, lat)
-            .map_err(|error| self.wrong(path, error.to_string(), "longitude first, then latitude").help(FRAME_HELP))?;
-        let point = datum.map_from_geodetic(place);
+    fn geodetic(&self, [lon, lat]: [f64; 2], path: &[Step]) -> Result<Geodetic, Failure> {
+        Geodetic::new(lon, lat)
+            .map_err(|error| self.wrong(path, error.to_string(), "longitude first, then latitude").help(FRAME_HELP))
+    }
+
+    fn place(&self, datum: Datum, [lon, lat]: [f64; 2], path: &[Step]) -> Result<Point, Failure> {
+        let point = datum.map_from_geodetic(self.geodetic([lon, lat], path)?);
         if point.norm() <= DATUM_RANGE_M {
             return Ok(point);
         }
         let swapped = Geodetic::new(lat, lon).map(|place| datum.map_from_geodetic(place).norm() <= DATUM_RANGE_M);
         if swapped == Ok(true) {
             return Err(self
-                .wrong(path, "longitude and latitude are swapped", "latitude, then longitude")
+                .wrong(path, "longitude and latitude are swapped", "latitude stands first")
                 .help("GeoJSON positions are [longitude, latitude]; turned round, they lie at the map"));
         }
         let km = point.norm() / 1000.0;
-        let message = format!("the zone lies {km:.0} km from the map, whose datum is {}, {}", datum.0.lon, datum.0.lat);
+        let Datum(Geodetic { lon: datum_lon, lat: datum_lat }) = datum;
+        let message = format!("the zone lies {km:.0} km from the map's datum: lon {datum_lon}, lat {datum_lat}");
         Err(self
             .wrong(path, message, "too far away")
             .help("is this the right map? If the numbers are metres, say `\"frame\": \"map\"`"))
@@ -320,13 +358,16 @@ mod tests {
         assert!(refusal(&polygon(swapped), Some((11.5755, 48.1374))).contains("are swapped"));
         let impossible = "[[[37.8, -122.3], [37.8, -122.2], [37.9, -122.2]]]";
         assert!(refusal(&polygon(impossible), Some((-122.3, 37.8))).contains("swapped?"));
-        assert!(refusal(&polygon(SQUARE), Some((11.5755, 48.1374))).contains("km from the map"));
+        assert!(refusal(&polygon(SQUARE), Some((11.5755, 48.1374))).contains("km from the map's datum: lon 11.5755"));
+        // The wrong number is named although the datum is missing as well.
+        assert!(refusal(&polygon("[[[0, 0], [4, 100], [4, 4]]]"), None).contains("100"));
+        assert!(refusal(&polygon("[[[0, 0], [4, null], [4, 4]]]"), None).contains("two numbers"));
     }
 
     #[test]
     fn a_broken_file_is_pointed_at_by_its_line() {
         let report = refusal("{\n  \"type\": \"Polygon\",\n  \"coordinates\": [[[0, 0], [1, 0] [1, 1]]]\n}", None);
-        assert!(report.contains("no JSON") && report.contains("line 3"), "{report}");
+        assert!(report.contains("not JSON") && report.contains("line 3"), "{report}");
         let bad_number = in_map_frame("[\n[[0, 0],\n[4, \"x\"],\n[4, 4]]]");
         let report = refusal(&bad_number, None);
         assert!(report.contains("two numbers") && report.contains("line 3"), "{report}");

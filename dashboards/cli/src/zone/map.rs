@@ -1,5 +1,4 @@
-//! The facts of a ROS map that the command line needs: where it lies and how large it is. Everything else about a map
-//! is the supervisor's, the robots' and the world's business.
+//! What the command line needs of a ROS map: its place and its size. The supervisor, the robots and the world read the rest.
 
 use std::fs::File;
 use std::io::Read;
@@ -32,16 +31,17 @@ pub(crate) struct MapFacts {
 }
 
 #[derive(Deserialize)]
-struct Yaml {
+#[serde(expecting = "a map description")]
+struct MapYaml {
     image: String,
     resolution: f64,
     origin: Vec<f64>,
-    datum: Option<YamlDatum>,
+    datum: Option<DatumYaml>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct YamlDatum {
+#[serde(deny_unknown_fields, expecting = "a datum: {lat, lon}")]
+struct DatumYaml {
     lat: f64,
     lon: f64,
 }
@@ -54,8 +54,8 @@ impl MapFacts {
         if bytes.len() as u64 > YAML_BYTES_MAX {
             return Err(not_a_map(&name, "it is larger than any map description"));
         }
-        let text = String::from_utf8(bytes).map_err(|_| not_a_map(&name, "it is no text"))?;
-        let yaml: Yaml = serde_yaml_ng::from_str(&text).map_err(|error| yaml_problem(&name, &text, &error))?;
+        let text = String::from_utf8(bytes).map_err(|_| not_a_map(&name, "it is not text"))?;
+        let yaml: MapYaml = serde_yaml_ng::from_str(&text).map_err(|error| yaml_problem(&name, &text, &error))?;
         let wrong = |message: &str| not_a_map(&name, message);
         let (Some(&x), Some(&y)) = (yaml.origin.first(), yaml.origin.get(1)) else {
             return Err(wrong("its `origin` needs x, y and yaw"));
@@ -87,7 +87,7 @@ fn beginning(path: &Path, bytes: u64) -> Result<Vec<u8>, Failure> {
 }
 
 fn not_a_map(name: &str, why: &str) -> Failure {
-    Failure::usage(format!("{name} is no ROS map: {why}")).help(
+    Failure::usage(format!("{name} is not a ROS map: {why}")).help(
         "a map is a YAML file with `image`, `resolution` and `origin`, beside a PGM image, as map_saver writes them",
     )
 }
@@ -95,7 +95,7 @@ fn not_a_map(name: &str, why: &str) -> Failure {
 fn yaml_problem(name: &str, text: &str, error: &serde_yaml_ng::Error) -> Failure {
     let Some(place) = error.location() else { return not_a_map(name, &error.to_string()) };
     let at = place.index().min(text.len());
-    Failure::in_file(name, text, at..at, format!("{name} is no ROS map: {error}"), "here")
+    Failure::in_file(name, text, at..at, format!("{name} is not a ROS map: {error}"), "here")
         .help("a map needs `image`, `resolution` and `origin: [x, y, yaw]`; `datum: {lat, lon}` is optional")
 }
 
@@ -109,7 +109,7 @@ fn pgm_size(path: &Path) -> Result<(u32, u32), Failure> {
     let mut number = || words.next().and_then(|word| word.parse::<u32>().ok()).filter(|n| *n > 0);
     match (magic, number(), number(), number()) {
         (Some("P5" | "P2"), Some(width), Some(height), Some(_)) => Ok((width, height)),
-        _ => Err(Failure::new(Exit::Usage, format!("{} is no PGM image", path.display()))
+        _ => Err(Failure::new(Exit::Usage, format!("{} is not a PGM image", path.display()))
             .help("the `image` of the map's YAML must be a PGM file (P5 or P2) with width, height and largest value")),
     }
 }
@@ -138,11 +138,12 @@ mod tests {
     fn what_is_no_map_is_refused_with_the_reason() {
         let good = "image: m.pgm\nresolution: 0.5\norigin: [-1, 2, 0]\n";
         let message = |yaml: &str, pgm: &[u8]| map(yaml, pgm).unwrap_err().to_string();
-        assert!(message("resolution: [", b"").contains("is no ROS map"));
-        assert!(message("hello", b"").contains("is no ROS map"));
+        assert!(message("resolution: [", b"").contains("is not a ROS map"));
+        assert!(message("hello", b"").contains("expected a map description"));
+        assert!(message(&format!("{good}datum: 3\n"), b"P5 1 1 255 ").contains("expected a datum: {lat, lon}"));
         assert!(message("image: m.pgm\nresolution: 0.5\norigin: [1]\n", b"P5 1 1 255 ").contains("origin"));
         assert!(message("image: m.pgm\nresolution: .nan\norigin: [1, 1, 0]\n", b"P5 1 1 255 ").contains("resolution"));
-        assert!(message(good, b"\x89PNG....").contains("is no PGM image"));
+        assert!(message(good, b"\x89PNG....").contains("is not a PGM image"));
         assert!(message(&format!("{good}datum: {{lat: 111, lon: 1}}\n"), b"P5 1 1 255 ").contains("swapped"));
         assert_eq!(
             map("image: other.pgm\nresolution: 1\norigin: [0, 0, 0]\n", b"").unwrap_err().exit(),

@@ -2,8 +2,8 @@
 //!
 //! RFC 7946 coordinates are longitude and latitude; they need the map's `datum`. A file that says `"frame": "map"` (in
 //! the feature's `properties`, the collection's, or as a member beside `type`) is in metres of the map's own frame. One
-//! zone is one polygon, holes included: a `MultiPolygon` of several is refused, because a mission has one zone, and a
-//! person knows better than a program what to do about the gap between two of them.
+//! zone is one polygon, holes included: a `MultiPolygon` of several is refused, because a mission has one zone, and only
+//! a person can decide about the gap between two of them.
 
 mod geojson;
 mod map;
@@ -23,14 +23,14 @@ use crate::failure::{Exit, Failure};
 /// Largest zone file, in bytes: ten thousand corners with every digit fit three times.
 const ZONE_BYTES_MAX: u64 = 2 * 1024 * 1024;
 
-/// A zone as it was read.
+/// A zone read from a file.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Zone {
-    /// What its file calls it.
+    /// Name in the file.
     pub name: Option<String>,
     /// In the map's frame.
     pub polygon: Polygon,
-    /// What the person should know.
+    /// Notes for the person who gave the file.
     pub notes: Vec<String>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn read(path: &Path, map: Option<&MapFacts>) -> Result<Zone, Failure>
     let bytes = fs::read(path).map_err(|error| Failure::io("read", path, &error))?;
     let name = path.display().to_string();
     let text = String::from_utf8(bytes).map_err(|_| {
-        Failure::usage(format!("{name} is no text"))
+        Failure::usage(format!("{name} is not text"))
             .help("a zone is a GeoJSON file: one Polygon, Feature or FeatureCollection")
     })?;
     geojson::parse(&name, &text, map)
@@ -63,7 +63,7 @@ pub(crate) fn to_geojson(zone: &Zone) -> serde_json::Value {
     })
 }
 
-/// Whether a zone has anything to do with a map. What of it can be driven is for the supervisor to say.
+/// Checks that a zone overlaps a map, and notes a part outside. The supervisor decides which part robots can reach.
 pub(crate) fn check_inside(zone: &Zone, map: &MapFacts) -> Result<Option<String>, Failure> {
     let (low, high) = zone.polygon.bounds();
     let (south_west, north_east) = map.bounds;
@@ -81,5 +81,5 @@ pub(crate) fn check_inside(zone: &Zone, map: &MapFacts) -> Result<Option<String>
     }
     let sticks_out = low.x < south_west.x || low.y < south_west.y || high.x > north_east.x || high.y > north_east.y;
     Ok(sticks_out
-        .then(|| format!("a part of the zone lies outside the map, which spans {}", describe(south_west, north_east))))
+        .then(|| format!("part of the zone lies outside the map, which spans {}", describe(south_west, north_east))))
 }
