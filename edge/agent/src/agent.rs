@@ -1,346 +1,348 @@
-//! The core: what it keeps, and which part of it takes which input.
+//! The core: routes each input to the part that owns the state, and runs the control cycle.
 
-use std::collections::VecDeque;
-use std::time::Duration;
-
-use serde_json::{Value, json};
-use skein_coord::{Coord, CoordConfig};
+use serde_json::json;
+use skein_types::coord::AgentState;
 use skein_types::event::EventKind;
-use skein_types::geometry::{Point, Pose};
+use skein_types::geometry::{Point, Twist};
 use skein_types::ids::{CommandId, Generation, MissionId};
-use skein_types::link::{AgentReport, CommandAck, CommandOutcome};
-use skein_types::safety::{Latch, ReflexReport};
+use skein_types::link::{CloudCommand, CommandOutcome, Order};
+use skein_types::mission::SliceState;
+use skein_types::safety::{Latch, ReflexReport, Surroundings};
 use skein_types::sensing::SensorFrame;
-use skein_types::telemetry::{LinkState, ReflexStats};
+use skein_types::telemetry::{AgentTelemetry, LinkState};
 use skein_types::time::MonoTime;
 
-use crate::course::Course;
-use crate::evidence::{Evidence, Mask};
-use crate::follow::Follower;
-use crate::io::{AgentConfig, CYCLE, Input, Output, OverrideCommand, Why};
-use crate::manual::Manual;
-use crate::mission::{Task, Work};
-use crate::navigate::Navigator;
-use crate::orders::Orders;
-use crate::record::Record;
-use crate::recover::Recovery;
-
-use crate::sensed::Sensed;
-use crate::status::Counters;
-use crate::survey::Memory;
-use crate::tell::{Narrator, Progress, Sampler};
-
-/// Evidence is looked through for what has faded this often.
-const FADE_EVERY: Duration = Duration::from_secs(1);
-/// Fewer beams than this share as expected: something is wrong with the place or the belief.
-const INCONSISTENT: f64 = 0.35;
-/// More than this: all is well again.
-const CONSISTENT: f64 = 0.5;
-/// A peer's hits are not evidence within its footprint and this much more, metres.
-const PEER_MASK: f64 = 0.30;
+use crate::behavior::CycleContext;
+use crate::config::AgentConfig;
+use crate::control_loop::{self, Decision};
+use crate::coordination::Coordination;
+use crate::io::{Input, Output, TimerKind};
+use crate::localization::Localization;
+use crate::navigation::{CONTROL_PERIOD, Navigation};
+use crate::reporting::Reporting;
+use crate::safety::Safety;
+use crate::status::{AgentStatus, OBSTACLES_SHOWN_MAX, PlanStatus, WorldStatus};
+use crate::tasking::{CommandContext, Tasking};
 
 /// The tactical plane of one robot.
 #[derive(Debug)]
 pub struct Agent {
-    pub(crate) config: AgentConfig,
-    pub(crate) outputs: VecDeque<Output>,
-    pub(crate) cycle_at: Option<MonoTime>,
-    pub(crate) sensed: Sensed,
-    pub(crate) evidence: Evidence,
-    /// Too few beams see what the map promises: it drives slowly.
-    pub(crate) map_disagrees: bool,
-    faded_at: MonoTime,
-    pub(crate) navigator: Navigator,
-    pub(crate) follower: Follower,
-    pub(crate) recovery: Recovery,
-    pub(crate) course: Course,
-    pub(crate) coord: Coord,
-    pub(crate) record: Record,
-    pub(crate) orders: Orders,
-    pub(crate) work: Option<Work>,
-    /// Of the survey worked on last.
-    pub(crate) memory: Option<(MissionId, Memory)>,
-    /// The work is over and the robot goes home.
-    pub(crate) going_home: bool,
-    /// Charge fell below the limit and has not yet risen above the other.
-    pub(crate) needs_charge: bool,
-    pub(crate) latch: Latch,
-    pub(crate) latch_reason: String,
-    /// When a person last released it.
-    pub(crate) released_at: MonoTime,
-    /// When the reflex first said that it is tilted, while it says so.
-    pub(crate) tilted_since: Option<MonoTime>,
-    pub(crate) manual: Option<Manual>,
-    pub(crate) link: LinkState,
-    /// Connections that were there once, so that their loss is one.
-    pub(crate) link_seen: LinkState,
-    pub(crate) reflex: ReflexReport,
-    pub(crate) reflex_stats: ReflexStats,
-    pub(crate) narrator: Narrator,
-    pub(crate) sampler: Sampler,
-    pub(crate) progress: Progress,
-    pub(crate) setpoints: u64,
-    pub(crate) counters: Counters,
+    config: AgentConfig,
+    /// When the next control cycle is due. `None` before the first input.
+    cycle_at: Option<MonoTime>,
+    localization: Localization,
+    coordination: Coordination,
+    navigation: Navigation,
+    tasking: Tasking,
+    safety: Safety,
+    reporting: Reporting,
 }
 
 impl Agent {
-    /// A robot that has sensed nothing yet.
+    /// An agent before its first input.
     #[must_use]
     pub fn new(config: AgentConfig) -> Self {
-        let navigator = Navigator::new(config.map.clone(), &config.descriptor);
-        let coord =
-            Coord::new(CoordConfig { id: config.id.clone(), boot: config.boot, radius: config.descriptor.radius });
         Self {
-            outputs: VecDeque::new(),
             cycle_at: None,
-            sensed: Sensed::new(),
-            evidence: Evidence::new(),
-            map_disagrees: false,
-            faded_at: MonoTime::ZERO,
-            follower: Follower::new(config.descriptor.drive, *navigator.limits()),
-            navigator,
-            recovery: Recovery::new(),
-            course: Course::default(),
-            coord,
-            record: Record::new(config.id.clone(), config.boot, config.seed),
-            orders: Orders::default(),
-            work: None,
-            memory: None,
-            going_home: false,
-            needs_charge: false,
-            latch: Latch::Released,
-            latch_reason: String::new(),
-            released_at: MonoTime::ZERO,
-            tilted_since: None,
-            manual: None,
-            link: LinkState::default(),
-            link_seen: LinkState::default(),
-            reflex: ReflexReport::none(),
-            reflex_stats: ReflexStats::default(),
-            narrator: Narrator::new(),
-            sampler: Sampler::new(),
-            progress: Progress::new(),
-            setpoints: 0,
-            counters: Counters::default(),
+            localization: Localization::new(),
+            coordination: Coordination::new(&config),
+            navigation: Navigation::new(config.map.clone(), &config.descriptor),
+            tasking: Tasking::new(),
+            safety: Safety::new(),
+            reporting: Reporting::new(&config),
             config,
         }
     }
 
-    /// One change. What it brought about is drained with [`Self::poll_output`].
+    /// One mutation. Drain its effects with [`Self::poll_output`].
     pub fn handle(&mut self, now: MonoTime, input: Input) {
         match input {
-            Input::Sensors(frame) => self.sense(now, frame),
-            Input::Reflex(report) => self.hear_reflex(now, report),
-            Input::Intent(intent) => self.tell_coord(now, skein_coord::Input::Intent(intent)),
+            Input::Sensors(frame) => self.on_sensors(now, frame),
+            Input::Reflex(report) => self.on_reflex_report(now, report),
+            Input::Intent(intent) => self.step_coordinator(now, skein_coord::Input::Intent(intent)),
             Input::Hazard(hazard) => {
-                self.tell_coord(now, skein_coord::Input::Hazard(hazard));
-                self.say_surroundings(now);
+                self.step_coordinator(now, skein_coord::Input::Hazard(hazard));
+                self.publish_surroundings(now);
             }
             Input::PeerAlive { agent, alive } => {
-                self.tell_coord(now, skein_coord::Input::PeerAlive { agent, alive });
+                self.step_coordinator(now, skein_coord::Input::PeerAlive { agent, alive });
             }
-            Input::Command(command) => self.obey(now, command),
-            Input::Link(link) => self.relink(now, link),
-            Input::Override(command) => self.take_over(now, command),
-            Input::ReflexStats(stats) => self.reflex_stats = stats,
-            Input::Wall(wall) => self.record.set_wall(now, wall),
+            Input::Command(command) => self.on_command(now, &command),
+            Input::Link(link) => self.on_link_change(now, link),
+            Input::Override(command) => self.safety.on_manual_override(now, command, &mut self.reporting),
+            Input::ReflexStats(stats) => self.safety.on_reflex_stats(stats),
+            Input::Wall(wall) => self.reporting.set_wall(now, wall),
             Input::Cycle => {}
         }
-        self.catch_up(now);
+        self.run_timers(now);
     }
 
-    /// What is to be done, oldest first.
+    /// What has to be done outside, oldest first.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.reporting.poll_output()
     }
 
     /// When to call [`Self::handle`] with [`Input::Cycle`] at the latest. `None` before the first input.
     #[must_use]
-    pub fn next_deadline(&self) -> Option<(MonoTime, Why)> {
-        let cycle = self.cycle_at.map(|at| (at, Why::Cycle));
-        let coord = self.coord.next_deadline().map(|(at, _)| (at, Why::Coord));
-        [cycle, coord].into_iter().flatten().min_by_key(|(at, _)| *at)
+    pub fn next_deadline(&self) -> Option<(MonoTime, TimerKind)> {
+        let cycle = self.cycle_at.map(|at| (at, TimerKind::Cycle));
+        let coordination = self.coordination.next_deadline().map(|at| (at, TimerKind::Coordination));
+        [cycle, coordination].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
-    /// The order it works on, for the first words on a new stream.
+    /// Mission and generation of its task, for the Hello of a new stream.
     #[must_use]
     pub fn working_on(&self) -> Option<(MissionId, Generation)> {
-        self.work.as_ref().filter(|work| !work.state().is_terminal()).map(|work| (work.mission, work.generation))
+        self.tasking.working_on()
     }
 
-    /// The last command that took effect, for the first words on a new stream.
+    /// The last command that took effect, for the Hello of a new stream.
     #[must_use]
     pub const fn last_command(&self) -> Option<CommandId> {
-        self.orders.last()
+        self.tasking.last_command()
     }
 
-    /// Puts a latch back that the shell kept over a restart. Nothing moves until a person releases it.
+    /// Sets the latch that the shell kept over a restart. Nothing moves until an operator releases it.
     pub fn restore_latch(&mut self, now: MonoTime, latch: Latch) {
         self.set_latch(now, latch, "kept over a restart");
     }
 
-    /// Does what time alone makes due.
-    fn catch_up(&mut self, now: MonoTime) {
-        if self.coord.next_deadline().is_some_and(|(at, _)| at <= now) {
-            self.tell_coord(now, skein_coord::Input::Wake);
-        }
+    /// Runs the timers that are due.
+    fn run_timers(&mut self, now: MonoTime) {
+        self.coordination.on_time(now, &mut self.reporting);
         let due = *self.cycle_at.get_or_insert(now);
         if due <= now {
-            let next = due + CYCLE;
-            self.cycle_at = Some(if next > now { next } else { now + CYCLE });
-            self.counters.cycles += 1;
-            self.cycle(now);
+            let next = due + CONTROL_PERIOD;
+            self.cycle_at = Some(if next > now { next } else { now + CONTROL_PERIOD });
+            self.reporting.counters_mut().cycles += 1;
+            self.run_cycle(now);
         }
     }
 
-    fn sense(&mut self, now: MonoTime, frame: Box<SensorFrame>) {
-        let heard = self.sensed.hear(frame);
-        if let Some(jump) = heard.relocalised {
-            self.note(now, EventKind::System, "relocalised", &json!({ "by_m": jump }));
-            self.navigator.forget();
+    fn on_sensors(&mut self, now: MonoTime, frame: Box<SensorFrame>) {
+        let effect = self.localization.on_frame(frame);
+        if let Some(distance) = effect.relocalized {
+            self.reporting.emit_event(now, EventKind::System, "relocalized", &json!({ "by_m": distance }));
+            self.navigation.clear_path();
         }
-        if heard.new_scan {
-            self.look_around(now);
+        if effect.new_scan {
+            self.integrate_scan(now);
         }
-        self.sweep_here();
-        self.sample(now);
+        if let Some(pose) = self.localization.trusted_pose() {
+            self.tasking.on_position(&self.config.map, pose.position);
+        }
+        self.sample_telemetry(now);
     }
 
-    /// Takes the newest revolution of the lidar.
-    fn look_around(&mut self, now: MonoTime) {
-        let Some(frame) = self.sensed.frame() else { return };
-        let Some(pose) = self.sensed.pose_at(frame.scan.at) else { return };
-        if self.sensed.doubts() {
-            return;
-        }
-        let masks: Vec<Mask> = self
-            .coord
-            .peers(now)
-            .map(|peer| {
-                let ahead = peer.age.as_secs_f64().min(0.5);
-                let at = peer.intent.pose.position + peer.intent.velocity * ahead;
-                Mask { at, radius: peer.intent.radius.get() + PEER_MASK }
-            })
-            .filter(|mask| mask.at.distance(pose.position) < 8.0)
-            .collect();
-        self.evidence.integrate(now, &self.config.map, &pose, &frame.scan, &masks);
-        self.compare_with_map(now);
-        if now.since(self.faded_at) >= FADE_EVERY {
-            self.faded_at = now;
-            self.evidence.fade(now);
-        }
-    }
-
-    /// Notes when the lidar and the map no longer tell the same story, and when they do again.
-    fn compare_with_map(&mut self, now: MonoTime) {
-        let share = self.evidence.consistency();
-        let disagrees = if self.map_disagrees { share < CONSISTENT } else { share < INCONSISTENT };
-        if disagrees != self.map_disagrees {
-            self.map_disagrees = disagrees;
+    fn integrate_scan(&mut self, now: MonoTime) {
+        let masks = self.coordination.peer_masks(now, self.position());
+        if let Some(disagrees) = self.localization.integrate_scan(now, &self.config.map, &masks) {
             let name = if disagrees { "map_disagrees" } else { "map_agrees" };
-            self.note(now, EventKind::Decision, name, &json!({ "share_as_expected": share }));
+            let payload = json!({ "consistency": self.localization.obstacles().consistency() });
+            self.reporting.emit_event(now, EventKind::Decision, name, &payload);
         }
     }
 
-    /// What the survey sensor sees from here.
-    fn sweep_here(&mut self) {
-        let Some(pose) = self.sensed.pose() else { return };
-        let trusted = !self.sensed.doubts();
-        if let Some(Work { task: Task::Survey(survey), .. }) = &mut self.work
-            && trusted
+    fn step_coordinator(&mut self, now: MonoTime, input: skein_coord::Input) {
+        self.coordination.step_coordinator(now, input, &mut self.reporting);
+    }
+
+    fn on_link_change(&mut self, now: MonoTime, link: LinkState) {
+        if self.safety.on_link_change(now, link, &mut self.reporting) {
+            self.reporting.progress_mut().report_all();
+        }
+    }
+
+    fn on_reflex_report(&mut self, now: MonoTime, report: ReflexReport) {
+        if let Some(reason) = self.safety.on_reflex_report(now, report, self.localization.is_unpowered()) {
+            self.set_latch(now, Latch::Stop, reason);
+        }
+    }
+
+    fn on_command(&mut self, now: MonoTime, command: &CloudCommand) {
+        if matches!(command.order, Order::EventsKept { .. })
+            || !self.tasking.admit_command(now, command, &mut self.reporting)
         {
-            let _ = survey.look(&self.config.map, pose.position);
+            return;
         }
+        let outcome = self.execute_command(now, command);
+        self.tasking.complete_command(now, command, outcome, &mut self.reporting);
     }
 
-    /// Tells the coordination and takes what it says.
-    pub(crate) fn tell_coord(&mut self, now: MonoTime, input: skein_coord::Input) {
-        self.coord.handle(now, input);
-        self.drain_coord(now);
-    }
-
-    pub(crate) fn drain_coord(&mut self, now: MonoTime) {
-        while let Some(output) = self.coord.poll_output() {
-            match output {
-                skein_coord::Output::PublishIntent(intent) => self.outputs.push_back(Output::Say(intent)),
-                skein_coord::Output::PublishHazard(hazard) => {
-                    let payload = json!({ "kind": hazard.kind, "position": hazard.position });
-                    self.note(now, EventKind::Safety, "hazard_reported", &payload);
-                    self.outputs.push_back(Output::Warn(hazard));
-                }
-                skein_coord::Output::PeerSeen(peer) => {
-                    self.note(now, EventKind::System, "peer_seen", &json!({ "peer": peer }));
-                }
-                skein_coord::Output::PeerLost(peer) => {
-                    self.note(now, EventKind::System, "peer_lost", &json!({ "peer": peer }));
-                }
-                skein_coord::Output::TrustViolation { agent, advanced, trust } => {
-                    let payload = json!({ "peer": agent, "advanced_m": advanced, "trust": trust });
-                    self.note(now, EventKind::Safety, "trust_violation", &payload);
-                }
-                skein_coord::Output::Yielding { to, reason } => {
-                    self.counters.yields += 1;
-                    self.note(now, EventKind::Decision, "yields", &json!({ "to": to, "because": reason }));
-                }
-                skein_coord::Output::Proceeding { after } => {
-                    self.note(now, EventKind::Decision, "proceeds", &json!({ "after": after }));
-                }
+    fn execute_command(&mut self, now: MonoTime, command: &CloudCommand) -> CommandOutcome {
+        let position = self.position();
+        let Self { config, navigation, reporting, .. } = self;
+        let mut ctx = CommandContext { now, config, position, navigation, reporting };
+        match &command.order {
+            Order::Assign(assignment) => self.tasking.assign(&mut ctx, command, assignment),
+            Order::Pause(mission) => {
+                self.tasking.change_state(&mut ctx, *mission, SliceState::Paused, "paused by the supervisor")
             }
+            Order::Resume(mission) => {
+                self.tasking.change_state(&mut ctx, *mission, SliceState::MovingToStart, "resumed")
+            }
+            Order::Cancel(mission) => {
+                self.tasking.change_state(&mut ctx, *mission, SliceState::Cancelled, "cancelled by the supervisor")
+            }
+            Order::Stop(reason) => self.raise_latch(now, Latch::Stop, reason),
+            Order::Kill(reason) => self.raise_latch(now, Latch::Kill, reason),
+            Order::Release(reason) => self.release(now, reason),
+            Order::EventsKept { .. } | Order::Latch(_) | Order::Lease(_) | Order::Hazards(_) => CommandOutcome::Done,
         }
     }
 
-    fn relink(&mut self, now: MonoTime, link: LinkState) {
-        if link == self.link {
-            return;
-        }
-        let returned = link.cloud && !self.link.cloud;
-        self.link_seen =
-            LinkState { cloud: self.link_seen.cloud || link.cloud, mesh: self.link_seen.mesh || link.mesh };
-        self.link = link;
-        self.note(now, EventKind::System, "link", &json!({ "cloud": link.cloud, "mesh": link.mesh }));
-        if returned {
-            self.progress.tell_all();
-        }
+    fn raise_latch(&mut self, now: MonoTime, latch: Latch, reason: &str) -> CommandOutcome {
+        self.set_latch(now, self.safety.latch().max(latch), reason);
+        CommandOutcome::Done
     }
 
-    fn take_over(&mut self, now: MonoTime, command: OverrideCommand) {
-        if self.latch != Latch::Released {
-            self.counters.refused += 1;
-            self.note(now, EventKind::Command, "override_refused", &json!({ "reason": "a person stopped the robot" }));
-            return;
+    /// Sets the latch; the reflex gets it at once.
+    fn set_latch(&mut self, now: MonoTime, latch: Latch, reason: &str) {
+        if self.safety.set_latch(now, latch, reason, &mut self.reporting) {
+            self.navigation.stand(now);
+            let speed_max = self.config.descriptor.speed_max.get();
+            self.reporting.publish_setpoint(now, Twist::ZERO, 0.0, speed_max);
         }
-        let fresh = self.manual.is_none();
-        let Some(manual) = Manual::new(now, command) else {
-            self.counters.refused += 1;
-            self.note(now, EventKind::Command, "override_refused", &json!({ "reason": "a number in it is no number" }));
-            return;
+        self.publish_surroundings(now);
+    }
+
+    fn release(&mut self, now: MonoTime, reason: &str) -> CommandOutcome {
+        if self.safety.latch() == Latch::Kill || self.localization.is_unpowered() {
+            self.reporting.emit(Output::RestorePower);
+        }
+        self.safety.released(now);
+        self.set_latch(now, Latch::Released, reason);
+        self.tasking.on_interruption();
+        self.navigation.reset();
+        CommandOutcome::Done
+    }
+
+    /// One control cycle.
+    fn run_cycle(&mut self, now: MonoTime) {
+        let cliffs = self.localization.cliffs(self.config.descriptor.radius.get());
+        self.coordination.report_cliffs(now, &cliffs, &mut self.reporting);
+        let Decision { output, state, why } = self.decide(now);
+        self.reporting.set_reason(now, state, &why);
+        let speed_max = self.config.descriptor.speed_max.get();
+        self.reporting.publish_setpoint(now, output.twist, output.speed_limit, speed_max);
+        self.publish_surroundings(now);
+        self.tasking.report_given_up(now, &self.config, &mut self.reporting);
+        self.tasking.report_progress(now, self.eta(), &mut self.reporting);
+    }
+
+    fn decide(&mut self, now: MonoTime) -> Decision {
+        let Some(pose) = self.localization.pose() else {
+            return Decision::stand(AgentState::Idle, "waits for its first pose estimate");
         };
-        if fresh {
-            let payload = json!({ "operator": manual.operator, "reason": manual.reason });
-            self.note(now, EventKind::Command, "override_begins", &payload);
+        let mut ctx = CycleContext {
+            now,
+            pose,
+            config: &self.config,
+            localization: &self.localization,
+            safety: &mut self.safety,
+            coordination: &mut self.coordination,
+            navigation: &mut self.navigation,
+            reporting: &mut self.reporting,
+        };
+        control_loop::decide(&mut ctx, &mut self.tasking)
+    }
+
+    fn publish_surroundings(&mut self, now: MonoTime) {
+        let near = self.position();
+        let surroundings = Surroundings {
+            latch: self.safety.latch(),
+            peers: self.coordination.surroundings_peers(near),
+            hazards: self.coordination.surroundings_hazards(now, near),
+            causes: self.safety.causes(),
+        };
+        self.reporting.emit(Output::Surroundings(Box::new(surroundings)));
+    }
+
+    /// One sample of telemetry for each sensor frame.
+    fn sample_telemetry(&mut self, now: MonoTime) {
+        let Some(frame) = self.localization.frame() else { return };
+        let (failsafe, causes) = self.safety.failsafe();
+        let pose = self.localization.pose();
+        let sample = AgentTelemetry {
+            agent: self.config.id.clone(),
+            at: self.reporting.wall(now),
+            sequence: self.reporting.next_sample(),
+            pose: pose.unwrap_or(frame.estimate.pose),
+            position_std: frame.estimate.position_std,
+            twist: frame.twist,
+            battery: frame.battery.charge,
+            mode: self.safety.mode(pose.is_some()),
+            state: self.reporting.reason().state(),
+            failsafe,
+            causes,
+            mission: self.working_on().map(|(mission, _)| mission),
+            link: self.safety.link(),
+            peers_visible: u32::try_from(self.coordination.peer_count()).unwrap_or(u32::MAX),
+            reflex: *self.safety.reflex_stats(),
+            why: self.reporting.reason().why().to_owned(),
+        };
+        self.reporting.add_sample(sample);
+    }
+
+    /// Where the robot is (map frame); home when that is not known.
+    fn position(&self) -> Point {
+        self.localization.pose().unwrap_or(self.config.home).position
+    }
+
+    /// Seconds to the end of its task.
+    fn eta(&self) -> Option<f64> {
+        self.tasking.eta(self.localization.pose().map(|pose| pose.position), &self.navigation)
+    }
+
+    /// Everything an engineer may ask, at the time `now`.
+    #[must_use]
+    pub fn status(&self, now: MonoTime) -> AgentStatus {
+        let frame = self.localization.frame();
+        let battery = self.localization.battery();
+        let pose = self.localization.pose();
+        AgentStatus {
+            agent: self.config.id.clone(),
+            fleet: self.config.fleet.clone(),
+            boot: self.config.boot,
+            mode: self.safety.mode(pose.is_some()),
+            state: self.reporting.reason().state(),
+            why: self.reporting.reason().why().to_owned(),
+            reasons: self.reporting.reason().past(now),
+            latch: self.safety.latch(),
+            pose: pose.unwrap_or(self.config.home),
+            position_std: frame.map_or(0.0, |frame| frame.estimate.position_std.get()),
+            twist: self.localization.twist(),
+            battery: battery.charge.get(),
+            charging: battery.charging,
+            mission: self.tasking.active().map(|task| task.status(self.config.cell_area())),
+            failsafe: self.safety.failsafe_status(),
+            link: self.safety.link(),
+            plan: self.plan_status(),
+            world: self.world_status(now),
+            peers: self.coordination.peer_status(now, self.position()),
+            reflex: self.safety.reflex_status(),
+            counters: *self.reporting.counters(),
         }
-        self.manual = Some(manual);
     }
 
-    /// Writes an event.
-    pub(crate) fn note(&mut self, now: MonoTime, kind: EventKind, name: &str, payload: &Value) {
-        let event = self.record.event(now, kind, name, payload);
-        self.outputs.push_back(Output::Event(event));
+    fn plan_status(&self) -> PlanStatus {
+        let mut status = self.navigation.status();
+        if let Some(viewpoints) = self.tasking.viewpoints() {
+            status.viewpoints = viewpoints;
+        }
+        status.eta = self.eta();
+        status
     }
 
-    /// Answers a command.
-    pub(crate) fn answer(&mut self, command: CommandId, outcome: CommandOutcome) {
-        self.outputs.push_back(Output::Report(AgentReport::Ack(CommandAck { command, outcome })));
-    }
-
-    /// Where the robot believes it is.
-    pub(crate) fn pose(&self) -> Option<Pose> {
-        self.sensed.pose()
-    }
-
-    /// Velocity in the map's frame.
-    pub(crate) fn velocity(&self) -> Point {
-        let twist = self.sensed.frame().map(|frame| frame.twist).unwrap_or_default();
-        Point::new(twist.vx, twist.vy).rotated(self.pose().map_or(0.0, |pose| pose.heading))
+    fn world_status(&self, now: MonoTime) -> WorldStatus {
+        let frame = self.config.map.frame();
+        let obstacles = self.localization.obstacles();
+        WorldStatus {
+            obstacles: obstacles.obstacles().take(OBSTACLES_SHOWN_MAX).map(|cell| frame.center_of(cell)).collect(),
+            blocked: self.navigation.blocked_places(now),
+            hazards: self.coordination.hazard_status(now, self.position()),
+            consistency: obstacles.consistency(),
+            swept: self.tasking.covered_cells() as f64 * self.config.cell_area(),
+        }
     }
 }

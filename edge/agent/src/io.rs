@@ -1,15 +1,12 @@
-//! What goes into the core and what comes out of it.
+//! Inputs and outputs of the core.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use skein_space::planning::PlanningMap;
-use skein_types::body::BodyDescriptor;
 use skein_types::coord::{Hazard, Intent};
 use skein_types::event::Event;
-use skein_types::geometry::{Point, Pose, Twist};
-use skein_types::ids::{AgentId, BootId, FleetId, OperatorId};
+use skein_types::geometry::{Point, Twist};
+use skein_types::ids::{AgentId, OperatorId};
 use skein_types::link::{AgentReport, CloudCommand};
 use skein_types::motion::Setpoint;
 use skein_types::safety::{Latch, ReflexReport, Surroundings};
@@ -17,141 +14,98 @@ use skein_types::sensing::SensorFrame;
 use skein_types::telemetry::{LinkState, ReflexStats};
 use skein_types::time::WallTime;
 
-/// One round of the agent: 20 Hz.
-pub const CYCLE: Duration = Duration::from_millis(50);
-/// How long a setpoint lives: the dead-man of the reflex.
-pub const SETPOINT_LIFE: Duration = Duration::from_millis(100);
-/// Longest life of one manual command.
+/// Upper bound on the duration of one manual command.
 pub const OVERRIDE_TTL_MAX: Duration = Duration::from_secs(1);
 
-/// What an agent is born with.
-#[derive(Clone, Debug)]
-pub struct AgentConfig {
-    /// Who.
-    pub id: AgentId,
-    /// Whose.
-    pub fleet: FleetId,
-    /// Which life of it.
-    pub boot: BootId,
-    /// Where it returns to and charges, `map_from_body`.
-    pub home: Pose,
-    /// Its body.
-    pub descriptor: BodyDescriptor,
-    /// The map everyone plans on.
-    pub map: Arc<PlanningMap>,
-    /// What little is chosen by chance (the random part of event ids) comes from this.
-    pub seed: u64,
-    /// Charge below which it drops its work and charges, percent.
-    pub charge_below: f64,
-    /// Charge at which it goes back to work, percent.
-    pub charge_until: f64,
-}
-
-impl AgentConfig {
-    /// The usual configuration: charges below 20 % and until 80 %.
-    #[must_use]
-    pub fn new(
-        id: AgentId,
-        fleet: FleetId,
-        boot: BootId,
-        home: Pose,
-        descriptor: BodyDescriptor,
-        map: Arc<PlanningMap>,
-        seed: u64,
-    ) -> Self {
-        Self { id, fleet, boot, home, descriptor, map, seed, charge_below: 20.0, charge_until: 80.0 }
-    }
-}
-
-/// What happened outside.
+/// What happened outside the core.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// The body senses (100 Hz).
+    /// A sensor frame of the body (100 Hz).
     Sensors(Box<SensorFrame>),
-    /// The reflex ticked.
+    /// The report of a reflex tick (100 Hz).
     Reflex(ReflexReport),
-    /// A peer said what it means to do.
+    /// A peer's intent (10 Hz per peer).
     Intent(Intent),
-    /// A peer saw a danger.
+    /// A hazard reported by a peer.
     Hazard(Hazard),
-    /// The mesh saw a peer appear or vanish.
+    /// The liveliness token of a peer appeared on the mesh or vanished.
     PeerAlive {
-        /// Who.
+        /// The peer.
         agent: AgentId,
-        /// Appeared (or vanished).
+        /// True when the token appeared.
         alive: bool,
     },
-    /// The supervisor orders.
+    /// A command of the supervisor.
     Command(CloudCommand),
-    /// The connections changed.
+    /// The state of the connections changed.
     Link(LinkState),
-    /// A person drives by hand.
+    /// A manual command of an operator. The shell has checked token and lease.
     Override(OverrideCommand),
-    /// How the reflex loop keeps time; at most a few times a second.
+    /// Timing statistics of the reflex loop; at most a few times a second.
     ReflexStats(ReflexStats),
-    /// What the wall clock says now. For the record only; give it once at the start and whenever it was set.
+    /// A reading of the wall clock, used only to date records; give it at the start and whenever the clock was set.
     Wall(WallTime),
-    /// A deadline has come. Harmless when it has not.
+    /// A deadline of [`crate::Agent::next_deadline`] has come. Harmless when it has not.
     Cycle,
 }
 
-/// What is to be done outside.
+/// What has to be done outside the core.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// For the reflex: how to move (20 Hz).
+    /// For the reflex: the velocity command (20 Hz).
     Setpoint(Setpoint),
-    /// For the reflex: what is around besides what its own sensors see (20 Hz, and at once when a latch or hazard comes).
+    /// For the reflex: peers, hazards and causes (20 Hz, and at once when a latch or a hazard comes).
     Surroundings(Box<Surroundings>),
     /// For all peers (10 Hz).
-    Say(Intent),
+    PublishIntent(Intent),
     /// For all peers, at once.
-    Warn(Hazard),
+    PublishHazard(Hazard),
     /// For the supervisor. Of `Progress` and `Telemetry` only the latest matters; every `Ack` does.
     Report(AgentReport),
-    /// For the record.
+    /// For the outbox.
     Event(Event),
-    /// The body is to get its motors' power back: a person released a KILL or a power loss.
+    /// Restore the power of the motors: an operator released a KILL or a power loss.
     RestorePower,
-    /// A person's hand changed; the shell keeps it across restarts.
+    /// The latch changed; the shell keeps it over restarts.
     LatchChanged(Latch),
 }
 
-/// A wish of a person who drives by hand. The shell has checked the token and the lease.
+/// A manual command.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OverrideCommand {
-    /// What.
-    pub wish: OverrideWish,
-    /// For how long; cut to [`OVERRIDE_TTL_MAX`].
+    /// The requested motion.
+    pub motion: OverrideMotion,
+    /// How long it holds; clamped to [`OVERRIDE_TTL_MAX`].
     pub ttl: Duration,
-    /// Who.
+    /// The operator who gave it.
     pub operator: OperatorId,
-    /// Why.
+    /// The operator's reason, for the record.
     pub reason: String,
 }
 
-/// What a person wants the robot to do.
+/// The motion of a manual command.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum OverrideWish {
-    /// Move like this (body frame).
+pub enum OverrideMotion {
+    /// A velocity (body frame).
     Twist(Twist),
-    /// Go straight towards this place in the map's frame.
+    /// A straight line towards a point (map frame).
     Target(Point),
 }
 
-/// Why the agent wants to be woken.
+/// The reason for a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// The next round of 20 Hz.
+pub enum TimerKind {
+    /// The next control cycle (20 Hz).
     Cycle,
-    /// The agreement with the peers has a timer due.
-    Coord,
+    /// A timer of the coordination with peers.
+    Coordination,
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for TimerKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Cycle => "next cycle",
-            Self::Coord => "coordination timer",
+            Self::Cycle => "control cycle",
+            Self::Coordination => "coordination timer",
         })
     }
 }

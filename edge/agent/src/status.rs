@@ -1,4 +1,4 @@
-//! What the agent tells an engineer about itself: plain values for the debug API.
+//! The agent's status for the debug API, as plain values.
 
 use serde::{Deserialize, Serialize};
 use skein_types::coord::AgentState;
@@ -8,200 +8,200 @@ use skein_types::mission::SliceState;
 use skein_types::safety::{Cause, FailsafeLevel, Latch};
 use skein_types::telemetry::{LinkState, OperatingMode, ReflexStats};
 
-/// Most points of evidence shown.
-pub const EVIDENCE_SHOWN_MAX: usize = 512;
-/// Most sentences of the recent past kept.
+/// Bound on the obstacle points shown.
+pub const OBSTACLES_SHOWN_MAX: usize = 512;
+/// Bound on the past reasons kept.
 pub const REASONS_KEPT: usize = 32;
 
-/// Everything at one moment.
+/// The whole status at one time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AgentStatus {
-    /// Who.
+    /// Name of the robot.
     pub agent: AgentId,
-    /// Whose.
+    /// Name of its fleet.
     pub fleet: FleetId,
-    /// Which life.
+    /// This start of its process.
     pub boot: BootId,
-    /// Who is in control.
+    /// Operating mode (VDA5050 names).
     pub mode: OperatingMode,
-    /// What it is doing.
+    /// The state that peers see.
     pub state: AgentState,
-    /// One sentence: why.
+    /// The reason for the state.
     pub why: String,
-    /// The sentences before it, oldest first.
+    /// Earlier reasons, oldest first.
     pub reasons: Vec<Reason>,
-    /// A person's hand.
+    /// Operator latch.
     pub latch: Latch,
-    /// Where it believes it is.
+    /// Estimated pose, `map_from_body`.
     pub pose: Pose,
     /// Standard deviation of the position, metres.
     pub position_std: f64,
-    /// Body frame.
+    /// Measured velocity, body frame.
     pub twist: Twist,
-    /// Percent.
+    /// Charge, percent.
     pub battery: f64,
     /// Connected to a charger.
     pub charging: bool,
-    /// The order it works on.
+    /// The assignment received last.
     pub mission: Option<MissionStatus>,
-    /// Where on the failsafe ladder.
+    /// Failsafe level and causes.
     pub failsafe: FailsafeStatus,
-    /// Connections.
+    /// State of the connections.
     pub link: LinkState,
-    /// What it means to do.
+    /// Path and viewpoints.
     pub plan: PlanStatus,
-    /// What it believes of the world.
+    /// Obstacles, keepouts and hazards.
     pub world: WorldStatus,
-    /// Whom it hears.
+    /// Peers that are heard.
     pub peers: Vec<PeerStatus>,
-    /// What the reflex says.
+    /// The last reflex report.
     pub reflex: ReflexStatus,
-    /// What happened how often since the boot.
+    /// Counts since the boot.
     pub counters: Counters,
 }
 
-/// A sentence and when it began to hold.
+/// A reason and when it began to hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reason {
-    /// Seconds ago.
+    /// Age, seconds.
     pub age: f64,
-    /// The sentence.
+    /// Text of the reason.
     pub why: String,
 }
 
-/// The order it works on.
+/// An assignment and its state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MissionStatus {
-    /// For which mission.
+    /// The mission it is a slice of.
     pub mission: MissionId,
-    /// Of which order.
+    /// Generation of the assignment.
     pub generation: Generation,
-    /// What kind of work.
+    /// Kind of task: `survey`, `go_to`, `return` or `charge`.
     pub task: String,
-    /// Where it is with it.
+    /// State of the slice.
     pub state: SliceState,
-    /// Why.
+    /// The reason for the state; may be empty.
     pub reason: String,
-    /// Percent of the region, for a survey.
+    /// Covered share of the region, percent; zero for other tasks than a survey.
     pub covered: f64,
-    /// Of the region, m².
+    /// Area of the region, m².
     pub area: f64,
-    /// Still to be swept, m².
+    /// Area still to be covered, m².
     pub remaining: f64,
-    /// Given up with a reason, m².
+    /// Area given up with a reason, m².
     pub given_up: f64,
 }
 
-/// Where on the ladder and why.
+/// Failsafe level and its causes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FailsafeStatus {
-    /// The worst rung of the reflex and of the agent itself.
+    /// The highest level of reflex and agent.
     pub level: FailsafeLevel,
-    /// Every cause.
+    /// Causes of reflex and agent.
     pub causes: Vec<Cause>,
 }
 
-/// What it means to do.
+/// The plan of the navigation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PlanStatus {
-    /// The way it follows, from where it is, in the map's frame.
+    /// The path ahead of the robot, map frame.
     pub path: Vec<Point>,
-    /// Length of what is left of it, metres.
+    /// Remaining length of the path, metres.
     pub length: f64,
-    /// Where it wants to look from next.
+    /// Next viewpoints or waypoints, map frame.
     pub viewpoints: Vec<Point>,
-    /// Seconds to the end of its order, as far as it can tell.
+    /// Estimated seconds to the end of the task.
     pub eta: Option<f64>,
 }
 
-/// What it believes of the world.
+/// What the robot knows beyond the static map.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WorldStatus {
-    /// Middles of squares that hold something which is on no map (at most [`EVIDENCE_SHOWN_MAX`]).
+    /// Middles of squares that hold something which is on no map (at most [`OBSTACLES_SHOWN_MAX`]).
     pub obstacles: Vec<Point>,
-    /// Places it will not try for a while.
+    /// Temporary keepouts.
     pub blocked: Vec<BlockedPlace>,
-    /// Dangers that peers or it reported.
+    /// Hazards reported by peers or by this robot.
     pub hazards: Vec<HazardStatus>,
-    /// Share of recent beams that saw what the map promises, 0 to 1.
+    /// Smoothed share of lidar beams that agree with the map, 0 to 1.
     pub consistency: f64,
-    /// m² swept since the boot.
+    /// Area covered for the present mission, m².
     pub swept: f64,
 }
 
-/// A place it will not try for a while.
+/// A temporary keepout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BlockedPlace {
-    /// Middle.
+    /// Centre, map frame.
     pub at: Point,
-    /// Metres.
+    /// Radius, metres.
     pub radius: f64,
-    /// Seconds until it is tried again.
+    /// Seconds until it expires.
     pub expires_in: f64,
-    /// What happened there.
+    /// Why no path crosses it.
     pub reason: String,
 }
 
-/// A danger someone reported.
+/// A reported hazard.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HazardStatus {
-    /// Where.
+    /// Centre, map frame.
     pub position: Point,
-    /// How far it reaches, metres.
+    /// Radius, metres.
     pub radius: f64,
-    /// Seconds until it is forgotten unless it is reported again.
+    /// Seconds until it expires unless it is reported again.
     pub expires_in: f64,
 }
 
-/// A peer as this robot sees it.
+/// A peer as this robot knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeerStatus {
-    /// Who.
+    /// Name of the peer.
     pub agent: AgentId,
-    /// Where it said it is.
+    /// Position in its last intent, map frame.
     pub position: Point,
-    /// Velocity in the map's frame, m/s.
+    /// Velocity in its last intent, map frame, m/s.
     pub velocity: Point,
-    /// What it says it does.
+    /// State in its last intent.
     pub state: AgentState,
-    /// For whom it says it waits.
+    /// The robot that it yields to, by its last intent.
     pub yields_to: Option<AgentId>,
-    /// Cannot get out of the way.
+    /// It announced that it cannot yield.
     pub cornered: bool,
-    /// Seconds since it was heard.
+    /// Age of its last intent, seconds.
     pub age: f64,
-    /// How far its promises are believed, 0 to 1.
+    /// Trust in its commitments to yield, 0 to 1.
     pub trust: f64,
-    /// Metres from here.
+    /// Distance from this robot, metres.
     pub distance: f64,
 }
 
-/// What the reflex says.
+/// The last reflex report and the timing of the reflex loop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReflexStatus {
-    /// Free distance along the way, metres; `None` when nothing is near.
+    /// Free distance along the motion, metres; `None` when nothing is near.
     pub clear_distance: Option<f64>,
-    /// Where it would stop, metres.
+    /// Free distance at which it would stop, metres.
     pub stop_distance: f64,
-    /// The fastest it allows, m/s.
+    /// The highest speed it allows, m/s.
     pub speed_allowed: f64,
-    /// How it keeps time.
+    /// Timing statistics.
     pub stats: ReflexStats,
 }
 
-/// What happened how often since the boot.
+/// Counts since the boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
-    /// Rounds of 20 Hz.
+    /// Control cycles.
     pub cycles: u64,
-    /// Searches over the whole map.
+    /// Path searches.
     pub searches: u64,
-    /// New ways because the old one did not hold.
+    /// New paths because the old one did not hold.
     pub replans: u64,
-    /// Steps of the recovery ladder.
+    /// Recovery behaviors started.
     pub recoveries: u64,
-    /// Orders refused.
+    /// CommandLog refused.
     pub refused: u64,
-    /// Times it let someone pass.
+    /// Times it began to yield.
     pub yields: u64,
 }

@@ -265,8 +265,8 @@ impl Pilot {
         match output {
             Output::Setpoint(setpoint) => self.sinks.reflex.setpoint.write(setpoint),
             Output::Surroundings(surroundings) => self.sinks.reflex.surroundings.write(*surroundings),
-            Output::Say(intent) => self.say(Word::Say(intent)),
-            Output::Warn(hazard) => self.say(Word::Warn(hazard)),
+            Output::PublishIntent(intent) => self.say(Word::Say(intent)),
+            Output::PublishHazard(hazard) => self.say(Word::Warn(hazard)),
             Output::Report(report) => self.report(report),
             Output::Event(event) => self.record(event),
             Output::RestorePower => self.sinks.requests.restore_power(),

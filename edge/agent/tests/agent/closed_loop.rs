@@ -1,10 +1,9 @@
-//! One robot in a small place: it sweeps what it is asked to, finds its way round what is on no map, charges when low,
-//! lets a person drive and obeys each order once.
+//! One robot on a small map: survey, unmapped obstacles, charging, manual override and commands.
 
 use std::time::Duration;
 
 use super::rig::{Rig, from_rows, mission, two_rooms};
-use skein_agent::{Input, OverrideCommand, OverrideWish};
+use skein_agent::{Input, OverrideCommand, OverrideMotion};
 use skein_types::coord::AgentState;
 use skein_types::event::first_break;
 use skein_types::geometry::{Point, Pose, Twist};
@@ -18,7 +17,7 @@ fn ended(rig: &Rig) -> bool {
 }
 
 #[test]
-fn it_sweeps_two_rooms_to_the_last_corner_and_says_so() {
+fn a_survey_covers_two_rooms_and_reports_done() {
     let mut rig = Rig::new(two_rooms(), Pose::new(1.0, 1.0, 0.0));
     let region = rig.whole();
     let area = region.area();
@@ -39,7 +38,7 @@ fn it_sweeps_two_rooms_to_the_last_corner_and_says_so() {
 }
 
 #[test]
-fn a_blocked_door_becomes_knowledge_and_the_other_door_is_taken() {
+fn a_blocked_door_is_avoided_through_the_other_door() {
     let mut rig = Rig::new(two_rooms(), Pose::new(2.0, 1.2, 0.0));
     // The lower door is 1.2 m wide at y = 1.2.
     rig.things = vec![(Point::new(6.4, 0.9), 0.25), (Point::new(6.4, 1.4), 0.25)];
@@ -47,7 +46,7 @@ fn a_blocked_door_becomes_knowledge_and_the_other_door_is_taken() {
     assert!(rig.until(90.0, ended), "why: {}", rig.agent.status(rig.now).why);
     assert_eq!(rig.progress.last().unwrap().state, SliceState::Done, "{:?}", rig.progress.last());
     assert_eq!(rig.touched, 0);
-    assert!(rig.named("way_blocked") >= 1 && rig.named("replanned") >= 1);
+    assert!(rig.named("path_blocked") >= 1 && rig.named("replanned") >= 1);
     assert!(rig.trail.iter().any(|at| at.y > 4.5), "it took the upper door");
     assert!(!rig.agent.status(rig.now).world.obstacles.is_empty());
 }
@@ -56,7 +55,7 @@ fn a_blocked_door_becomes_knowledge_and_the_other_door_is_taken() {
 fn a_manual_command_drives_the_robot_and_expires() {
     let mut rig = Rig::new(two_rooms(), Pose::new(2.0, 2.0, 0.0));
     let drive = OverrideCommand {
-        wish: OverrideWish::Twist(Twist::planar(0.4, 0.0)),
+        motion: OverrideMotion::Twist(Twist::planar(0.4, 0.0)),
         ttl: Duration::from_millis(800),
         operator: OperatorId::new("ada").unwrap(),
         reason: "look behind the shelf".into(),
@@ -72,11 +71,11 @@ fn a_manual_command_drives_the_robot_and_expires() {
     rig.run(1.0);
     assert!(rig.pose.position.distance(at) < 0.01, "it went on");
     assert_eq!(serde_json::to_value(rig.agent.status(rig.now).mode).unwrap(), "AUTOMATIC");
-    assert_eq!((rig.named("override_begins"), rig.named("override_ends")), (1, 1));
+    assert_eq!((rig.named("override_started"), rig.named("override_ended")), (1, 1));
 }
 
 #[test]
-fn stale_and_repeated_orders_change_nothing() {
+fn a_stale_assignment_changes_nothing() {
     let mut rig = Rig::new(two_rooms(), Pose::new(2.0, 2.0, 0.0));
     rig.assign(5, Task::GoTo { goal: Point::new(4.0, 4.5), hold: None });
     let stale = rig.assign(4, Task::Return);
@@ -86,7 +85,7 @@ fn stale_and_repeated_orders_change_nothing() {
 }
 
 #[test]
-fn stop_holds_the_robot_until_a_person_releases_it() {
+fn stop_holds_the_robot_until_the_release() {
     let mut rig = Rig::new(two_rooms(), Pose::new(2.0, 2.0, 0.0));
     rig.assign(1, Task::GoTo { goal: Point::new(10.0, 5.0), hold: None });
     rig.run(3.0);
@@ -104,7 +103,7 @@ fn stop_holds_the_robot_until_a_person_releases_it() {
 }
 
 #[test]
-fn after_a_power_loss_or_a_tip_over_it_takes_the_stop_that_a_person_releases() {
+fn power_loss_and_tip_over_latch_stop() {
     let mut rig = Rig::new(two_rooms(), Pose::new(2.0, 2.0, 0.0));
     rig.run(5.0);
     (rig.powered, rig.causes) = (false, Causes::NONE.with(Cause::PowerLoss));
@@ -124,7 +123,7 @@ fn after_a_power_loss_or_a_tip_over_it_takes_the_stop_that_a_person_releases() {
 }
 
 #[test]
-fn a_low_battery_sends_it_home_and_it_goes_on_when_charged() {
+fn a_low_battery_interrupts_the_survey_until_charged() {
     let mut rig = Rig::new(two_rooms(), Pose::new(1.0, 1.0, 0.0));
     rig.battery = 27.0;
     rig.appetite = 1.0;
@@ -142,7 +141,7 @@ fn a_low_battery_sends_it_home_and_it_goes_on_when_charged() {
 }
 
 #[test]
-fn pause_keeps_the_order_and_resume_goes_on_with_it() {
+fn pause_keeps_the_task_and_resume_continues_it() {
     let mut rig = Rig::new(two_rooms(), Pose::new(1.0, 1.0, 0.0));
     let region = rig.whole();
     rig.assign(1, Task::Survey { region: region.clone() });
@@ -168,7 +167,7 @@ fn pause_keeps_the_order_and_resume_goes_on_with_it() {
 }
 
 #[test]
-fn what_an_obstacle_hides_for_good_is_given_up_with_a_reason() {
+fn an_area_behind_an_obstacle_is_given_up_with_a_reason() {
     let mut rig = Rig::new(
         from_rows(&[
             "####################",
@@ -214,7 +213,7 @@ fn the_same_inputs_give_the_same_outputs() {
 }
 
 #[test]
-fn done_robots_go_home_when_asked_to_and_cancelled_ones_stay() {
+fn robots_return_home_when_done_but_not_when_cancelled() {
     for (cancel, goes) in [(false, true), (true, false)] {
         let mut rig = Rig::new(two_rooms(), Pose::new(1.0, 1.0, 0.0));
         let assignment = Assignment {
@@ -238,14 +237,14 @@ fn done_robots_go_home_when_asked_to_and_cancelled_ones_stay() {
 }
 
 #[test]
-fn a_place_that_cannot_be_reached_fails_with_its_reason_and_one_off_the_map_is_refused() {
+fn an_unreachable_goal_fails_and_one_off_the_map_is_refused() {
     let mut rig = Rig::new(two_rooms(), Pose::new(1.0, 1.0, 0.0));
     // Inside the pillar of the left room.
     rig.assign(1, Task::GoTo { goal: Point::new(3.2, 3.2), hold: None });
     rig.things = Vec::new();
     assert!(rig.until(60.0, ended), "why: {}", rig.agent.status(rig.now).why);
     let last = rig.progress.last().unwrap();
-    assert_eq!((last.state, last.reason.as_str()), (SliceState::Failed, "found no way to its place"));
+    assert_eq!((last.state, last.reason.as_str()), (SliceState::Failed, "found no path to its goal"));
     let off = rig.assign(2, Task::GoTo { goal: Point::new(-50.0, 1e300), hold: None });
     let ack = rig.acks.iter().find(|ack| ack.command == off).unwrap();
     assert!(matches!(&ack.outcome, CommandOutcome::Rejected(why) if why.contains("outside the map")), "{ack:?}");

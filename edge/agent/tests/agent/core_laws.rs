@@ -1,9 +1,9 @@
-//! The laws of a core: drained after every mutation it has nothing more to say, a spurious wake-up changes nothing, the
-//! next deadline is never in the past, outputs per input are bounded, and nothing it hears makes it panic.
+//! The laws of a core: a spurious wake-up changes nothing, the next deadline is never in the past, outputs per input are
+//! bounded, and no input makes it panic.
 
 use super::rig::{Rig, mission, two_rooms};
 use proptest::prelude::*;
-use skein_agent::{Input, OverrideCommand, OverrideWish};
+use skein_agent::{Input, OverrideCommand, OverrideMotion};
 use skein_types::authority::Term;
 use skein_types::coord::{AgentState, Hazard, HazardKind, Intent, RightOfWay};
 use skein_types::geometry::{Point, Pose, Twist};
@@ -108,23 +108,23 @@ fn input() -> impl Strategy<Value = Input> {
         any::<(bool, bool)>().prop_map(|(cloud, mesh)| Input::Link(LinkState { cloud, mesh })),
         (point(), 0_u64..5000).prop_map(|(target, ttl)| {
             let operator = OperatorId::new("ada").unwrap();
-            let (wish, ttl) = (OverrideWish::Target(target), Duration::from_millis(ttl));
-            Input::Override(OverrideCommand { wish, ttl, operator, reason: String::new() })
+            let (motion, ttl) = (OverrideMotion::Target(target), Duration::from_millis(ttl));
+            Input::Override(OverrideCommand { motion, ttl, operator, reason: String::new() })
         }),
         (number(), number()).prop_map(|(vx, yaw_rate)| {
             let operator = OperatorId::new("ada").unwrap();
-            let (wish, ttl) = (OverrideWish::Twist(Twist::planar(vx, yaw_rate)), Duration::from_millis(300));
-            Input::Override(OverrideCommand { wish, ttl, operator, reason: String::new() })
+            let (motion, ttl) = (OverrideMotion::Twist(Twist::planar(vx, yaw_rate)), Duration::from_millis(300));
+            Input::Override(OverrideCommand { motion, ttl, operator, reason: String::new() })
         }),
         (0_u64..9, point(), number()).prop_map(|(sequence, position, radius)| {
             Input::Hazard(Hazard {
                 reporter: AgentId::new("peer-1").unwrap(),
+                boot: BootId(Uuid::nil()),
+                age: Duration::ZERO,
                 sequence,
                 kind: HazardKind::Obstacle,
                 position,
                 radius: Meters(radius),
-                boot: BootId(Uuid::nil()),
-                age: Duration::ZERO,
                 time_to_live: Duration::from_secs(2),
                 seen_at: WallTime::default(),
             })
@@ -136,7 +136,7 @@ fn input() -> impl Strategy<Value = Input> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn whatever_it_hears_the_laws_of_a_core_hold(steps in prop::collection::vec((input(), 0_u64..400), 1..60)) {
+    fn the_laws_of_a_core_hold_for_any_input(steps in prop::collection::vec((input(), 0_u64..400), 1..60)) {
         let mut rig = Rig::new(two_rooms(), Pose::new(1.0, 1.0, 0.0));
         for (input, wait_ms) in steps {
             rig.now = rig.now + Duration::from_millis(wait_ms);
@@ -160,7 +160,7 @@ proptest! {
 }
 
 #[test]
-fn setpoints_come_twenty_times_a_second_and_live_a_tenth() {
+fn setpoints_come_at_20_hz_and_last_100_ms() {
     let mut rig = Rig::new(two_rooms(), Pose::new(1.0, 1.0, 0.0));
     let first = rig.setpoint.sequence;
     rig.run(2.0);
@@ -169,7 +169,7 @@ fn setpoints_come_twenty_times_a_second_and_live_a_tenth() {
 }
 
 #[test]
-fn a_late_driver_gets_one_cycle_and_not_all_that_it_missed() {
+fn a_late_wake_up_runs_one_cycle() {
     let mut rig = Rig::new(two_rooms(), Pose::new(1.0, 1.0, 0.0));
     let first = rig.setpoint.sequence;
     rig.now = rig.now + Duration::from_secs(10);

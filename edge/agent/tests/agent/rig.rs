@@ -313,9 +313,9 @@ impl Rig {
                 Output::Event(event) => self.events.push(event),
                 Output::LatchChanged(latch) => self.latches.push(latch),
                 Output::RestorePower => self.restored += 1,
-                Output::Say(intent) => self.said.push(intent),
+                Output::PublishIntent(intent) => self.said.push(intent),
                 Output::Surroundings(surroundings) => self.surroundings = *surroundings,
-                Output::Warn(hazard) => self.warned.push(hazard),
+                Output::PublishHazard(hazard) => self.warned.push(hazard),
             }
         }
     }

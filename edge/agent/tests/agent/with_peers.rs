@@ -1,4 +1,4 @@
-//! Two robots and what each does about the other, and what people and hazards do to one.
+//! Two robots that coordinate, hazards, latches and lost connections.
 
 use super::rig::{Rig, from_rows, two_rooms};
 use skein_agent::Input;
@@ -36,7 +36,7 @@ fn over(rig: &Rig) -> bool {
 }
 
 #[test]
-fn two_robots_that_meet_in_a_hallway_both_get_through() {
+fn two_robots_that_meet_in_a_hallway_both_pass() {
     let hallway = from_rows(&[
         "################################",
         "#......##################......#",
@@ -58,11 +58,11 @@ fn two_robots_that_meet_in_a_hallway_both_get_through() {
     let nearest = together(&mut a, &mut b, 120.0, |a, b| over(a) && over(b));
     let whys = (a.agent.status(a.now).why, b.agent.status(b.now).why);
     assert!(nearest.is_some_and(|nearest| nearest > 0.6), "{nearest:?} {whys:?}");
-    assert!(a.named("yields") + b.named("yields") >= 1);
+    assert!(a.named("yield_started") + b.named("yield_started") >= 1);
 }
 
 #[test]
-fn an_idle_robot_makes_room_and_stands_again() {
+fn an_idle_robot_yields_and_stands_again() {
     let door = two_rooms();
     // rover-2 idles in the lower door.
     let mut a = Rig::named_rover("rover-1", door.clone(), Pose::new(4.0, 1.2, 0.0));
@@ -88,7 +88,7 @@ fn a_stopped_robot_is_driven_around() {
 }
 
 #[test]
-fn a_peer_is_no_evidence_of_an_obstacle_while_it_speaks() {
+fn a_peer_is_no_obstacle_while_it_is_heard() {
     let rooms = two_rooms();
     let mut a = Rig::named_rover("rover-1", rooms.clone(), Pose::new(2.0, 1.4, 0.0));
     let mut b = Rig::named_rover("rover-2", rooms, Pose::new(4.0, 1.4, 0.0));
@@ -105,7 +105,7 @@ fn a_peer_is_no_evidence_of_an_obstacle_while_it_speaks() {
 }
 
 #[test]
-fn a_hazard_that_a_peer_reports_is_in_the_surroundings_at_once() {
+fn a_peers_hazard_is_in_the_surroundings_at_once() {
     let mut rig = Rig::new(two_rooms(), Pose::new(2.0, 2.0, 0.0));
     rig.give(Input::Hazard(Hazard {
         reporter: AgentId::new("rover-2").unwrap(),
@@ -122,7 +122,7 @@ fn a_hazard_that_a_peer_reports_is_in_the_surroundings_at_once() {
 }
 
 #[test]
-fn a_cliff_that_it_feels_is_said_to_all() {
+fn a_sensed_cliff_is_published() {
     let mut rig = Rig::new(two_rooms(), Pose::new(2.0, 2.0, 0.0));
     rig.cliff = true;
     rig.run(0.2);
@@ -131,7 +131,7 @@ fn a_cliff_that_it_feels_is_said_to_all() {
 }
 
 #[test]
-fn a_kill_needs_a_release_that_gives_the_power_back() {
+fn a_release_restores_the_power_after_a_kill() {
     let mut rig = Rig::new(two_rooms(), Pose::new(2.0, 2.0, 0.0));
     rig.order(1, Order::Kill("drill".into()));
     assert_eq!(rig.surroundings.latch, Latch::Kill);
@@ -145,7 +145,7 @@ fn a_kill_needs_a_release_that_gives_the_power_back() {
 }
 
 #[test]
-fn a_lost_cloud_is_a_cause_and_the_whole_progress_is_told_when_it_is_back() {
+fn progress_is_complete_after_a_cloud_loss() {
     let mut rig = Rig::new(two_rooms(), Pose::new(1.0, 1.0, 0.0));
     rig.give(Input::Link(LinkState { cloud: true, mesh: true }));
     let region = rig.whole();

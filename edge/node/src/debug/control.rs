@@ -8,7 +8,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
-use skein_agent::{Input, OVERRIDE_TTL_MAX, OverrideCommand, OverrideWish};
+use skein_agent::{Input, OVERRIDE_TTL_MAX, OverrideCommand, OverrideMotion};
 use skein_types::body::Drive;
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::ids::OperatorId;
@@ -156,10 +156,10 @@ pub(super) async fn post_override(
     let command = wish(&request)?;
     let limits = api.limits.get().ok_or_else(starting)?;
     let pose = api.telemetry.borrow().as_ref().map(|sample| sample.pose).ok_or_else(starting)?;
-    check_limits(limits, &command.wish)?;
+    check_limits(limits, &command.motion)?;
     check_fence(limits, &pose, &command)?;
     let lease = api.lease().take(clock::now(), &command.operator)?;
-    tracing::warn!(lease = %command.operator, reason = %command.reason, wish = ?command.wish, "driven by hand");
+    tracing::warn!(lease = %command.operator, reason = %command.reason, motion = ?command.motion, "driven by hand");
     let ttl_ms = request.ttl_ms;
     api.pilot
         .input(Input::Override(command))
@@ -240,53 +240,53 @@ fn wish(request: &OverrideRequest) -> Result<OverrideCommand, Problem> {
         let detail = format!("ttl_ms is {}; it must be 1 to {}", request.ttl_ms, OVERRIDE_TTL_MAX.as_millis());
         return Err(Problem::unprocessable("bad_ttl", detail, "send the wish again to go on for longer"));
     }
-    let wish = match (request.twist, request.target) {
+    let motion = match (request.twist, request.target) {
         (Some(twist), None) => {
-            OverrideWish::Twist(Twist { vx: twist.vx, vy: twist.vy, vz: 0.0, yaw_rate: twist.yaw_rate })
+            OverrideMotion::Twist(Twist { vx: twist.vx, vy: twist.vy, vz: 0.0, yaw_rate: twist.yaw_rate })
         }
-        (None, Some(target)) => OverrideWish::Target(Point::new(target.x, target.y)),
+        (None, Some(target)) => OverrideMotion::Target(Point::new(target.x, target.y)),
         (Some(_), Some(_)) | (None, None) => {
             let detail = "exactly one of twist and target is needed";
             return Err(Problem::unprocessable("bad_wish", detail, "give {\"twist\": …} or {\"target\": …}"));
         }
     };
-    Ok(OverrideCommand { wish, ttl, operator, reason: request.reason.clone() })
+    Ok(OverrideCommand { motion, ttl, operator, reason: request.reason.clone() })
 }
 
-fn check_limits(limits: &Limits, wish: &OverrideWish) -> Result<(), Problem> {
+fn check_limits(limits: &Limits, motion: &OverrideMotion) -> Result<(), Problem> {
     let beyond = |detail: String| {
         let hint = "ask for less; /status shows what the body can do";
         Err(Problem::unprocessable("beyond_limits", detail, hint))
     };
     let body = &limits.body;
-    match wish {
-        OverrideWish::Target(point) if !point.is_finite() => beyond("the target is not finite".into()),
-        OverrideWish::Target(_) => Ok(()),
-        OverrideWish::Twist(twist) if !twist.is_finite() => beyond("the twist is not finite".into()),
-        OverrideWish::Twist(twist) if body.drive == Drive::Differential && twist.vy != 0.0 => {
+    match motion {
+        OverrideMotion::Target(point) if !point.is_finite() => beyond("the target is not finite".into()),
+        OverrideMotion::Target(_) => Ok(()),
+        OverrideMotion::Twist(twist) if !twist.is_finite() => beyond("the twist is not finite".into()),
+        OverrideMotion::Twist(twist) if body.drive == Drive::Differential && twist.vy != 0.0 => {
             beyond("a robot on two wheels cannot move sideways: vy must be 0".into())
         }
-        OverrideWish::Twist(twist) if twist.speed() > body.speed_max.get() => {
+        OverrideMotion::Twist(twist) if twist.speed() > body.speed_max.get() => {
             beyond(format!("{:.2} m/s is faster than {}", twist.speed(), body.speed_max))
         }
-        OverrideWish::Twist(twist) if twist.yaw_rate.abs() > body.yaw_rate_max.get() => {
+        OverrideMotion::Twist(twist) if twist.yaw_rate.abs() > body.yaw_rate_max.get() => {
             beyond(format!("{:.2} rad/s is faster than {}", twist.yaw_rate.abs(), body.yaw_rate_max))
         }
-        OverrideWish::Twist(_) => Ok(()),
+        OverrideMotion::Twist(_) => Ok(()),
     }
 }
 
 pub(super) fn check_fence(limits: &Limits, pose: &Pose, command: &OverrideCommand) -> Result<(), Problem> {
-    let leaves = match &command.wish {
-        OverrideWish::Twist(twist) => limits.fence.would_leave(&limits.body, pose, twist, command.ttl + POSE_AGE),
-        OverrideWish::Target(target) => !is_way_inside(limits, pose.position, *target),
+    let leaves = match &command.motion {
+        OverrideMotion::Twist(twist) => limits.fence.would_leave(&limits.body, pose, twist, command.ttl + POSE_AGE),
+        OverrideMotion::Target(target) => !is_way_inside(limits, pose.position, *target),
     };
     if !leaves {
         return Ok(());
     }
-    let detail = match &command.wish {
-        OverrideWish::Twist(_) => "this motion would carry the robot out of its fence".to_owned(),
-        OverrideWish::Target(at) => format!("the straight way to ({:.2}, {:.2}) leaves the fence", at.x, at.y),
+    let detail = match &command.motion {
+        OverrideMotion::Twist(_) => "this motion would carry the robot out of its fence".to_owned(),
+        OverrideMotion::Target(at) => format!("the straight way to ({:.2}, {:.2}) leaves the fence", at.x, at.y),
     };
     Err(Problem::unprocessable("out_of_fence", detail, "the fence holds for everyone; choose a place inside it"))
 }

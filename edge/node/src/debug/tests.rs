@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::Method;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use skein_agent::{Input, OverrideWish};
+use skein_agent::{Input, OverrideMotion};
 use skein_types::coord::AgentState;
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::polygon::Polygon;
@@ -123,7 +123,7 @@ async fn a_wish_inside_the_fence_reaches_the_agent_with_its_time_to_live() {
     let Some(Message::Input(input)) = bench.inbox.try_take() else { panic!("nothing came") };
     let Input::Override(command) = *input else { panic!("{input:?}") };
     assert_eq!(command.ttl, Duration::from_millis(500));
-    assert!(matches!(command.wish, OverrideWish::Twist(twist) if twist.vx == 0.3 && twist.yaw_rate == 0.0));
+    assert!(matches!(command.motion, OverrideMotion::Twist(twist) if twist.vx == 0.3 && twist.yaw_rate == 0.0));
     let (status, _) = bench.drive(&wish(&json!({ "target": { "x": 8.0, "y": 2.0 } }))).await;
     assert_eq!(status, StatusCode::ACCEPTED);
 }
@@ -171,7 +171,7 @@ async fn the_straight_way_to_a_target_must_stay_inside_too() {
     let fence = Fence::from(Polygon::new(corners, Vec::new()).unwrap());
     let limits = Limits { body: BodyDescriptor::rover(), fence };
     let command = |x, y| skein_agent::OverrideCommand {
-        wish: OverrideWish::Target(Point::new(x, y)),
+        motion: OverrideMotion::Target(Point::new(x, y)),
         ttl: Duration::from_secs(1),
         operator: skein_types::ids::OperatorId::new("anna").unwrap(),
         reason: "test".into(),

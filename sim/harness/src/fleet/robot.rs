@@ -194,11 +194,11 @@ impl Robot {
             match output {
                 Output::Setpoint(setpoint) => self.setpoint = setpoint,
                 Output::Surroundings(surroundings) => *self.surroundings = *surroundings,
-                Output::Say(intent) => {
+                Output::PublishIntent(intent) => {
                     self.intent = Some(intent.clone());
                     say(Said::Intent(intent));
                 }
-                Output::Warn(hazard) => say(Said::Hazard(hazard)),
+                Output::PublishHazard(hazard) => say(Said::Hazard(hazard)),
                 Output::Report(report) => {
                     if let AgentReport::Telemetry(batch) = &report {
                         self.sample = batch.samples.last().cloned();

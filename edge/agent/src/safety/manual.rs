@@ -1,4 +1,4 @@
-//! A person drives by hand, for at most a second at a time.
+//! Manual override: velocity or target of an operator, at most a second at a time.
 
 use std::time::Duration;
 
@@ -7,43 +7,43 @@ use skein_types::geometry::{Point, Pose, Twist, wrap_angle};
 use skein_types::ids::OperatorId;
 use skein_types::time::MonoTime;
 
-use crate::follow::turn_rate;
-use crate::io::{OVERRIDE_TTL_MAX, OverrideCommand, OverrideWish};
+use crate::io::{OVERRIDE_TTL_MAX, OverrideCommand, OverrideMotion};
+use crate::navigation::controller::turn_rate;
 
-/// Nearer than this a target is reached, metres.
+/// Distance at which a target counts as reached, metres.
 const REACHED: f64 = 0.1;
 
-/// The wish in force.
+/// The manual command in force.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Manual {
-    wish: OverrideWish,
+pub(crate) struct ManualControl {
+    motion: OverrideMotion,
     pub(crate) until: MonoTime,
     pub(crate) operator: OperatorId,
     pub(crate) reason: String,
 }
 
-impl Manual {
-    /// Takes a command; `None` when a number in it is no number.
+impl ManualControl {
+    /// `None` when a value in the command is not finite.
     pub(crate) fn new(now: MonoTime, command: OverrideCommand) -> Option<Self> {
-        let sound = match command.wish {
-            OverrideWish::Twist(twist) => twist.is_finite(),
-            OverrideWish::Target(point) => point.is_finite(),
+        let finite = match command.motion {
+            OverrideMotion::Twist(twist) => twist.is_finite(),
+            OverrideMotion::Target(point) => point.is_finite(),
         };
         let ttl = command.ttl.clamp(Duration::ZERO, OVERRIDE_TTL_MAX);
-        let OverrideCommand { wish, operator, reason, .. } = command;
-        sound.then(|| Self { wish, until: now + ttl, operator, reason })
+        let OverrideCommand { motion, operator, reason, .. } = command;
+        finite.then(|| Self { motion, until: now + ttl, operator, reason })
     }
 
-    /// How to move now, within what the body can do.
+    /// Velocity command now (body frame), within the limits of the body.
     pub(crate) fn twist(&self, pose: &Pose, body: &BodyDescriptor) -> Twist {
-        match self.wish {
-            OverrideWish::Twist(twist) => cut(twist, body),
-            OverrideWish::Target(target) => cut(towards(target, pose, body), body),
+        match self.motion {
+            OverrideMotion::Twist(twist) => clamp_twist(twist, body),
+            OverrideMotion::Target(target) => clamp_twist(towards(target, pose, body), body),
         }
     }
 }
 
-/// Straight towards a place: turn, then drive, for what has to face where it goes.
+/// Straight towards a target. A differential drive turns first.
 fn towards(target: Point, pose: &Pose, body: &BodyDescriptor) -> Twist {
     let distance = target.distance(pose.position);
     if distance < REACHED {
@@ -63,8 +63,8 @@ fn towards(target: Point, pose: &Pose, body: &BodyDescriptor) -> Twist {
     }
 }
 
-/// No faster than the body can.
-fn cut(twist: Twist, body: &BodyDescriptor) -> Twist {
+/// Limits a velocity to what the body can do.
+fn clamp_twist(twist: Twist, body: &BodyDescriptor) -> Twist {
     let speed = twist.speed();
     let share = if speed > body.speed_max.get() { body.speed_max.get() / speed } else { 1.0 };
     let rate = body.yaw_rate_max.get();
@@ -76,14 +76,14 @@ fn cut(twist: Twist, body: &BodyDescriptor) -> Twist {
 mod tests {
     use super::*;
 
-    fn command(wish: OverrideWish, ttl: Duration) -> OverrideCommand {
-        OverrideCommand { wish, ttl, operator: OperatorId::new("ada").unwrap(), reason: "look".into() }
+    fn command(motion: OverrideMotion, ttl: Duration) -> OverrideCommand {
+        OverrideCommand { motion, ttl, operator: OperatorId::new("ada").unwrap(), reason: "look".into() }
     }
 
     #[test]
-    fn a_wish_lives_a_second_at_most_and_never_exceeds_the_body() {
-        let wish = OverrideWish::Twist(Twist { vx: 9.0, vy: 3.0, vz: 1.0, yaw_rate: -9.0 });
-        let manual = Manual::new(MonoTime::ZERO, command(wish, Duration::from_secs(60))).unwrap();
+    fn a_command_lasts_a_second_at_most_within_the_body_limits() {
+        let motion = OverrideMotion::Twist(Twist { vx: 9.0, vy: 3.0, vz: 1.0, yaw_rate: -9.0 });
+        let manual = ManualControl::new(MonoTime::ZERO, command(motion, Duration::from_secs(60))).unwrap();
         assert_eq!(manual.until, MonoTime::from_millis(1000));
         let body = BodyDescriptor::rover();
         let twist = manual.twist(&Pose::default(), &body);
@@ -92,15 +92,15 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_are_no_numbers_are_refused() {
-        let wish = OverrideWish::Target(Point::new(f64::NAN, 0.0));
-        assert_eq!(Manual::new(MonoTime::ZERO, command(wish, Duration::from_millis(500))), None);
+    fn values_that_are_not_finite_are_refused() {
+        let motion = OverrideMotion::Target(Point::new(f64::NAN, 0.0));
+        assert_eq!(ManualControl::new(MonoTime::ZERO, command(motion, Duration::from_millis(500))), None);
     }
 
     #[test]
-    fn a_target_behind_is_turned_to_before_driving() {
-        let wish = OverrideWish::Target(Point::new(-3.0, 0.0));
-        let manual = Manual::new(MonoTime::ZERO, command(wish, Duration::from_millis(500))).unwrap();
+    fn a_target_behind_is_turned_to_first() {
+        let motion = OverrideMotion::Target(Point::new(-3.0, 0.0));
+        let manual = ManualControl::new(MonoTime::ZERO, command(motion, Duration::from_millis(500))).unwrap();
         let body = BodyDescriptor::rover();
         let turning = manual.twist(&Pose::new(0.0, 0.0, 0.3), &body);
         assert!(turning.vx == 0.0 && turning.yaw_rate > 0.0);

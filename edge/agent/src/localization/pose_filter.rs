@@ -1,8 +1,8 @@
-//! What the body senses, made into a belief: where the robot is now.
+//! State estimation: where the robot is now, from odometry and the localizer's estimates.
 //!
-//! The localiser's word is late and can jump; the odometry is prompt and drifts. The belief is the odometry carried by
-//! a slowly corrected `map_from_odom`. A word that disagrees by more than a gate is not followed until it has been
-//! repeated for a while.
+//! The localizer's estimates are late and can jump; the odometry is prompt and drifts. The pose is the odometry in a
+//! slowly corrected `map_from_odom`. An estimate that disagrees by more than a gate is ignored until it has been
+//! repeated for [`JUMP_ACCEPTED_AFTER`].
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,24 +12,24 @@ use skein_types::sensing::{Battery, PoseEstimate, SensorFrame};
 use skein_types::time::MonoTime;
 use skein_types::units::Percent;
 
-/// How long odometry is kept to look up where the robot was when the localiser measured.
+/// Odometry is kept this long, to look up the pose at the time of a late measurement.
 const HISTORY: Duration = Duration::from_millis(1500);
-/// Most kept odometry poses (100 Hz for [`HISTORY`]).
+/// Bound on the odometry history (100 Hz for [`HISTORY`]).
 const HISTORY_MAX: usize = 160;
-/// Corrections are followed with this time constant, seconds.
+/// Time constant of the correction, seconds.
 const CORRECTION_TIME: f64 = 0.25;
-/// A word that disagrees by more than this is a jump, metres.
+/// An estimate that differs by more than this is a jump, metres.
 const GATE_POSITION: f64 = 0.30;
-/// A word that disagrees by more than this is a jump, radians.
+/// An estimate that differs by more than this is a jump, radians.
 const GATE_HEADING: f64 = 0.35;
-/// A jump that is repeated for this long is believed; until then the odometry carries the belief.
-const JUMP_BELIEVED_AFTER: Duration = Duration::from_secs(6);
-/// A localiser that is this unsure is followed at half weight, metres; one much less sure hardly at all.
-const UNSURE: f64 = 0.08;
-/// Odometry that moves farther than this between two frames was reset, metres.
+/// A jump repeated for this long is accepted; until then the pose follows the odometry alone.
+const JUMP_ACCEPTED_AFTER: Duration = Duration::from_secs(6);
+/// Standard deviation at which an estimate has half the weight of an exact one, metres.
+const HALF_WEIGHT_STD: f64 = 0.08;
+/// A step of the odometry between two frames beyond this means that it was reset, metres.
 const ODOMETRY_RESET: f64 = 0.5;
 
-/// `a` then `b`: the pose of `c` in `a`'s frame, from `a_from_b` and `b_from_c`.
+/// `a_from_c` from `a_from_b` and `b_from_c`.
 pub(crate) fn compose(a_from_b: &Pose, b_from_c: &Pose) -> Pose {
     Pose {
         position: a_from_b.map_from_body(b_from_c.position),
@@ -47,70 +47,70 @@ pub(crate) fn inverse(a_from_b: &Pose) -> Pose {
     }
 }
 
-/// What came of a frame.
+/// What a frame changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Heard {
-    /// A lidar revolution that was not seen before.
+pub(crate) struct FrameEffect {
+    /// The frame carries a lidar revolution that is new.
     pub(crate) new_scan: bool,
-    /// The belief was moved to a far place, by so many metres.
-    pub(crate) relocalised: Option<f64>,
+    /// A jump was accepted: how far the pose moved, metres.
+    pub(crate) relocalized: Option<f64>,
 }
 
-/// The belief.
+/// Fuses odometry (100 Hz) with the localizer's late estimates.
 #[derive(Clone, Debug)]
-pub(crate) struct Sensed {
+pub(crate) struct PoseFilter {
     frame: Option<Box<SensorFrame>>,
     history: VecDeque<(MonoTime, Pose)>,
     map_from_odom: Option<Pose>,
     estimate_at: MonoTime,
-    doubted_since: Option<MonoTime>,
+    contradicted_since: Option<MonoTime>,
     scan_at: MonoTime,
 }
 
-impl Sensed {
+impl PoseFilter {
     pub(crate) fn new() -> Self {
         Self {
             frame: None,
             history: VecDeque::with_capacity(HISTORY_MAX),
             map_from_odom: None,
             estimate_at: MonoTime::ZERO,
-            doubted_since: None,
+            contradicted_since: None,
             scan_at: MonoTime::ZERO,
         }
     }
 
-    /// The last frame, as it came.
+    /// The last accepted frame, unchanged.
     pub(crate) fn frame(&self) -> Option<&SensorFrame> {
         self.frame.as_deref()
     }
 
-    /// Where the robot believes it is, at the time of the last frame. `None` until the localiser has spoken.
+    /// `map_from_body` at the time of the last frame. `None` before the first estimate.
     pub(crate) fn pose(&self) -> Option<Pose> {
         let frame = self.frame.as_ref()?;
         Some(compose(&self.map_from_odom?, &frame.odometry))
     }
 
-    /// Where it believes it was at a moment of the recent past.
+    /// `map_from_body` at a time within the last [`HISTORY`].
     pub(crate) fn pose_at(&self, at: MonoTime) -> Option<Pose> {
         Some(compose(&self.map_from_odom?, &self.odometry_at(at)?))
     }
 
-    /// The localiser contradicts the belief.
-    pub(crate) fn doubts(&self) -> bool {
-        self.doubted_since.is_some()
+    /// The localizer contradicts the pose at the moment.
+    pub(crate) fn is_contradicted(&self) -> bool {
+        self.contradicted_since.is_some()
     }
 
-    /// The energy on board; full when nothing is known.
+    /// Full before the first frame.
     pub(crate) fn battery(&self) -> Battery {
         self.frame.as_ref().map_or(Battery { charge: Percent(100.0), charging: false }, |frame| frame.battery)
     }
 
-    /// Takes a frame. Frames with numbers that are no numbers are not believed.
-    pub(crate) fn hear(&mut self, frame: Box<SensorFrame>) -> Heard {
-        let sound = frame.odometry.is_finite() && frame.twist.is_finite() && frame.estimate.pose.is_finite();
+    /// Takes a frame. Frames that are not finite or older than the last are ignored.
+    pub(crate) fn on_frame(&mut self, frame: Box<SensorFrame>) -> FrameEffect {
+        let finite = frame.odometry.is_finite() && frame.twist.is_finite() && frame.estimate.pose.is_finite();
         let older = self.frame.as_ref().is_some_and(|last| frame.at < last.at);
-        if !sound || older {
-            return Heard::default();
+        if !finite || older {
+            return FrameEffect::default();
         }
         if self.history.back().is_some_and(|(_, last)| last.position.distance(frame.odometry.position) > ODOMETRY_RESET)
         {
@@ -124,49 +124,49 @@ impl Sensed {
         }
         let new_scan = frame.scan.at > self.scan_at;
         self.scan_at = self.scan_at.max(frame.scan.at);
-        let relocalised = self.correct(frame.at, &frame.estimate, &frame.odometry);
+        let relocalized = self.apply_estimate(frame.at, &frame.estimate, &frame.odometry);
         self.frame = Some(frame);
-        Heard { new_scan, relocalised }
+        FrameEffect { new_scan, relocalized }
     }
 
-    /// Follows the localiser. Returns how far the belief jumped, if it did.
-    fn correct(&mut self, now: MonoTime, estimate: &PoseEstimate, odometry: &Pose) -> Option<f64> {
+    /// Corrects the pose by an estimate. Returns the distance of an accepted jump, metres.
+    fn apply_estimate(&mut self, now: MonoTime, estimate: &PoseEstimate, odometry: &Pose) -> Option<f64> {
         if estimate.at <= self.estimate_at {
             return None;
         }
         let since_last = estimate.at.secs_since(self.estimate_at).min(0.2);
         self.estimate_at = estimate.at;
         let then = self.odometry_at(estimate.at)?;
-        let word = compose(&compose(&estimate.pose, &inverse(&then)), odometry);
+        let measured = compose(&compose(&estimate.pose, &inverse(&then)), odometry);
         let Some(map_from_odom) = self.map_from_odom else {
-            self.map_from_odom = Some(compose(&word, &inverse(odometry)));
+            self.map_from_odom = Some(compose(&measured, &inverse(odometry)));
             return None;
         };
-        let belief = compose(&map_from_odom, odometry);
-        let error = word.position - belief.position;
-        let turn = wrap_angle(word.heading - belief.heading);
+        let predicted = compose(&map_from_odom, odometry);
+        let error = measured.position - predicted.position;
+        let turn = wrap_angle(measured.heading - predicted.heading);
         if error.norm() > GATE_POSITION || turn.abs() > GATE_HEADING {
-            let since = *self.doubted_since.get_or_insert(now);
-            if now.since(since) < JUMP_BELIEVED_AFTER {
+            let since = *self.contradicted_since.get_or_insert(now);
+            if now.since(since) < JUMP_ACCEPTED_AFTER {
                 return None;
             }
-            self.doubted_since = None;
-            self.map_from_odom = Some(compose(&word, &inverse(odometry)));
+            self.contradicted_since = None;
+            self.map_from_odom = Some(compose(&measured, &inverse(odometry)));
             return Some(error.norm());
         }
-        self.doubted_since = None;
-        let unsure = estimate.position_std.get().max(0.0) / UNSURE;
-        let share = since_last / (CORRECTION_TIME + since_last) / (1.0 + unsure * unsure);
+        self.contradicted_since = None;
+        let spread = estimate.position_std.get().max(0.0) / HALF_WEIGHT_STD;
+        let share = since_last / (CORRECTION_TIME + since_last) / (1.0 + spread * spread);
         let corrected = Pose {
-            position: belief.position + error * share,
-            z: word.z,
-            heading: wrap_angle(belief.heading + turn * share),
+            position: predicted.position + error * share,
+            z: measured.z,
+            heading: wrap_angle(predicted.heading + turn * share),
         };
         self.map_from_odom = Some(compose(&corrected, &inverse(odometry)));
         None
     }
 
-    /// Odometry at a moment, between the two frames around it; the nearest one at the ends.
+    /// Odometry at a time, interpolated; the nearest frame beyond the ends of the history.
     fn odometry_at(&self, at: MonoTime) -> Option<Pose> {
         let after = self.history.partition_point(|(t, _)| *t < at);
         let Some((t1, p1)) = self.history.get(after) else { return self.history.back().map(|(_, pose)| *pose) };
@@ -201,45 +201,45 @@ mod tests {
         Box::new(frame)
     }
 
-    /// Drives east at 1 m/s from (5, 5) while the odometry believes it goes north from its own zero.
-    fn drive(sensed: &mut Sensed, until_ms: u64, lag_ms: u64, jump: impl Fn(u64) -> f64) {
+    /// Drives east at 1 m/s from (5, 5) while the odometry counts north from its own zero.
+    fn drive(filter: &mut PoseFilter, until_ms: u64, lag_ms: u64, jump: impl Fn(u64) -> f64) {
         for ms in (200..=until_ms).step_by(10) {
             let t = ms as f64 / 1000.0;
             let late = (ms - lag_ms) as f64 / 1000.0;
             let odometry = Pose::new(0.0, t, std::f64::consts::FRAC_PI_2);
-            let _ = sensed.hear(frame(ms, odometry, Pose::new(5.0 + late + jump(ms), 5.0, 0.0), lag_ms));
+            let _ = filter.on_frame(frame(ms, odometry, Pose::new(5.0 + late + jump(ms), 5.0, 0.0), lag_ms));
         }
     }
 
     #[test]
-    fn a_late_word_of_the_localiser_is_carried_forward_by_the_odometry() {
-        let mut sensed = Sensed::new();
-        drive(&mut sensed, 2000, 100, |_| 0.0);
-        let pose = sensed.pose().unwrap();
+    fn a_late_estimate_is_carried_forward_by_odometry() {
+        let mut filter = PoseFilter::new();
+        drive(&mut filter, 2000, 100, |_| 0.0);
+        let pose = filter.pose().unwrap();
         assert!(pose.position.distance(Point::new(7.0, 5.0)) < 0.02, "{pose:?}");
         assert!(pose.heading.abs() < 1e-6);
-        let before = sensed.pose_at(MonoTime::from_millis(1500)).unwrap();
+        let before = filter.pose_at(MonoTime::from_millis(1500)).unwrap();
         assert!(before.position.distance(Point::new(6.5, 5.0)) < 0.02, "{before:?}");
     }
 
     #[test]
     fn a_short_jump_is_not_followed_and_a_lasting_one_is() {
-        let mut sensed = Sensed::new();
-        drive(&mut sensed, 2000, 50, |ms| if (1000..1300).contains(&ms) { 2.0 } else { 0.0 });
-        assert!(sensed.pose().unwrap().position.distance(Point::new(7.0, 5.0)) < 0.05);
-        assert!(!sensed.doubts());
-        let mut moved = Sensed::new();
+        let mut filter = PoseFilter::new();
+        drive(&mut filter, 2000, 50, |ms| if (1000..1300).contains(&ms) { 2.0 } else { 0.0 });
+        assert!(filter.pose().unwrap().position.distance(Point::new(7.0, 5.0)) < 0.05);
+        assert!(!filter.is_contradicted());
+        let mut moved = PoseFilter::new();
         drive(&mut moved, 9000, 50, |ms| if ms >= 1000 { 2.0 } else { 0.0 });
         assert!(moved.pose().unwrap().position.distance(Point::new(16.0, 5.0)) < 0.05);
     }
 
     #[test]
-    fn numbers_that_are_no_numbers_are_not_believed() {
-        let mut sensed = Sensed::new();
-        drive(&mut sensed, 1000, 0, |_| 0.0);
-        let before = sensed.pose();
-        let _ = sensed.hear(frame(1010, Pose::new(f64::NAN, 0.0, 0.0), Pose::default(), 0));
-        assert_eq!(sensed.pose(), before);
+    fn frames_with_nan_are_ignored() {
+        let mut filter = PoseFilter::new();
+        drive(&mut filter, 1000, 0, |_| 0.0);
+        let before = filter.pose();
+        let _ = filter.on_frame(frame(1010, Pose::new(f64::NAN, 0.0, 0.0), Pose::default(), 0));
+        assert_eq!(filter.pose(), before);
     }
 
     #[test]

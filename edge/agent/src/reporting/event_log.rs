@@ -1,4 +1,4 @@
-//! The robot's own record: a chain of events, and the wall clock that dates them.
+//! The robot's event log: a hash chain of events, and the wall clock that dates them.
 
 use serde_json::Value;
 use skein_types::event::{EVENT_PAYLOAD_BYTES_MAX, Event, EventHash, EventKind};
@@ -6,9 +6,9 @@ use skein_types::ids::{AgentId, BootId, EventId};
 use skein_types::time::{MonoTime, WallTime};
 use uuid::Uuid;
 
-/// Writes events, each tied to the one before.
+/// Makes events; each carries the hash of the one before.
 #[derive(Clone, Debug)]
-pub(crate) struct Record {
+pub(crate) struct EventLog {
     agent: AgentId,
     boot: BootId,
     seed: u64,
@@ -17,17 +17,17 @@ pub(crate) struct Record {
     wall: Option<(MonoTime, WallTime)>,
 }
 
-impl Record {
+impl EventLog {
     pub(crate) const fn new(agent: AgentId, boot: BootId, seed: u64) -> Self {
         Self { agent, boot, seed, sequence: 0, previous: EventHash([0; 32]), wall: None }
     }
 
-    /// What the wall clock said at a moment.
+    /// The reading of the wall clock at a monotonic time.
     pub(crate) const fn set_wall(&mut self, now: MonoTime, wall: WallTime) {
         self.wall = Some((now, wall));
     }
 
-    /// The wall clock now; the boot's own clock until it was told.
+    /// Wall time now; time since boot until [`Self::set_wall`] was called.
     pub(crate) fn wall(&self, now: MonoTime) -> WallTime {
         match self.wall {
             Some((at, wall)) => wall + now.since(at),
@@ -35,7 +35,7 @@ impl Record {
         }
     }
 
-    /// The next event. A payload that is too long is cut to a note that says so.
+    /// The next event of the chain. A payload over the limit is replaced by a note of its size.
     pub(crate) fn event(&mut self, now: MonoTime, kind: EventKind, name: &str, payload: &Value) -> Event {
         let text = payload.to_string();
         let payload = if text.len() <= EVENT_PAYLOAD_BYTES_MAX {
@@ -80,11 +80,11 @@ mod tests {
     use skein_types::event::first_break;
 
     #[test]
-    fn events_form_an_unbroken_chain_with_ids_of_their_own() {
-        let mut record = Record::new(AgentId::new("rover-1").unwrap(), BootId(Uuid::from_u128(99)), 3);
-        record.set_wall(MonoTime::ZERO, WallTime::from_unix_nanos(1_700_000_000_000_000_000));
+    fn events_form_a_chain_with_unique_ids() {
+        let mut log = EventLog::new(AgentId::new("rover-1").unwrap(), BootId(Uuid::from_u128(99)), 3);
+        log.set_wall(MonoTime::ZERO, WallTime::from_unix_nanos(1_700_000_000_000_000_000));
         let events: Vec<Event> = (0..50)
-            .map(|i| record.event(MonoTime::from_millis(i), EventKind::Decision, "chosen", &json!({ "i": i })))
+            .map(|i| log.event(MonoTime::from_millis(i), EventKind::Decision, "chosen", &json!({ "i": i })))
             .collect();
         assert_eq!(first_break(&events), None);
         let mut ids: Vec<_> = events.iter().map(|event| event.id).collect();
@@ -94,9 +94,9 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_that_is_too_long_is_replaced_by_a_note() {
-        let mut record = Record::new(AgentId::new("rover-1").unwrap(), BootId(Uuid::from_u128(1)), 3);
-        let event = record.event(MonoTime::ZERO, EventKind::System, "long", &json!({ "x": "y".repeat(20_000) }));
+    fn a_payload_over_the_limit_becomes_a_note() {
+        let mut log = EventLog::new(AgentId::new("rover-1").unwrap(), BootId(Uuid::from_u128(1)), 3);
+        let event = log.event(MonoTime::ZERO, EventKind::System, "long", &json!({ "x": "y".repeat(20_000) }));
         assert!(event.payload.contains("20008 bytes"), "{}", event.payload);
     }
 }
