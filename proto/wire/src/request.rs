@@ -14,9 +14,7 @@ use uuid::Uuid;
 
 use crate::bounds::{DECISIONS_MAX, EVENTS_MAX, MISSIONS_MAX, ROBOTS_MAX};
 use crate::error::{At, Fault, WireError};
-use crate::read::{
-    count, cut, list, name_option, names, nanos, nested, nested_option, one_of, text, uuid, uuid_option,
-};
+use crate::read::{count, cut, list, name_option, names, nanos, nested, one_of, text, uuid, uuid_option};
 use crate::v1;
 
 /// Most filters of one kind in a request: no enumeration has more values.
@@ -256,7 +254,7 @@ impl TryFrom<v1::RobotOutcome> for RobotOutcome {
             acknowledged: wire.acknowledged,
             latch: one_of::<v1::Latch, _>(wire.latch).at("latch")?,
             text: text(wire.text).at("text")?,
-            latches: nested_option(wire.latches, "latches")?.unwrap_or_default(),
+            latches: nested(wire.latches, "latches")?,
         })
     }
 }

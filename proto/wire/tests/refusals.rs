@@ -15,8 +15,16 @@ use skein_types::polygon::PolygonError;
 use skein_types::region::RegionError;
 use skein_wire::{DESCRIPTOR_SET, Fault, Wire, WireError, bounds, request, v1};
 
-/// Parts that may be missing, by the end of their path.
-const MAY_BE_MISSING: [&str; 4] = ["remaining", "working_on", "link", "telemetry"];
+/// Parts that may be missing, by the end of their full name.
+const MAY_BE_MISSING: [&str; 7] = [
+    ".remaining",
+    ".working_on",
+    ".link",
+    ".telemetry",
+    ".LatchOrder.request",
+    ".LatchReport.lease",
+    ".LeaseOrder.grant",
+];
 
 /// One field of one message, from the outside in: number, and place in the list if it is one.
 type Steps = Vec<(u32, Option<usize>)>;
@@ -70,8 +78,8 @@ fn broken_values(field: &FieldDescriptor, index: Option<usize>) -> Vec<Option<Va
         Kind::Double => [f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(|v| Some(Value::F64(v))).into(),
         Kind::Enum(_) => [0, 99, -1].map(|v| Some(Value::EnumNumber(v))).into(),
         Kind::Message(_) => {
-            let is_needed =
-                index.is_none() && field.containing_oneof().is_none() && !MAY_BE_MISSING.contains(&field.name());
+            let may_be_missing = MAY_BE_MISSING.iter().any(|end| field.full_name().ends_with(end));
+            let is_needed = index.is_none() && field.containing_oneof().is_none() && !may_be_missing;
             if is_needed { vec![None] } else { Vec::new() }
         }
         _ => Vec::new(),

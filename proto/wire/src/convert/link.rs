@@ -28,7 +28,7 @@ impl TryFrom<v1::Hello> for Hello {
             working_on: working_on.transpose().at("working_on")?,
             debug_address: text(wire.debug_address).at("debug_address")?,
             map_hash: text(wire.map_hash).at("map_hash")?,
-            latch: nested_option(wire.latch, "latch")?.unwrap_or_default(),
+            latch: nested(wire.latch, "latch")?,
             proof: proof(&wire.public_key, &wire.signature)?,
         })
     }
