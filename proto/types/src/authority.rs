@@ -15,7 +15,10 @@
 //!                           └──────┘ another STOP or KILL: (e+1, the higher level)
 //! ```
 //!
-//! A second request opens the next epoch so that a release which is under way for the first one cannot undo it.
+//! A second request opens the next epoch so that a release which is under way for the first one cannot undo it. A stop
+//! also lifts the epoch to the second (Unix time) in which it was made: a robot that was parted from the fleet while
+//! the fleet was stopped and released does not lose a later stop of its own to that release. Where the clocks of two
+//! operators differ by more than the time between release and stop, the merge order alone decides.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -116,6 +119,15 @@ impl Epoch {
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+}
+
+impl Epoch {
+    /// The lowest epoch of a stop that is made at this time: its second since 1970.
+    #[must_use]
+    const fn made_at(at: WallTime) -> Self {
+        let seconds = at.unix_nanos().div_euclid(1_000_000_000);
+        Self(if seconds > 0 { seconds.unsigned_abs() } else { 0 })
     }
 }
 
@@ -296,7 +308,7 @@ impl LatchRegister {
             return self.clone();
         }
         let epoch = if self.is_latched() { self.epoch.next() } else { self.epoch };
-        Self::set_by(request, epoch, self.level.max(level))
+        Self::set_by(request, epoch.max(Epoch::made_at(request.at)), self.level.max(level))
     }
 
     fn ended(&self, request: &LatchRequest, named: Epoch) -> Result<Self, ReleaseRefused> {

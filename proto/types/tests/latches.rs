@@ -109,6 +109,18 @@ proptest! {
         prop_assert!(matches!(refused, Err(ReleaseRefused::LatchedAgain { .. })), "{refused:?}");
     }
 
+    /// Whatever the two copies were before, and whoever was parted from whom.
+    #[test]
+    fn a_release_does_not_undo_a_stop_made_later(a in register(), b in register(), second in 10..20_i64) {
+        prop_assume!(a.is_latched());
+        let released = a.apply(&request(60, LatchAction::Release { epoch: a.epoch }, 0)).unwrap();
+        let at = WallTime::from_unix_nanos(second * 1_000_000_000);
+        let later = LatchRequest { at, ..request(61, LatchAction::Stop, 1) };
+        let stopped = b.apply(&later).unwrap();
+        prop_assert!(stopped.merge(&released).is_latched(), "{stopped:?} lost to {released:?}");
+        prop_assert_eq!(stopped.epoch, Epoch(second as u64), "the same request gives the same epoch everywhere");
+    }
+
     /// Copies at four doors, with everything that can reach them in any order. At each door, a STOP that came after
     /// the epoch which a release names stays; and when all have heard of all, they agree.
     #[test]
