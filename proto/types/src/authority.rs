@@ -227,7 +227,7 @@ pub struct LatchRegister {
     pub epoch: Epoch,
     /// What holds.
     pub level: Latch,
-    /// Why, in the words of the request that set it.
+    /// Reason given by the request that set it, at most 96 bytes.
     pub reason: String,
     /// Who set it.
     pub by: Principal,
@@ -400,7 +400,7 @@ impl LatchSet {
     }
 }
 
-/// What the reflex reads each tick: small enough for one atomic word.
+/// What the reflex reads each tick: small enough for one atomic load of 64 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LatchView {
     /// The stricter of both registers.
@@ -416,14 +416,14 @@ const LEVEL_BITS: u32 = 2;
 const STAMP_MAX: u64 = u64::MAX >> LEVEL_BITS;
 
 impl LatchView {
-    /// One word.
+    /// Both fields in 64 bits, for one atomic store.
     #[must_use]
     pub const fn pack(self) -> u64 {
         let stamp = if self.stamp > STAMP_MAX { STAMP_MAX } else { self.stamp };
         stamp << LEVEL_BITS | self.level as u64
     }
 
-    /// From one word. A level that has no meaning reads as KILL.
+    /// The inverse of [`Self::pack`]. A level that has no meaning reads as KILL.
     #[must_use]
     pub const fn unpack(word: u64) -> Self {
         let level = match word & 0b11 {

@@ -61,9 +61,9 @@ pub const WAIT_STEP: Duration = Duration::from_secs(5);
 /// Said ten times a second by every robot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Intent {
-    /// Who.
+    /// Name of the robot that published it.
     pub sender: AgentId,
-    /// Which life of it.
+    /// Boot id: made anew at each start of the robot's process, so that a restart is not taken for a late message.
     pub boot: BootId,
     /// Rises by one each message of this boot.
     pub sequence: u64,
@@ -83,7 +83,7 @@ pub struct Intent {
     pub state: AgentState,
     /// Its claim to go first.
     pub right_of_way: RightOfWay,
-    /// It cannot get out of the way: whoever meets it must.
+    /// The sender has no path out of the way: a robot that meets it must yield.
     pub cornered: bool,
     /// For whom it waits or moves aside.
     pub yields_to: Option<AgentId>,
@@ -153,7 +153,7 @@ pub struct Hazard {
     pub boot: BootId,
     /// Rises by one each hazard message of the reporter's boot.
     pub sequence: u64,
-    /// What.
+    /// Kind of the hazard; static kinds become part of the shared map.
     pub kind: HazardKind,
     /// Where, in the map's frame.
     pub position: Point,

@@ -43,11 +43,11 @@ impl fmt::Display for EventHash {
 /// One entry of one robot's record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Which.
+    /// UUIDv7, so that ids sort by time.
     pub id: EventId,
-    /// Whose.
+    /// Name of the robot, or of the service, that recorded it.
     pub agent: AgentId,
-    /// In which of its lives.
+    /// Boot id of the process that recorded it; sequence and hash chain start anew with each boot.
     pub boot: BootId,
     /// Rises by one each event of this boot.
     pub sequence: u64,

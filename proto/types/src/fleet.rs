@@ -18,9 +18,9 @@ use crate::units::Seconds;
 /// What the supervisor knows of one robot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RobotView {
-    /// Who.
+    /// Name of the robot, unique in its fleet.
     pub agent: AgentId,
-    /// Which life.
+    /// Boot id: made anew at each start of the robot's process, so that a restart is not taken for a late message.
     pub boot: BootId,
     /// What body.
     pub body: BodyDescriptor,

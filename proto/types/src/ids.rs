@@ -105,7 +105,7 @@ name!(
 );
 
 impl OperatorId {
-    /// The name in registers that nobody has set yet.
+    /// The name in registers that have never been set.
     #[must_use]
     pub(crate) fn initial() -> Self {
         Self(String::from("initial"))
@@ -143,7 +143,7 @@ uuid_id!(
     CommandId
 );
 uuid_id!(
-    /// One life of a robot's process, so that a restart is never mistaken for a late packet.
+    /// One run of a robot's process, so that a restart is never mistaken for a late packet.
     BootId
 );
 uuid_id!(

@@ -1,4 +1,4 @@
-//! The words every part of Skein shares: ids, units, time, geometry, sensing, motion, missions, what robots say to
+//! The types that every part of Skein shares: ids, units, time, geometry, sensing, motion, missions, what robots say to
 //! each other and what travels between a robot and its supervisor.
 //!
 //! Everything here is a value: no I/O, no clock, no threads, no global randomness. The crate is `no_std` (with

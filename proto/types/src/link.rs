@@ -52,14 +52,14 @@ pub struct HelloProof {
     pub signature: [u8; 64],
 }
 
-/// First words of a robot on a new stream.
+/// First report of a robot on a new stream; it fixes the identity of the stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hello {
-    /// Who.
+    /// Name of the robot, unique in its fleet.
     pub agent: AgentId,
-    /// Whose.
+    /// Name of the fleet; a supervisor refuses robots of another one.
     pub fleet: FleetId,
-    /// Which life.
+    /// Boot id: made anew at each start of the robot's process, so that a restart is not taken for a late message.
     pub boot: BootId,
     /// What body it has.
     pub body: BodyDescriptor,
@@ -75,7 +75,7 @@ pub struct Hello {
     pub working_on: Option<(MissionId, Generation)>,
     /// Where its debug API listens, `host:port`; empty when it has none.
     pub debug_address: String,
-    /// BLAKE3 of the map it uses, in hex, so that nobody plans on another.
+    /// BLAKE3 of the map it uses, in hex, so that a robot with another map is refused.
     pub map_hash: String,
     /// The latches that it obeys.
     pub latch: LatchReport,
@@ -101,7 +101,7 @@ pub enum CommandOutcome {
 /// The answer to one command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandAck {
-    /// Which.
+    /// Id of the command that is answered.
     pub command: CommandId,
     /// How it fared.
     pub outcome: CommandOutcome,
@@ -145,14 +145,14 @@ pub enum Order {
     Release(String),
     /// Events up to this sequence of this boot are safe: the robot may forget them.
     EventsKept {
-        /// Of which life.
+        /// Boot whose events are acknowledged.
         boot: BootId,
         /// Up to and with this one.
         sequence: u64,
     },
     /// Latches: a request, and what the supervisor knows.
     Latch(LatchOrder),
-    /// Who is in control; nobody in particular when none.
+    /// Lease on the robot; `None` means that no operator holds one.
     Lease(Option<LeaseGrant>),
     /// Static hazards of the shared map; at most [`crate::coord::MAP_HAZARDS_MAX`].
     Hazards(Vec<MapHazard>),
@@ -189,6 +189,6 @@ pub struct CloudCommand {
     pub term: Term,
     /// Not to be obeyed after this (the supervisor's wall clock); `None` never expires.
     pub expires_at: Option<WallTime>,
-    /// What.
+    /// What is ordered.
     pub order: Order,
 }

@@ -94,7 +94,7 @@ pub struct MissionSpec {
     pub return_home: bool,
 }
 
-/// Where a mission is in its life. The last three are the end, exactly once.
+/// State of a mission; each accepted mission ends in exactly one of the last three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum MissionState {
@@ -135,7 +135,7 @@ pub enum Task {
     },
     /// Drive there and stay for a while (for ever when `None`).
     GoTo {
-        /// Where.
+        /// Point in the frame of the map, metres.
         goal: Point,
         /// How long to stay.
         hold: Option<Duration>,
@@ -211,13 +211,13 @@ impl SliceState {
 /// One robot's part of a mission, as the supervisor knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Slice {
-    /// Whose.
+    /// Name of the robot.
     pub agent: AgentId,
     /// Of which order.
     pub generation: Generation,
     /// State.
     pub state: SliceState,
-    /// Why.
+    /// Reason of the state, one sentence for the operator; empty where the state needs none.
     pub reason: String,
     /// Squares it was given, as area, m².
     pub area: f64,
@@ -228,7 +228,7 @@ pub struct Slice {
 /// A mission as people see it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mission {
-    /// Which.
+    /// Id of the mission, a UUID.
     pub id: MissionId,
     /// What was asked.
     pub spec: MissionSpec,
@@ -266,7 +266,7 @@ pub struct Preview {
 /// One robot's share in a [`Preview`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PreviewSlice {
-    /// Whose.
+    /// Name of the robot.
     pub agent: AgentId,
     /// Its squares.
     pub region: Region,

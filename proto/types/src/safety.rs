@@ -101,9 +101,9 @@ causes! {
     SetpointClamped = 19 => Warn, "setpoint_clamped";
     /// The loop itself ran late.
     LateTick = 20 => Warn, "late_tick";
-    /// No word from the supervisor.
+    /// No message from the supervisor.
     CloudLost = 21 => Warn, "cloud_lost";
-    /// No word from any peer that was there.
+    /// No message from any peer that was heard before.
     MeshLost = 22 => Warn, "mesh_lost";
 }
 
@@ -176,7 +176,7 @@ impl Causes {
     }
 }
 
-/// A person's hand on the robot; stays until a person releases it.
+/// Operator latch: a stop that lasts until an operator releases it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Latch {
@@ -221,7 +221,7 @@ pub struct HazardDisc {
 /// What the reflex knows besides its own sensors. Fixed size: copied into the loop, never locked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Surroundings {
-    /// A person's hand.
+    /// Operator latch that was in force in this tick.
     pub latch: Latch,
     /// Peers nearby; `None` after the last.
     pub peers: [Option<PeerDisc>; PEERS_MAX],
@@ -242,13 +242,13 @@ impl Surroundings {
 /// What one tick of the reflex found and did, for the agent and the record.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReflexReport {
-    /// When.
+    /// Time of the tick.
     pub at: MonoTime,
     /// Rises by one each tick of this boot.
     pub sequence: u64,
     /// Where on the ladder.
     pub level: FailsafeLevel,
-    /// Why.
+    /// Failsafe causes that are active.
     pub causes: Causes,
     /// Free distance from the footprint along the way it would sweep; infinite when nothing is near.
     pub clear_distance: Meters,

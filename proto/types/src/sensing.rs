@@ -64,7 +64,7 @@ pub struct SensorFrame {
     pub at: MonoTime,
     /// Rises by one each frame of this boot.
     pub sequence: u64,
-    /// The localiser's word.
+    /// Pose from localisation, with its uncertainty and its own time.
     pub estimate: PoseEstimate,
     /// Dead reckoning since the boot: smooth, drifts, frame `odom_from_body`.
     pub odometry: Pose,

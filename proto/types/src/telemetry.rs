@@ -62,7 +62,7 @@ pub struct ReflexStats {
 /// One sample of a robot, taken at 100 Hz.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AgentTelemetry {
-    /// Who.
+    /// Name of the robot, unique in its fleet.
     pub agent: AgentId,
     /// The robot's wall clock.
     pub at: WallTime,
@@ -82,7 +82,7 @@ pub struct AgentTelemetry {
     pub state: AgentState,
     /// On the ladder.
     pub failsafe: FailsafeLevel,
-    /// Why.
+    /// Failsafe causes that are active.
     pub causes: Causes,
     /// What it works on.
     pub mission: Option<MissionId>,

@@ -2,7 +2,7 @@
 
 use crate::{Wire, WireError};
 
-/// A checked value that still has its encoding, so that fields which this build does not know go on to whoever reads
+/// A checked value that still has its encoding, so that fields which this build does not know go on to the next reader
 /// the bytes next: what is stored or forwarded is [`Kept::bytes`], never a second encoding of the value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kept<T> {

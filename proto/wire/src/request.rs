@@ -222,7 +222,7 @@ impl From<KillOrder> for v1::KillRequest {
     }
 }
 
-/// Zero means that the client did not say when.
+/// Zero means that the client gave no time.
 fn wall_option(unix_nanos: i64) -> Option<WallTime> {
     (unix_nanos != 0).then(|| WallTime::from_unix_nanos(unix_nanos))
 }
@@ -234,11 +234,11 @@ fn id_text(id: Option<CommandId>) -> String {
 /// How an order went with one robot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RobotOutcome {
-    /// Which.
+    /// Name of the robot, unique in its fleet.
     pub robot: AgentId,
     /// The robot itself said that it is done.
     pub acknowledged: bool,
-    /// A person's hand on it, as far as the robot confirmed.
+    /// Operator latch, as last confirmed by the robot.
     pub latch: Latch,
     /// Why it is not acknowledged; may be empty.
     pub text: String,
@@ -312,7 +312,7 @@ pub struct Lease {
     pub operator: OperatorId,
     /// Over which robots; none named means all.
     pub robots: Vec<AgentId>,
-    /// Until when.
+    /// End of the lease on the supervisor's wall clock.
     pub expires_at: WallTime,
 }
 
@@ -339,14 +339,14 @@ impl From<Lease> for v1::Lease {
     }
 }
 
-/// A lease as everybody may see it: its id is known to its holder alone.
+/// Public view of a lease: without its id, which only the holder knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldLease {
     /// Who holds it.
     pub operator: OperatorId,
     /// Over which robots; none named means all.
     pub robots: Vec<AgentId>,
-    /// Until when, on the supervisor's wall clock.
+    /// End of the lease on the supervisor's wall clock.
     pub expires_at: WallTime,
 }
 
