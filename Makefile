@@ -1,4 +1,4 @@
-# What a person does more than once. `make demo` and `make test` are all a newcomer needs.
+# What is done more than once. `make demo` and `make test` are all that a newcomer needs.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 export PATH := $(CURDIR)/.skein/tools/bin:$(PATH)
@@ -7,7 +7,7 @@ BINARIES := -p skein -p skein-edge -p skein-cloud -p skein-sim
 DEMO_FLAGS := $(if $(HEADLESS),--headless) $(if $(REPORT),--report $(REPORT)) $(if $(or $(MAP),$(WORLD)),--map $(or $(MAP),$(WORLD))) \
 	$(if $(ZONE),--zone $(ZONE)) $(if $(ROBOTS),--robots $(ROBOTS)) $(if $(SEED),--seed $(SEED))
 
-.PHONY: help demo test bench build debug-build fmt lint docs audit gen setup ci sweep mutants clean
+.PHONY: help demo test bench build debug-build fmt lint docs audit gen setup ci sweep mutants fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -57,6 +57,11 @@ sweep: build ## the fleet on the virtual clock over many seeds (SEEDS=1..10)
 mutants: ## plant mutants in the safety kernel and see which no test kills (takes half an hour)
 	@command -v cargo-mutants >/dev/null || cargo install --locked cargo-mutants --root .skein/tools
 	cargo mutants -p skein-reflex --jobs 2 --no-shuffle --output .skein
+
+fuzz: ## hostile bytes for every decoder, SECONDS=30 for each target (needs a nightly toolchain)
+	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz --root .skein/tools
+	cargo +nightly fuzz run wire --fuzz-dir tests/fuzz -- -max_total_time=$(or $(SECONDS),30) -max_len=65536
+	cargo +nightly fuzz run body_frames --fuzz-dir tests/fuzz -- -max_total_time=$(or $(SECONDS),30) -max_len=8192
 
 setup: ## install what is missing for all of the above
 	@.ci/setup build && .ci/setup test && .ci/setup bench && .ci/setup audit

@@ -23,6 +23,7 @@
 //! the caller's choice.
 
 mod bridge;
+pub mod check;
 mod client;
 mod codec;
 mod pipe;

@@ -1,0 +1,4 @@
+//! Frames between a robot and its body: any bytes are refused, or understood the same twice.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| skein_fuzz::body_frames(bytes));
