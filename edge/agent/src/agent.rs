@@ -250,7 +250,6 @@ impl Agent {
     fn publish_surroundings(&mut self, now: MonoTime) {
         let near = self.position();
         let surroundings = Surroundings {
-            latch: self.safety.latch(),
             peers: self.coordination.surroundings_peers(near),
             hazards: self.coordination.surroundings_hazards(now, near),
             causes: self.safety.causes(),

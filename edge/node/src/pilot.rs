@@ -80,7 +80,7 @@ pub struct Inbox {
 pub struct Sinks {
     /// Slots and ring of the reflex.
     pub reflex: AgentEnd,
-    /// Once-only requests to the reflex thread.
+    /// The operator latch of the reflex thread, and the request to end it.
     pub requests: Arc<Requests>,
     /// How the reflex keeps time.
     pub gauges: Arc<Gauges>,
@@ -269,8 +269,10 @@ impl Pilot {
             Output::PublishHazard(hazard) => self.say(Word::Warn(hazard)),
             Output::Report(report) => self.report(report),
             Output::Event(event) => self.record(event),
-            Output::RestorePower => self.sinks.requests.restore_power(),
+            // The reflex restores it in the tick that reads the release.
+            Output::RestorePower => {}
             Output::LatchChanged(latch) => {
+                self.sinks.requests.set_latch(latch);
                 tracing::warn!(?latch, "the latch changed");
                 self.sinks.latch.send_replace(latch);
             }

@@ -122,12 +122,13 @@ fn a_tick_neither_takes_nor_gives_back_memory() {
                 at: now,
                 valid_until: now + Duration::from_millis(100),
             });
-            let latch = if round > 400 { Latch::Stop } else { Latch::Released };
-            ends.agent.surroundings.write(Surroundings { latch, ..Surroundings::empty() });
+            ends.agent.surroundings.write(Surroundings::empty());
             ends.hazards.put(now, &hazard);
         }
-        if round == 500 {
-            ends.requests.restore_power();
+        match round {
+            400 => ends.requests.set_latch(Latch::Kill),
+            500 => ends.requests.set_latch(Latch::Released),
+            _ => {}
         }
         // The ring is drained by nobody in the second half: full, it must cost nothing either.
         while round < 300 && ends.agent.records.pop().is_ok() {}

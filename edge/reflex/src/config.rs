@@ -1,8 +1,12 @@
 //! Every figure the reflex decides with, named.
 
 use core::time::Duration;
-use skein_types::body::BodyDescriptor;
-use skein_types::units::{Meters, MetersPerSecond, Percent, Radians, RadiansPerSecond, Seconds};
+use skein_types::body::{BodyDescriptor, Drive};
+use skein_types::limits::{self, Band};
+use skein_types::units::{Meters, MetersPerSecond, Radians, RadiansPerSecond, Seconds};
+
+/// Standard acceleration of free fall, m/s².
+const GRAVITY: f64 = 9.806_65;
 
 /// The body, and the distances, ages and limits the reflex keeps with it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,18 +53,21 @@ pub struct ReflexConfig {
     /// How far peers are thought ahead.
     pub peer_horizon: Duration,
 
-    /// Steepest it may stand.
+    /// Steepest it may stand; what flies may tilt by this beside what its own acceleration asks for.
     pub tilt_max: Radians,
     /// Tilted this long, it takes a person to release it.
     pub tilt_latch: Duration,
     /// Share by which the measured speed may exceed the body's own limit.
     pub over_speed_share: f64,
-    /// Time the power may take to return after a person's release.
+    /// Time the power may take to return after a release; after that it counts as lost again.
     pub power_return_max: Duration,
-    /// Below this the robot should go home.
-    pub battery_low: Percent,
-    /// Below this it should not move any more.
-    pub battery_critical: Percent,
+    /// Age of what a frame may show: frames that are younger than a release by less than this may still show the power
+    /// of before it.
+    pub power_lag: Duration,
+    /// In this band the robot goes to charge.
+    pub battery_low: Band,
+    /// In this band it moves no more, or lands.
+    pub battery_critical: Band,
 }
 
 impl ReflexConfig {
@@ -71,28 +78,29 @@ impl ReflexConfig {
             descriptor,
             period: Duration::from_millis(10),
             reaction: Duration::from_millis(40),
-            stop_distance: Meters(0.5),
-            avoid_distance: Meters(1.0),
+            stop_distance: limits::STOP_DISTANCE,
+            avoid_distance: limits::AVOID_DISTANCE,
             margin: Meters(0.10),
             side_margin: Meters(0.03),
             side_margin_per_speed: Seconds(0.10),
             creep: MetersPerSecond(0.10),
             steer_max: RadiansPerSecond(0.5),
-            setpoint_age_max: Duration::from_millis(100),
-            frame_age_max: Duration::from_millis(50),
-            scan_age_max: Duration::from_millis(300),
-            pose_age_max: Duration::from_millis(500),
-            pose_std_max: Meters(0.5),
+            setpoint_age_max: limits::SETPOINT_AGE_MAX,
+            frame_age_max: limits::FRAME_AGE_MAX,
+            scan_age_max: limits::SCAN_AGE_MAX,
+            pose_age_max: limits::POSE_AGE_MAX,
+            pose_std_max: limits::POSE_STD_MAX,
             dropout_beams_max: 6,
             peer_margin: Meters(0.15),
             peer_age_max: Duration::from_millis(1_200),
             peer_horizon: Duration::from_millis(1_500),
-            tilt_max: Radians(0.35),
-            tilt_latch: Duration::from_millis(100),
-            over_speed_share: 0.2,
-            power_return_max: Duration::from_secs(2),
-            battery_low: Percent(15.0),
-            battery_critical: Percent(3.0),
+            tilt_max: limits::TILT_MAX,
+            tilt_latch: limits::TILT_LATCH,
+            over_speed_share: limits::OVER_SPEED_SHARE,
+            power_return_max: limits::POWER_RETURN_MAX,
+            power_lag: limits::POWER_LAG,
+            battery_low: limits::BATTERY_LOW,
+            battery_critical: limits::BATTERY_CRITICAL,
         }
     }
 
@@ -122,10 +130,26 @@ impl ReflexConfig {
         libm::sqrt(2.0 * self.soft_braking() * distance.max(0.0))
     }
 
+    /// Steepest tilt, radians, that is no tip-over. A multirotor that accelerates with `a` tilts by `atan(a / g)`.
+    pub(crate) fn tilt_limit(&self) -> f64 {
+        let body = &self.descriptor;
+        match body.drive {
+            Drive::Differential | Drive::Holonomic => self.tilt_max.0,
+            Drive::Multirotor => {
+                self.tilt_max.0 + libm::atan(body.acceleration_max.0.max(body.braking_max.0) / GRAVITY)
+            }
+        }
+    }
+
+    /// The longest stop distance at any speed, metres from the footprint.
+    pub(crate) fn stop_distance_at_most(&self) -> f64 {
+        self.stop_distance.0.max(self.halting_distance(self.descriptor.speed_max.0) + self.margin.0)
+    }
+
     /// How far ahead anything can matter, metres from the centre.
     pub(crate) fn reach(&self) -> f64 {
         let fastest = self.descriptor.speed_max.0;
-        let stop = self.stop_distance.0.max(self.halting_distance(fastest) + self.margin.0);
+        let stop = self.stop_distance_at_most();
         let slowing = (fastest * fastest / (2.0 * self.soft_braking())).max(self.avoid_distance.0 - stop);
         self.half_width(fastest) + stop + slowing
     }

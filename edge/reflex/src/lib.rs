@@ -22,7 +22,7 @@
 //! 2. Motion that opens the distance, and turning in place, are never forbidden by what stands near.
 //! 3. Stale, missing or broken senses read as their worst case: the robot stands.
 //! 4. Without a setpoint younger than its limit, it stands within one tick.
-//! 5. After STOP, KILL, a lost power or a tip-over nothing moves until a person releases it.
+//! 5. After STOP, KILL, a power loss, a tip-over or the body's emergency stop nothing moves until a person releases it.
 //! 6. What goes out is finite, within the body's limits and within the setpoint's speed limit.
 #![no_std]
 #![cfg_attr(
@@ -42,30 +42,35 @@
 #[cfg(test)]
 extern crate std;
 
+mod charge;
 mod clear;
 mod config;
 mod discs;
+mod landing;
 mod latches;
 mod motion;
 mod obstacles;
+mod rules;
 mod senses;
 mod track;
 mod way;
 
 pub use config::ReflexConfig;
 
-use core::time::Duration;
-use skein_types::body::Drive;
+use skein_types::authority::LatchView;
 use skein_types::geometry::{Pose, Twist};
 use skein_types::motion::{ActuatorFrame, DriveMode, Setpoint};
-use skein_types::safety::{Cause, Causes, Latch, ReflexReport, Surroundings};
+use skein_types::safety::{Cause, Causes, ReflexReport, Surroundings};
 use skein_types::sensing::SensorFrame;
 use skein_types::time::MonoTime;
 use skein_types::units::{Meters, MetersPerSecond};
 
+use charge::Charge;
+use landing::Landing;
 use latches::Latches;
 use motion::Verdict;
 use obstacles::Obstacles;
+use rules::Rules;
 use track::{Track, relative};
 
 /// What the motors do, and why.
@@ -75,42 +80,23 @@ pub struct ReflexOutput {
     pub actuators: ActuatorFrame,
     /// For the agent and the record.
     pub report: ReflexReport,
+    /// The motors are to get their power back now, before the actuator frame of this tick is passed on: this tick read a
+    /// release, and power had been cut or lost. Never true twice for one release.
+    pub restore_power: bool,
+    /// What the reflex has latched by itself (power loss, tip-over, the body's emergency stop); a release ends it.
+    pub latched: Causes,
 }
-
-/// The causes that forbid every motion, whichever way it goes.
-const HALTING: Causes = Causes::NONE
-    .with(Cause::DeadMan)
-    .with(Cause::StaleScan)
-    .with(Cause::StalePose)
-    .with(Cause::StaleFrame)
-    .with(Cause::Tilt)
-    .with(Cause::OverSpeed)
-    .with(Cause::OperatorStop)
-    .with(Cause::OperatorKill)
-    .with(Cause::PowerLoss)
-    .with(Cause::BatteryCritical)
-    .with(Cause::SensorFault);
-
-/// The causes that others may find; the rest are the reflex's own, and hearing them back would hold it forever.
-/// The fence is counted but does not halt here: the body's envelope keeps it, and lets the way back in pass.
-const FROM_OTHERS: Causes = Causes::NONE
-    .with(Cause::Fence)
-    .with(Cause::OperatorStop)
-    .with(Cause::OperatorKill)
-    .with(Cause::PowerLoss)
-    .with(Cause::BatteryLow)
-    .with(Cause::BatteryCritical)
-    .with(Cause::SensorFault)
-    .with(Cause::CloudLost)
-    .with(Cause::MeshLost);
 
 /// The safety kernel of one robot.
 #[derive(Clone, Debug)]
 pub struct Reflex {
     config: ReflexConfig,
+    rules: Rules,
     obstacles: Obstacles,
     track: Track,
     latches: Latches,
+    charge: Charge,
+    landing: Landing,
     sequence: u64,
     ticked_at: Option<MonoTime>,
     missed_ticks: u64,
@@ -127,10 +113,13 @@ impl Reflex {
     #[must_use]
     pub fn new(config: ReflexConfig) -> Self {
         Self {
+            rules: Rules::of(config.descriptor.drive),
             config,
             obstacles: Obstacles::new(),
             track: Track::new(),
             latches: Latches::new(),
+            charge: Charge::default(),
+            landing: Landing::default(),
             sequence: 0,
             ticked_at: None,
             missed_ticks: 0,
@@ -154,25 +143,34 @@ impl Reflex {
         frame: &SensorFrame,
         setpoint: &Setpoint,
         surroundings: &Surroundings,
+        latch: LatchView,
     ) -> ReflexOutput {
-        let mut causes = self.keep_pace(now);
         let faults = senses::faults(&self.config, now, frame);
-        causes = causes.union(faults).union(external(surroundings.causes));
-        let trusted = !faults.contains(Cause::SensorFault) && !faults.contains(Cause::StaleFrame);
-        self.perceive(frame, trusted);
-        let trusted_frame = trusted.then_some(frame);
-        self.latches.update(&self.config, now, surroundings.latch, trusted_frame, &self.commanded);
-        causes = causes.union(self.latched(surroundings.latch));
-        let (wanted, told) = senses::wanted(&self.config, now, setpoint);
-        causes = causes.union(told);
+        let trusted = (!faults.contains(Cause::SensorFault) && !faults.contains(Cause::StaleFrame)).then_some(frame);
+        let restore_power = self.latches.update(&self.config, now, latch, trusted, &self.commanded);
+        if let Some(frame) = trusted {
+            self.perceive(frame);
+        }
+        let (wanted, of_setpoint) = senses::wanted(&self.config, now, setpoint);
+        let found = [
+            self.keep_pace(now),
+            faults,
+            self.rules.heard(surroundings.causes),
+            self.latches.causes(),
+            self.charge.causes(),
+            of_setpoint,
+        ];
+        let mut causes = found.into_iter().fold(Causes::NONE, Causes::union);
+        self.land(causes, trusted);
+        causes = causes.union(self.landing.causes());
 
-        let verdict = if causes.intersects(HALTING) {
+        let verdict = if causes.intersects(self.rules.halting) {
             Verdict::stand(f64::INFINITY, 0.0)
         } else {
             self.judge(now, frame, &wanted, setpoint, surroundings)
         };
-        causes = causes.union(verdict.causes);
-        self.answer(now, causes, &verdict)
+        let (actuators, report) = self.answer(now, causes.union(verdict.causes), &verdict);
+        ReflexOutput { actuators, report, restore_power, latched: self.latches.latched() }
     }
 
     fn keep_pace(&mut self, now: MonoTime) -> Causes {
@@ -187,30 +185,24 @@ impl Reflex {
         if missed > 0 { Causes::NONE.with(Cause::LateTick) } else { Causes::NONE }
     }
 
-    fn perceive(&mut self, frame: &SensorFrame, trusted: bool) {
-        if !trusted {
-            return;
+    fn perceive(&mut self, frame: &SensorFrame) {
+        self.charge.update(&self.config, &frame.battery);
+        if let Some(reset) = self.track.remember(&self.config, frame) {
+            self.obstacles.rebase(&reset);
         }
-        self.track.remember(frame);
         if self.obstacles.seen_at().is_none_or(|seen| frame.scan.at > seen) {
             let from = self.track.at(frame.scan.at, frame);
             self.obstacles.see(&self.config, &frame.scan, from);
         }
     }
 
-    fn latched(&self, hand: Latch) -> Causes {
-        let mut causes = match hand {
-            Latch::Released => Causes::NONE,
-            Latch::Stop => Causes::NONE.with(Cause::OperatorStop),
-            Latch::Kill => Causes::NONE.with(Cause::OperatorKill),
-        };
-        if self.latches.lost_power() {
-            causes.insert(Cause::PowerLoss);
+    /// A tilt that has not lasted long enough to latch halts, and does not land yet.
+    fn land(&mut self, causes: Causes, trusted: Option<&SensorFrame>) {
+        let mut asking = causes.intersection(self.rules.landing);
+        if !self.latches.latched().contains(Cause::Tilt) {
+            asking.remove(Cause::Tilt);
         }
-        if self.latches.tilted() {
-            causes.insert(Cause::Tilt);
-        }
-        causes
+        self.landing.update(asking, trusted.is_some_and(|frame| frame.on_ground));
     }
 
     fn judge(
@@ -233,6 +225,7 @@ impl Reflex {
             limit: senses::speed_limit(&self.config, setpoint),
             stopped: self.stopped,
             side: self.side,
+            blocking: self.rules.blocking,
             surroundings,
         };
         let verdict = scene.judge(wanted);
@@ -241,38 +234,24 @@ impl Reflex {
         verdict
     }
 
-    fn answer(&mut self, now: MonoTime, causes: Causes, verdict: &Verdict) -> ReflexOutput {
+    fn answer(&mut self, now: MonoTime, causes: Causes, verdict: &Verdict) -> (ActuatorFrame, ReflexReport) {
         self.sequence = self.sequence.wrapping_add(1);
-        let mode = self.mode(causes, verdict);
-        let twist = if mode == DriveMode::Follow { verdict.twist } else { Twist::ZERO };
-        self.commanded = twist;
+        let lands = !self.landing.causes().is_empty();
+        let mode = self.rules.mode(causes, lands, verdict.halts);
         let moves = mode == DriveMode::Follow;
-        ReflexOutput {
-            actuators: ActuatorFrame { at: now, sequence: self.sequence, mode, twist },
-            report: ReflexReport {
-                at: now,
-                sequence: self.sequence,
-                level: causes.level(),
-                causes,
-                clear_distance: Meters(verdict.clear),
-                stop_distance: Meters(verdict.stop),
-                speed_allowed: MetersPerSecond(if moves { verdict.speed } else { 0.0 }),
-                missed_ticks: self.missed_ticks,
-            },
-        }
-    }
-
-    fn mode(&self, causes: Causes, verdict: &Verdict) -> DriveMode {
-        let flies = self.config.descriptor.drive == Drive::Multirotor;
-        if causes.contains(Cause::OperatorKill) {
-            DriveMode::CutPower
-        } else if causes.contains(Cause::BatteryCritical) && flies {
-            DriveMode::Land
-        } else if causes.intersects(HALTING) || verdict.halts {
-            DriveMode::Halt
-        } else {
-            DriveMode::Follow
-        }
+        self.commanded = if moves { verdict.twist } else { Twist::ZERO };
+        let actuators = ActuatorFrame { at: now, sequence: self.sequence, mode, twist: self.commanded };
+        let report = ReflexReport {
+            at: now,
+            sequence: self.sequence,
+            level: causes.level_on(self.config.descriptor.drive),
+            causes,
+            clear_distance: Meters(verdict.clear),
+            stop_distance: Meters(verdict.stop),
+            speed_allowed: MetersPerSecond(if moves { verdict.speed } else { 0.0 }),
+            missed_ticks: self.missed_ticks,
+        };
+        (actuators, report)
     }
 }
 
@@ -287,14 +266,3 @@ fn pose_now(track: &Track, odometry: &Pose, frame: &SensorFrame) -> Pose {
         heading: skein_types::geometry::wrap_angle(pose.heading + moved.heading),
     }
 }
-
-fn external(causes: Causes) -> Causes {
-    let mut heard = Causes::NONE;
-    for cause in causes.iter().filter(|cause| FROM_OTHERS.contains(*cause)) {
-        heard.insert(cause);
-    }
-    heard
-}
-
-/// How far in the future a time may lie before the clock that stamped it is broken.
-pub(crate) const FUTURE_MAX: Duration = Duration::from_millis(20);

@@ -1,6 +1,7 @@
 //! May the body move like this, here, now?
 
 use skein_types::geometry::{Point, Pose, Twist};
+use skein_types::limits::RESUME_SHARE;
 use skein_types::safety::{Cause, Causes, Surroundings};
 use skein_types::time::MonoTime;
 
@@ -14,8 +15,6 @@ use crate::way::Way;
 const STANDS: f64 = 0.05;
 /// Slower than this, m/s, there is no point in moving.
 const SLOWEST: f64 = 0.02;
-/// Once stopped, it takes this share of the stop distance more to go on.
-const RESUME_SHARE: f64 = 0.1;
 /// Steering aside must win at least this much free way, metres.
 const STEER_GAIN: f64 = 0.10;
 /// It leaves the side it steered to last only for this much more, metres.
@@ -42,6 +41,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) limit: f64,
     pub(crate) stopped: bool,
     pub(crate) side: f64,
+    /// Causes that stop the motion towards them on this body.
+    pub(crate) blocking: Causes,
     pub(crate) surroundings: &'a Surroundings,
 }
 
@@ -86,9 +87,9 @@ impl Scene<'_> {
             speed: self.limit,
             ..Verdict::stand(0.0, stop)
         };
-        let stopping = self.stopping_causes(wanted, &lidar, stop);
-        if !stopping.is_empty() {
-            return self.stand_or_turn(wanted, Verdict { causes: stopping, ..verdict });
+        verdict.causes = self.causes_ahead(wanted, &lidar, stop);
+        if verdict.causes.intersects(self.blocking) {
+            return self.stand_or_turn(wanted, verdict);
         }
         self.slow_down(wanted, &lidar, &mut verdict);
         self.steer_aside(&lidar, &mut verdict);
@@ -113,7 +114,8 @@ impl Scene<'_> {
         ((self.measured.vx * wanted.vx + self.measured.vy * wanted.vy) / speed).max(0.0)
     }
 
-    fn stopping_causes(&self, wanted: &Twist, lidar: &Clearance, stop: f64) -> Causes {
+    /// What lies too close ahead on the path.
+    fn causes_ahead(&self, wanted: &Twist, lidar: &Clearance, stop: f64) -> Causes {
         let mut causes = Causes::NONE;
         let mut find = |wrong: bool, cause: Cause| {
             if wrong {
@@ -124,7 +126,7 @@ impl Scene<'_> {
         find(lidar.blocked < room || self.cannot_brake(wanted), Cause::ObstacleStop);
         let halting = self.config.halting_distance(self.speed_along(wanted)) + DISC_MARGIN;
         find(self.clear_of_hazards(wanted) < halting, Cause::Hazard);
-        find(self.clear_of_peers(wanted) < halting, Cause::PeerClose);
+        find(self.clear_of_peers(wanted) < halting, Cause::PeerStop);
         find(self.leads_over_an_edge(wanted), Cause::Cliff);
         find(self.presses_on(wanted), Cause::Bumper);
         causes
@@ -192,6 +194,9 @@ impl Scene<'_> {
         if peers < speed {
             verdict.causes.insert(Cause::PeerClose);
         }
+        if hazards < speed {
+            verdict.causes.insert(Cause::HazardClose);
+        }
         if touched < speed {
             verdict.causes.insert(Cause::Bumper);
         }
@@ -226,7 +231,7 @@ impl Scene<'_> {
             if room
                 && possible
                 && clearance.swept + kept > best
-                && self.stopping_causes(&turned, &clearance, verdict.stop).is_empty()
+                && !self.causes_ahead(&turned, &clearance, verdict.stop).intersects(self.blocking)
             {
                 best = clearance.swept + kept;
                 verdict.twist = turned;

@@ -5,13 +5,12 @@ use skein_types::sensing::{BEAMS, Scan};
 use skein_types::time::MonoTime;
 
 use crate::config::ReflexConfig;
+use crate::track::Reset;
 
 /// A beam shorter than both beside it by more than this, metres, stands alone.
 const LONE_DEPTH: f32 = 0.10;
 /// A lone beam is confirmed by a beam of the revolution before that ends within this, metres.
 const CONFIRM: f64 = 0.20;
-/// A lone beam that ends this near to the footprint, metres, counts at once.
-const LONE_NEAR: f64 = 0.35;
 
 /// What the last revolution saw, without its dropouts and flickers.
 #[derive(Clone, Debug)]
@@ -82,10 +81,10 @@ impl Obstacles {
         self.any = true;
     }
 
-    /// Every beam at least as long as the shorter of the two beside it, unless it is near or was there before: noise
-    /// and a single false answer do not make the robot start.
+    /// Every beam at least as long as the shorter of the two beside it, unless it is within the stop distance or was
+    /// there before: noise and a single false answer farther away change nothing.
     fn without_flickers(&self, config: &ReflexConfig, ranges: &[f32; BEAMS], from: &Pose) -> [f32; BEAMS] {
-        let near = (config.descriptor.radius.0 + LONE_NEAR) as f32;
+        let near = (config.descriptor.radius.0 + config.stop_distance_at_most()) as f32;
         let mut cleaned = [f32::INFINITY; BEAMS];
         for (beam, out) in cleaned.iter_mut().enumerate() {
             let own = beam_of(ranges, beam);
@@ -96,6 +95,11 @@ impl Obstacles {
             *out = if alone && counts { own } else { own.max(beside) };
         }
         cleaned
+    }
+
+    /// The odometry was reset: what was seen stays where it is, seen from the new frame.
+    pub(crate) fn rebase(&mut self, reset: &Reset) {
+        self.seen_from = reset.rebased(&self.seen_from);
     }
 
     fn point(&self, beam: usize, range: f32) -> Point {
@@ -277,8 +281,8 @@ mod tests {
 
     #[test]
     fn a_single_near_beam_counts_at_once() {
-        assert_eq!(seen(wall_with(&[(0, 0.55)])).ranges[0], 0.55);
-        assert_eq!(seen(wall_with(&[(0, 0.65)])).ranges[0], 3.0);
+        assert_eq!(seen(wall_with(&[(0, 0.74)])).ranges[0], 0.74);
+        assert_eq!(seen(wall_with(&[(0, 0.76)])).ranges[0], 3.0);
     }
 
     #[test]

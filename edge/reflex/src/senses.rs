@@ -2,13 +2,12 @@
 
 use skein_types::body::Drive;
 use skein_types::geometry::Twist;
+use skein_types::limits::FUTURE_MAX;
 use skein_types::motion::Setpoint;
 use skein_types::safety::{Cause, Causes};
 use skein_types::sensing::SensorFrame;
 use skein_types::time::MonoTime;
-use skein_types::units::Percent;
 
-use crate::FUTURE_MAX;
 use crate::config::ReflexConfig;
 
 /// A setpoint that is over a limit by less than this share was not meant to be.
@@ -25,14 +24,11 @@ pub(crate) fn faults(config: &ReflexConfig, now: MonoTime, frame: &SensorFrame) 
     let estimate = &frame.estimate;
     find(now.since(frame.at) > config.frame_age_max, Cause::StaleFrame);
     find(now.since(frame.scan.at) > config.scan_age_max, Cause::StaleScan);
-    // A figure that is no number counts as the worst.
+    // NaN counts as the worst.
     let unsure = estimate.position_std.0.is_nan() || estimate.position_std > config.pose_std_max;
-    let charge = if frame.battery.charge.0.is_nan() { Percent(0.0) } else { frame.battery.charge };
     find(unsure || now.since(estimate.at) > config.pose_age_max, Cause::StalePose);
     find(!is_sound(frame) || is_ahead(now, frame), Cause::SensorFault);
     find(is_too_fast(config, &frame.twist), Cause::OverSpeed);
-    find(charge <= config.battery_low && !frame.battery.charging, Cause::BatteryLow);
-    find(charge <= config.battery_critical && !frame.battery.charging, Cause::BatteryCritical);
     causes
 }
 
@@ -49,8 +45,8 @@ fn is_ahead(now: MonoTime, frame: &SensorFrame) -> bool {
 fn is_too_fast(config: &ReflexConfig, twist: &Twist) -> bool {
     let factor = 1.0 + config.over_speed_share;
     let body = &config.descriptor;
-    let (speed, rate) = (twist.speed(), twist.yaw_rate.abs());
-    speed > body.speed_max.0 * factor || rate > body.yaw_rate_max.0 * factor
+    let climbs = body.drive == Drive::Multirotor && twist.vz.abs() > body.vertical_speed_max().0 * factor;
+    climbs || twist.speed() > body.speed_max.0 * factor || twist.yaw_rate.abs() > body.yaw_rate_max.0 * factor
 }
 
 /// The speed the agent promised to keep, within what the body can; none of it when it is no number.
@@ -74,7 +70,7 @@ pub(crate) fn wanted(config: &ReflexConfig, now: MonoTime, setpoint: &Setpoint) 
         Drive::Multirotor => asked,
     };
     let of_speed = share(speed_limit(config, setpoint), possible.speed());
-    let of_climb = share(config.descriptor.speed_max.0, possible.vz.abs());
+    let of_climb = share(config.descriptor.vertical_speed_max().0, possible.vz.abs());
     let of_turn = share(config.descriptor.yaw_rate_max.0, possible.yaw_rate.abs());
     let factor = of_speed.min(of_climb).min(of_turn);
     let clamped = possible != asked || factor < 1.0 - ROUNDING;

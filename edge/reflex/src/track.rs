@@ -4,6 +4,13 @@ use skein_types::geometry::{Point, Pose, wrap_angle};
 use skein_types::sensing::SensorFrame;
 use skein_types::time::MonoTime;
 
+use crate::config::ReflexConfig;
+
+/// Odometry that moved farther than its own motion allows by more than this share, or these metres and radians, was
+/// reset.
+const RESET_SHARE: f64 = 1.5;
+const RESET_METERS: f64 = 0.1;
+const RESET_RADIANS: f64 = 0.2;
 /// Samples kept: 0.64 s at 100 Hz, twice the age of the oldest scan that is used.
 const SAMPLES: usize = 64;
 
@@ -21,13 +28,25 @@ impl Track {
         Self { samples: [(MonoTime::ZERO, nowhere); SAMPLES], written: 0 }
     }
 
-    /// Remembers a frame that is newer than the last.
-    pub(crate) fn remember(&mut self, frame: &SensorFrame) {
-        let newer = self.newest().is_none_or(|(at, _)| frame.at > at);
-        if newer && let Some(slot) = self.samples.get_mut(self.written % SAMPLES) {
+    /// Remembers a frame that is newer than the last. When the odometry was reset in between, all that was remembered
+    /// is moved to its new frame; whoever keeps poses of the old frame does the same with what is returned.
+    #[must_use]
+    pub(crate) fn remember(&mut self, config: &ReflexConfig, frame: &SensorFrame) -> Option<Reset> {
+        let last = self.newest();
+        if last.is_some_and(|(at, _)| frame.at <= at) {
+            return None;
+        }
+        let reset = last.and_then(|last| Reset::between(config, last, frame));
+        if let Some(reset) = &reset {
+            for (_, pose) in &mut self.samples {
+                *pose = reset.rebased(pose);
+            }
+        }
+        if let Some(slot) = self.samples.get_mut(self.written % SAMPLES) {
             *slot = (frame.at, frame.odometry);
             self.written = self.written.wrapping_add(1);
         }
+        reset
     }
 
     /// The pose at a moment: between two samples, beyond the newest by the measured twist, before the oldest by the
@@ -61,6 +80,37 @@ impl Track {
     }
 }
 
+/// The odometry began anew somewhere else, as after a restart of the body's own controller.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Reset {
+    /// Where the body is in the old frame, as it moved on since the last sample.
+    old: Pose,
+    /// Where it is in the new frame.
+    new: Pose,
+}
+
+impl Reset {
+    fn between(config: &ReflexConfig, (at, last): (MonoTime, Pose), frame: &SensorFrame) -> Option<Self> {
+        let seconds = frame.at.secs_since(at);
+        let body = &config.descriptor;
+        let farthest = RESET_SHARE * body.speed_max.0 * seconds + RESET_METERS;
+        let widest = RESET_SHARE * body.yaw_rate_max.0 * seconds + RESET_RADIANS;
+        let moved = relative(&last, &frame.odometry);
+        let was_reset = moved.position.norm() > farthest || moved.heading.abs() > widest;
+        was_reset.then(|| Self { old: last.moved(&frame.twist, seconds), new: frame.odometry })
+    }
+
+    /// A pose of the old frame, in the new one.
+    pub(crate) fn rebased(&self, pose: &Pose) -> Pose {
+        let seen = relative(&self.old, pose);
+        Pose {
+            position: self.new.map_from_body(seen.position),
+            z: self.new.z + seen.z,
+            heading: wrap_angle(self.new.heading + seen.heading),
+        }
+    }
+}
+
 fn between(from: &Pose, to: &Pose, share: f64) -> Pose {
     Pose {
         position: from.position.lerp(to.position, share),
@@ -78,8 +128,13 @@ pub(crate) fn relative(a: &Pose, b: &Pose) -> Pose {
 mod tests {
     use super::*;
     use core::time::Duration;
+    use skein_types::body::BodyDescriptor;
     use skein_types::geometry::Twist;
     use skein_types::units::Meters;
+
+    fn config() -> ReflexConfig {
+        ReflexConfig::new(BodyDescriptor::rover())
+    }
 
     fn frame(at_ms: u64, odometry: Pose, twist: Twist) -> SensorFrame {
         SensorFrame { at: MonoTime::from_millis(at_ms), odometry, twist, ..SensorFrame::unknown(Meters(10.0)) }
@@ -90,7 +145,7 @@ mod tests {
         for ms in (from_ms..=to_ms).step_by(10) {
             let pose = Pose::new(1.0, 2.0, 0.5).moved(&twist, ms as f64 / 1e3);
             last = frame(ms, pose, twist);
-            track.remember(&last);
+            assert_eq!(track.remember(&config(), &last), None);
         }
         last
     }
@@ -120,12 +175,46 @@ mod tests {
     #[test]
     fn a_frame_that_is_not_newer_is_not_remembered() {
         let mut track = Track::new();
-        track.remember(&frame(50, Pose::new(1.0, 0.0, 0.0), Twist::ZERO));
-        track.remember(&frame(50, Pose::new(9.0, 0.0, 0.0), Twist::ZERO));
-        track.remember(&frame(40, Pose::new(9.0, 0.0, 0.0), Twist::ZERO));
+        assert_eq!(track.remember(&config(), &frame(50, Pose::new(1.0, 0.0, 0.0), Twist::ZERO)), None);
+        assert_eq!(track.remember(&config(), &frame(50, Pose::new(9.0, 0.0, 0.0), Twist::ZERO)), None);
+        assert_eq!(track.remember(&config(), &frame(40, Pose::new(9.0, 0.0, 0.0), Twist::ZERO)), None);
         let still = frame(50, Pose::default(), Twist::ZERO);
         assert_eq!(track.at(MonoTime::from_millis(50) + Duration::from_millis(5), &still).position.x, 1.0);
         assert_eq!(track.written, 1);
+    }
+
+    #[test]
+    fn after_a_reset_of_the_odometry_what_was_seen_stays_where_it_is() {
+        let twist = Twist::planar(0.9, 1.1);
+        let mut track = Track::new();
+        let last = drive(&mut track, 100, 2_000, twist);
+        let seen_from = track.at(MonoTime::from_millis(1_900), &last);
+        let before = relative(&track.at(MonoTime::from_millis(2_010), &last), &seen_from);
+        // The next frame counts from an origin of its own.
+        let anew = frame(2_010, Pose::new(0.0, 0.0, 0.0), twist);
+        let reset = track.remember(&config(), &anew).unwrap();
+        let after = relative(&anew.odometry, &reset.rebased(&seen_from));
+        assert!(after.position.distance(before.position) < 1e-9 && (after.heading - before.heading).abs() < 1e-9);
+        let rebased = relative(&anew.odometry, &track.at(MonoTime::from_millis(1_900), &anew));
+        assert!(rebased.position.distance(before.position) < 1e-9);
+        assert_eq!(track.remember(&config(), &frame(2_020, anew.odometry.moved(&twist, 0.01), twist)), None);
+    }
+
+    #[test]
+    fn only_motion_that_the_body_cannot_make_is_a_reset() {
+        // A rover at 1 m/s and 2 rad/s may move by 0.115 m and turn by 0.23 rad in 10 ms.
+        for (pose, was_reset) in [
+            (Pose::new(0.11, 0.0, 0.0), false),
+            (Pose::new(0.0, -0.12, 0.0), true),
+            (Pose::new(0.0, 0.0, -0.22), false),
+            (Pose::new(0.0, 0.0, 0.24), true),
+            (Pose::new(0.0, 0.0, -0.24), true),
+        ] {
+            let mut track = Track::new();
+            assert_eq!(track.remember(&config(), &frame(50, Pose::default(), Twist::ZERO)), None);
+            let reset = track.remember(&config(), &frame(60, pose, Twist::ZERO));
+            assert_eq!(reset.is_some(), was_reset, "{pose:?}");
+        }
     }
 
     #[test]

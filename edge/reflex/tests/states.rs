@@ -2,83 +2,18 @@
 
 mod common;
 
+use common::bench::{Bench, halted_for};
 use common::{Place, Run, TICK};
 use core::time::Duration;
 use skein_reflex::{Reflex, ReflexConfig, ReflexOutput};
+use skein_types::authority::LatchView;
 use skein_types::body::BodyDescriptor;
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::motion::{DriveMode, Setpoint};
-use skein_types::safety::{Cause, Causes, FailsafeLevel, HazardDisc, Latch, PeerDisc, Surroundings};
+use skein_types::safety::{Cause, Causes, FailsafeLevel, HazardDisc, PeerDisc, Surroundings};
 use skein_types::sensing::{BEAMS, Battery, PoseEstimate, Scan, SensorFrame};
 use skein_types::time::MonoTime;
 use skein_types::units::{Meters, MetersPerSecond, Percent, Radians};
-
-/// A robot on an empty floor whose every input can be bent.
-struct Bench {
-    reflex: Reflex,
-    now: MonoTime,
-    frame: SensorFrame,
-    setpoint: Setpoint,
-    surroundings: Surroundings,
-}
-
-impl Bench {
-    fn new() -> Self {
-        Self::of(BodyDescriptor::rover())
-    }
-
-    fn of(descriptor: BodyDescriptor) -> Self {
-        let mut frame = SensorFrame::unknown(Meters(10.0));
-        frame.battery = Battery { charge: Percent(80.0), charging: false };
-        frame.motors_powered = true;
-        Self {
-            reflex: Reflex::new(ReflexConfig::new(descriptor)),
-            now: MonoTime::from_millis(60_000),
-            frame,
-            setpoint: Setpoint {
-                speed_limit: MetersPerSecond(1.0),
-                twist: Twist::planar(0.8, 0.0),
-                ..Setpoint::none()
-            },
-            surroundings: Surroundings::empty(),
-        }
-    }
-
-    /// Everything is of now, then `bend` spoils it.
-    fn tick_with(&mut self, bend: impl FnOnce(MonoTime, &mut SensorFrame, &mut Setpoint)) -> ReflexOutput {
-        self.now = self.now + TICK;
-        let mut frame = self.frame;
-        let mut setpoint = self.setpoint;
-        (frame.at, frame.scan.at, frame.estimate.at) = (self.now, self.now, self.now);
-        (setpoint.at, setpoint.valid_until) = (self.now, self.now + TICK * 10);
-        bend(self.now, &mut frame, &mut setpoint);
-        self.reflex.tick(self.now, &frame, &setpoint, &self.surroundings)
-    }
-
-    fn tick(&mut self) -> ReflexOutput {
-        self.tick_with(|_, _, _| {})
-    }
-
-    fn follows(&mut self) -> bool {
-        self.tick().actuators.mode == DriveMode::Follow
-    }
-
-    /// A wall of points in these beams.
-    fn see(&mut self, beams: impl Iterator<Item = usize>, range: f32) {
-        for beam in beams {
-            self.frame.scan.ranges[beam % BEAMS] = range;
-        }
-    }
-}
-
-#[track_caller]
-fn halted_for(output: &ReflexOutput, cause: Cause) {
-    assert!(output.report.causes.contains(cause), "{:?}", output.report.causes.iter().collect::<Vec<_>>());
-    assert_eq!(output.actuators.mode, DriveMode::Halt);
-    assert_eq!(output.actuators.twist, Twist::ZERO);
-    assert_eq!(output.report.speed_allowed.0, 0.0);
-    assert!(output.report.level >= cause.level());
-}
 
 #[test]
 fn with_all_well_it_passes_the_setpoint_on_and_reports_nothing() {
@@ -160,106 +95,6 @@ fn it_stands_within_one_tick_of_the_end_of_a_setpoint_and_goes_on_with_a_fresh_o
         }
     }
     assert_eq!(stood_after, Some(Duration::from_millis(110)));
-    assert!(bench.follows());
-}
-
-#[test]
-fn a_low_battery_is_told_and_does_not_stop_it() {
-    let mut bench = Bench::new();
-    bench.frame.battery.charge = Percent(15.0);
-    let output = bench.tick();
-    assert_eq!(output.actuators.mode, DriveMode::Follow);
-    assert_eq!(
-        (output.report.causes, output.report.level),
-        (Causes::NONE.with(Cause::BatteryLow), FailsafeLevel::Return)
-    );
-}
-
-#[test]
-fn with_an_empty_battery_what_flies_lands() {
-    let mut bench = Bench::of(BodyDescriptor::multirotor());
-    bench.frame.battery.charge = Percent(2.0);
-    let output = bench.tick();
-    assert_eq!((output.actuators.mode, output.actuators.twist), (DriveMode::Land, Twist::ZERO));
-    assert_eq!(output.report.level, FailsafeLevel::Land);
-}
-
-#[test]
-fn stop_and_kill_hold_until_they_are_released() {
-    let mut bench = Bench::new();
-    assert!(bench.follows());
-    bench.surroundings.latch = Latch::Stop;
-    for _ in 0..50 {
-        halted_for(&bench.tick(), Cause::OperatorStop);
-    }
-    bench.surroundings.latch = Latch::Released;
-    assert!(bench.follows());
-    bench.surroundings.latch = Latch::Kill;
-    let output = bench.tick();
-    assert_eq!((output.actuators.mode, output.report.level), (DriveMode::CutPower, FailsafeLevel::Kill));
-    bench.frame.motors_powered = false;
-    assert_eq!(bench.tick().actuators.mode, DriveMode::CutPower);
-    // Released: it waits for the power, and then goes on.
-    bench.surroundings.latch = Latch::Released;
-    halted_for(&bench.tick(), Cause::PowerLoss);
-    bench.frame.motors_powered = true;
-    assert!(bench.follows());
-}
-
-#[test]
-fn a_lost_power_holds_it_until_a_person_releases_it() {
-    let mut bench = Bench::new();
-    assert!(bench.follows());
-    bench.frame.motors_powered = false;
-    halted_for(&bench.tick(), Cause::PowerLoss);
-    bench.frame.motors_powered = true;
-    for _ in 0..10 {
-        halted_for(&bench.tick(), Cause::PowerLoss);
-    }
-    bench.surroundings.latch = Latch::Stop;
-    bench.tick();
-    bench.surroundings.latch = Latch::Released;
-    assert!(bench.follows());
-}
-
-#[test]
-fn a_power_that_does_not_return_after_the_release_needs_another_one() {
-    let mut bench = Bench::new();
-    bench.tick();
-    bench.frame.motors_powered = false;
-    bench.surroundings.latch = Latch::Stop;
-    bench.tick();
-    bench.surroundings.latch = Latch::Released;
-    for _ in 0..202 {
-        halted_for(&bench.tick(), Cause::PowerLoss);
-    }
-    bench.frame.motors_powered = true;
-    halted_for(&bench.tick(), Cause::PowerLoss);
-}
-
-#[test]
-fn without_power_at_the_boot_it_waits_for_it() {
-    let mut bench = Bench::new();
-    bench.frame.motors_powered = false;
-    halted_for(&bench.tick(), Cause::PowerLoss);
-    bench.frame.motors_powered = true;
-    assert!(bench.follows());
-}
-
-#[test]
-fn tipped_over_for_a_while_it_needs_a_person() {
-    let mut bench = Bench::new();
-    bench.frame.tilt = Radians(0.5);
-    for _ in 0..12 {
-        halted_for(&bench.tick(), Cause::Tilt);
-    }
-    bench.frame.tilt = Radians(0.0);
-    let output = bench.tick();
-    halted_for(&output, Cause::Tilt);
-    assert_eq!(output.report.level, FailsafeLevel::Stop);
-    bench.surroundings.latch = Latch::Stop;
-    bench.tick();
-    bench.surroundings.latch = Latch::Released;
     assert!(bench.follows());
 }
 
@@ -498,8 +333,9 @@ fn a_peer_is_met_where_it_will_be() {
         let output = bench.tick();
         assert_eq!(output.actuators.mode == DriveMode::Follow, follows, "{x} {vx} {age}: {:?}", output.report);
         if !follows {
-            halted_for(&output, Cause::PeerClose);
+            halted_for(&output, Cause::PeerStop);
         }
+        assert!(!output.report.causes.contains(Cause::PeerClose), "{:?}", output.report);
     }
 }
 
@@ -520,6 +356,7 @@ fn a_hazard_stops_it_at_its_edge_until_it_is_forgotten_and_lets_it_out() {
     bench.surroundings.hazards[0] = Some(hazard(&bench, 0.9, 10_000));
     let output = bench.tick();
     assert!(output.actuators.twist.vx < 0.8, "it does not slow down: {:?}", output.actuators);
+    assert_eq!(output.report.causes, Causes::NONE.with(Cause::HazardClose));
     bench.surroundings.hazards[0] = Some(hazard(&bench, -0.1, 10_000));
     assert!(bench.follows());
     bench.surroundings.hazards[0] = Some(hazard(&bench, 0.1, 10_000));
@@ -545,8 +382,6 @@ fn causes_found_elsewhere_count_and_its_own_do_not_come_back_to_it() {
     let output = bench.tick();
     assert_eq!(output.actuators.mode, DriveMode::Follow);
     assert_eq!(output.report.causes, Causes::NONE.with(Cause::CloudLost).with(Cause::Fence));
-    bench.surroundings.causes = Causes::NONE.with(Cause::OperatorStop);
-    halted_for(&bench.tick(), Cause::OperatorStop);
 }
 
 #[test]
@@ -566,7 +401,13 @@ fn missed_ticks_are_counted() {
 fn before_the_first_frame_it_stands() {
     let mut reflex = Reflex::new(ReflexConfig::new(BodyDescriptor::rover()));
     let nothing = SensorFrame::unknown(Meters(10.0));
-    let output = reflex.tick(MonoTime::from_millis(5_000), &nothing, &Setpoint::none(), &Surroundings::empty());
+    let output = reflex.tick(
+        MonoTime::from_millis(5_000),
+        &nothing,
+        &Setpoint::none(),
+        &Surroundings::empty(),
+        LatchView::default(),
+    );
     for cause in [Cause::StaleFrame, Cause::StaleScan, Cause::StalePose, Cause::DeadMan, Cause::PowerLoss] {
         halted_for(&output, cause);
     }

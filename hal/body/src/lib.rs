@@ -9,7 +9,7 @@
 //! 1. No command passes [`SafeBody`] that would carry the footprint out of the fence before the body could stand.
 //! 2. Outside the fence, only motion that leads back in passes.
 //! 3. Without a fresh and certain pose, a fenced body only halts.
-//! 4. What passes is within the descriptor's speed, rate of turn and acceleration; braking is never softened.
+//! 4. What passes is within the descriptor's speed, climb, rate of turn and acceleration; braking is never softened.
 //! 5. Silence halts; a late command halts; a command that is no number halts.
 //! 6. After `CutPower` nothing moves until `restore_power`, and then nothing moves by itself.
 
@@ -18,7 +18,8 @@ mod fence;
 mod safe;
 
 pub use fence::{Fence, FenceVerdict};
-pub use safe::{COMMAND_AGE_MAX, POSE_AGE_MAX, POSE_STD_MAX, REACTION, SILENCE_MAX, SafeBody};
+pub use safe::{REACTION, SafeBody};
+pub use skein_types::limits::{COMMAND_AGE_MAX, POSE_AGE_MAX, POSE_STD_MAX, SILENCE_MAX};
 
 use core::time::Duration;
 use skein_types::body::BodyDescriptor;

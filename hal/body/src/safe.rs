@@ -11,24 +11,16 @@
 use core::time::Duration;
 use skein_types::body::{BodyDescriptor, Drive};
 use skein_types::geometry::{Pose, Twist};
+use skein_types::limits::{self, COMMAND_AGE_MAX, POSE_AGE_MAX, POSE_STD_MAX, SILENCE_MAX};
 use skein_types::motion::{ActuatorFrame, DriveMode};
 use skein_types::sensing::{PoseEstimate, SensorFrame};
 use skein_types::time::MonoTime;
-use skein_types::units::Meters;
 
 use crate::{Body, BodyError, Fence, FenceVerdict};
 
-/// Longest silence before the envelope halts the body: five ticks of the reflex, so that one late tick is no halt.
-pub const SILENCE_MAX: Duration = Duration::from_millis(50);
-/// Oldest command that is obeyed, and the farthest in the future one may lie.
-pub const COMMAND_AGE_MAX: Duration = Duration::from_millis(50);
-/// Oldest pose a fenced body moves with.
-pub const POSE_AGE_MAX: Duration = Duration::from_millis(500);
-/// Least certain pose a fenced body moves with, per axis.
-pub const POSE_STD_MAX: Meters = Meters(0.5);
-/// How long the body may carry on with its last command when everything above it has died: the silence limit that
-/// every body keeps. The way to the fence is reckoned with it.
-pub const REACTION: Duration = Duration::from_millis(100);
+/// How long the body may carry on with its last command when everything above it has died. The way to the fence is
+/// reckoned with it.
+pub const REACTION: Duration = limits::BODY_SILENCE_MAX;
 
 /// Kept free between footprint and fence, metres, beside what the uncertainty of the pose asks for.
 const FENCE_MARGIN: f64 = 0.05;
@@ -217,7 +209,7 @@ impl<B: Body> SafeBody<B> {
             Drive::Multirotor => *twist,
         };
         let of_speed = share(body.speed_max.0, possible.speed());
-        let of_climb = share(body.speed_max.0, possible.vz.abs());
+        let of_climb = share(body.vertical_speed_max().0, possible.vz.abs());
         let of_turn = share(body.yaw_rate_max.0, possible.yaw_rate.abs());
         possible.scaled(of_speed.min(of_climb).min(of_turn))
     }

@@ -43,6 +43,10 @@ enum Bug {
     PowerComesBack,
     RestoreStartsMoving,
     RestoreDoesNothing,
+    EmergencyStopAlways,
+    NoClimbLimit,
+    NeverLands,
+    GroundInTheAir,
 }
 
 struct Broken {
@@ -59,7 +63,12 @@ struct Broken {
 
 impl Broken {
     fn new(bug: Bug) -> Self {
-        let mut descriptor = BodyDescriptor::rover();
+        let flies = matches!(bug, Bug::NoClimbLimit | Bug::NeverLands | Bug::GroundInTheAir);
+        let sound = if flies { BodyDescriptor::multirotor() } else { BodyDescriptor::rover() };
+        let mut descriptor = sound;
+        if bug == Bug::NoClimbLimit {
+            descriptor.speed_max = MetersPerSecond(40.0);
+        }
         if bug == Bug::SpeedsUpAtOnce {
             descriptor.acceleration_max.0 = 50.0;
         }
@@ -71,7 +80,7 @@ impl Broken {
             descriptor.yaw_rate_max.0 = 40.0;
         }
         let body = PointBody::new(descriptor, Pose::default());
-        let mut told = BodyDescriptor::rover();
+        let mut told = sound;
         if bug == Bug::UnsoundDescriptor {
             told.radius.0 = f64::NAN;
         }
@@ -112,6 +121,8 @@ impl Body for Broken {
             Bug::FrameFromTheFuture => frame.estimate.at = now + TICK,
             Bug::ScanNeverComes => frame.scan.at = MonoTime::ZERO,
             Bug::StaleFrame => frame.at = now - Duration::from_millis(300),
+            Bug::EmergencyStopAlways => frame.emergency_stop = true,
+            Bug::GroundInTheAir => frame.on_ground = true,
             Bug::DescriptorChanges => self.descriptor.radius.0 += 0.001,
             _ => {}
         }
@@ -127,6 +138,7 @@ impl Body for Broken {
             Bug::SlidesSideways if frame.twist.vy != 0.0 => self.drift = frame.twist.vy,
             Bug::HaltFollowsItsTwist if frame.mode == DriveMode::Halt => frame.mode = DriveMode::Follow,
             Bug::LandFollowsItsTwist if frame.mode == DriveMode::Land => frame.mode = DriveMode::Follow,
+            Bug::NeverLands if frame.mode == DriveMode::Land => frame.mode = DriveMode::Halt,
             Bug::ObeysLateCommands => frame.at = now,
             Bug::AcceptsNan if !frame.twist.is_finite() => return Ok(()),
             Bug::CutPowerIgnored if frame.mode == DriveMode::CutPower => frame.mode = DriveMode::Halt,
@@ -196,7 +208,7 @@ impl Rig for Broken {
 }
 
 /// The bug, and a part of the name of a check that must find it.
-const PLANTED: [(Bug, &str); 28] = [
+const PLANTED: [(Bug, &str); 32] = [
     (Bug::UnsoundDescriptor, "descriptor is sound"),
     (Bug::DescriptorChanges, "descriptor is sound"),
     (Bug::ChargeBeyondFull, "senses is sound"),
@@ -225,6 +237,10 @@ const PLANTED: [(Bug, &str); 28] = [
     (Bug::PowerComesBack, "without power"),
     (Bug::RestoreStartsMoving, "with power back"),
     (Bug::RestoreDoesNothing, "with power back"),
+    (Bug::EmergencyStopAlways, "senses is sound"),
+    (Bug::NoClimbLimit, "climbs and descends"),
+    (Bug::NeverLands, "to the ground"),
+    (Bug::GroundInTheAir, "to the ground"),
 ];
 
 #[test]

@@ -14,8 +14,8 @@ use thiserror::Error;
 use crate::bridge::Bridge;
 
 /// The version of the frames this build speaks. Hello and Refused keep their form in every version.
-pub const VERSION: u16 = 1;
-/// Longest frame, kind and fields together. A sensor frame with a scan has 1,764 bytes.
+pub const VERSION: u16 = 2;
+/// Longest frame, kind and fields together. A sensor frame with a scan has 1,765 bytes.
 pub const FRAME_BYTES_MAX: usize = 4_096;
 /// Longest reason of a refusal that is sent, in bytes.
 const REASON_BYTES_MAX: usize = 512;
@@ -285,6 +285,9 @@ const BUMPER: u8 = 1 << 4;
 const POWERED: u8 = 1 << 5;
 const CHARGING: u8 = 1 << 6;
 const HAS_SCAN: u8 = 1 << 7;
+/// More flags of a sensor frame.
+const ESTOP: u8 = 1 << 0;
+const ON_GROUND: u8 = 1 << 1;
 
 pub(crate) fn write_sensors(out: &mut Vec<u8>, now: MonoTime, sensors: &SensorFrame, with_scan: bool) {
     frame(out, SENSORS, |out| {
@@ -306,6 +309,7 @@ pub(crate) fn write_sensors(out: &mut Vec<u8>, now: MonoTime, sensors: &SensorFr
                 | flag(sensors.battery.charging, CHARGING)
                 | flag(with_scan, HAS_SCAN),
         );
+        out.push(flag(sensors.emergency_stop, ESTOP) | flag(sensors.on_ground, ON_GROUND));
         if with_scan {
             out.extend(age(now, sensors.scan.at).to_le_bytes());
             floats(out, &[sensors.scan.range_max.0]);
@@ -336,6 +340,7 @@ pub(crate) fn read_sensors(
     let payload = Kilograms(fields.f64("payload")?);
     let tilt = Radians(fields.f64("tilt")?);
     let flags = fields.u8("flags")?;
+    let more = fields.u8("more flags")?;
     bridge.received(now, sent);
     let scan = if flags & HAS_SCAN == 0 {
         sensors.scan
@@ -363,6 +368,8 @@ pub(crate) fn read_sensors(
         cliff: [flags & 1 != 0, flags & 2 != 0, flags & 4 != 0, flags & 8 != 0],
         bumper: flags & BUMPER != 0,
         motors_powered: flags & POWERED != 0,
+        emergency_stop: more & ESTOP != 0,
+        on_ground: more & ON_GROUND != 0,
     };
     Ok(())
 }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use skein_body::conformance::{PointBody, TICK};
 use skein_body::{Body, BodyError};
 use skein_body_remote::{
-    Connection, FRAME_BYTES_MAX, Listener, Options, Refusal, RemoteBody, RemoteError, Sent, Welcome,
+    Connection, FRAME_BYTES_MAX, Listener, Options, Refusal, RemoteBody, RemoteError, Sent, VERSION, Welcome,
 };
 use skein_types::body::BodyDescriptor;
 use skein_types::geometry::{Pose, Twist};
@@ -62,7 +62,7 @@ impl Door {
     /// A stream that has said hello and been welcomed, and then does as it likes.
     fn stray(&mut self) -> (UnixStream, Connection) {
         let mut stream = UnixStream::connect(&self.path).unwrap();
-        stream.write_all(&hello(1, "rover-1")).unwrap();
+        stream.write_all(&hello(VERSION, "rover-1")).unwrap();
         let connection = self.arrival().welcome(START, &welcome()).unwrap();
         (stream, connection)
     }
@@ -126,7 +126,7 @@ fn another_version_is_refused_with_both() {
     assert!(door.listener.poll(START).is_none());
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
-    assert_eq!(answer, framed(&[3, 0, 1, 0, 0, 0]));
+    assert_eq!(answer, framed(&[3, 0, VERSION as u8, 0, 0, 0]));
 }
 
 #[test]

@@ -79,6 +79,15 @@ impl BodyDescriptor {
         }
     }
 
+    /// Fastest climb and descent: none on wheels, a third of the top speed over the floor in the air.
+    #[must_use]
+    pub const fn vertical_speed_max(&self) -> MetersPerSecond {
+        match self.drive {
+            Drive::Differential | Drive::Holonomic => MetersPerSecond::ZERO,
+            Drive::Multirotor => MetersPerSecond(self.speed_max.0 / 3.0),
+        }
+    }
+
     /// All figures are finite and the ones that must be positive are.
     #[must_use]
     pub fn is_sound(&self) -> bool {

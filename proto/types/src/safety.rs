@@ -30,8 +30,8 @@ pub enum FailsafeLevel {
 }
 
 macro_rules! causes {
-    ($($(#[$doc:meta])* $name:ident = $bit:literal => $level:ident, $text:literal;)*) => {
-        /// Why the robot is on a rung of the ladder.
+    ($($(#[$doc:meta])* $name:ident = $bit:literal, $text:literal;)*) => {
+        /// Why the robot does not do what was asked; what is done about it says [`crate::failsafe::TABLE`].
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         #[repr(u8)]
@@ -42,12 +42,6 @@ macro_rules! causes {
         impl Cause {
             /// Every cause, in the order of its bits.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
-
-            /// The rung this cause asks for.
-            #[must_use]
-            pub const fn level(self) -> FailsafeLevel {
-                match self { $(Self::$name => FailsafeLevel::$level,)* }
-            }
 
             /// The name on the wire, in logs and in metrics.
             #[must_use]
@@ -60,51 +54,57 @@ macro_rules! causes {
 
 causes! {
     /// Something is within the avoid distance on the way.
-    ObstacleAvoid = 0 => Slow, "obstacle_avoid";
+    ObstacleAvoid = 0, "obstacle_avoid";
     /// Something is within the stop distance on the way.
-    ObstacleStop = 1 => Hold, "obstacle_stop";
-    /// A peer's predicted way comes too close.
-    PeerClose = 2 => Slow, "peer_close";
+    ObstacleStop = 1, "obstacle_stop";
+    /// A peer comes near to the path: slower.
+    PeerClose = 2, "peer_close";
     /// No fresh setpoint.
-    DeadMan = 3 => Hold, "dead_man";
+    DeadMan = 3, "dead_man";
     /// The lidar is too old: everything is assumed to be full of obstacles.
-    StaleScan = 4 => Hold, "stale_scan";
+    StaleScan = 4, "stale_scan";
     /// The pose is too old or too uncertain to keep the fence.
-    StalePose = 5 => Hold, "stale_pose";
+    StalePose = 5, "stale_pose";
     /// The whole sensor frame is too old.
-    StaleFrame = 6 => Hold, "stale_frame";
+    StaleFrame = 6, "stale_frame";
     /// The floor is missing on the way.
-    Cliff = 7 => Hold, "cliff";
+    Cliff = 7, "cliff";
     /// Tilted more than it may drive with.
-    Tilt = 8 => Stop, "tilt";
+    Tilt = 8, "tilt";
     /// Faster than it may be.
-    OverSpeed = 9 => Hold, "over_speed";
+    OverSpeed = 9, "over_speed";
     /// The bumper was touched.
-    Bumper = 10 => Hold, "bumper";
-    /// A hazard that a peer reported lies on the way.
-    Hazard = 11 => Hold, "hazard";
+    Bumper = 10, "bumper";
+    /// A hazard that a peer reported lies on the path.
+    Hazard = 11, "hazard";
     /// The fence would be crossed.
-    Fence = 12 => Hold, "fence";
+    Fence = 12, "fence";
     /// A person pressed STOP.
-    OperatorStop = 13 => Stop, "operator_stop";
+    OperatorStop = 13, "operator_stop";
     /// A person pressed KILL.
-    OperatorKill = 14 => Kill, "operator_kill";
+    OperatorKill = 14, "operator_kill";
     /// The motors lost their power.
-    PowerLoss = 15 => Stop, "power_loss";
+    PowerLoss = 15, "power_loss";
     /// Charge too low to work on.
-    BatteryLow = 16 => Return, "battery_low";
+    BatteryLow = 16, "battery_low";
     /// Charge too low to move safely.
-    BatteryCritical = 17 => Land, "battery_critical";
+    BatteryCritical = 17, "battery_critical";
     /// A number from a sensor is no number.
-    SensorFault = 18 => Hold, "sensor_fault";
+    SensorFault = 18, "sensor_fault";
     /// A setpoint asks for what the body cannot do; it was cut down.
-    SetpointClamped = 19 => Warn, "setpoint_clamped";
+    SetpointClamped = 19, "setpoint_clamped";
     /// The loop itself ran late.
-    LateTick = 20 => Warn, "late_tick";
+    LateTick = 20, "late_tick";
     /// No message from the supervisor.
-    CloudLost = 21 => Warn, "cloud_lost";
+    CloudLost = 21, "cloud_lost";
     /// No message from any peer that was heard before.
-    MeshLost = 22 => Warn, "mesh_lost";
+    MeshLost = 22, "mesh_lost";
+    /// The body's own emergency-stop input is or was pressed.
+    EmergencyStop = 23, "emergency_stop";
+    /// A peer is on the path within the braking distance.
+    PeerStop = 24, "peer_stop";
+    /// A hazard that a peer reported is near to the path: slower.
+    HazardClose = 25, "hazard_close";
 }
 
 /// A set of causes.
@@ -119,6 +119,11 @@ impl Causes {
     /// Adds a cause.
     pub fn insert(&mut self, cause: Cause) {
         self.0 |= 1 << cause as u8;
+    }
+
+    /// Takes a cause away.
+    pub fn remove(&mut self, cause: Cause) {
+        self.0 &= !(1 << cause as u8);
     }
 
     /// The same set with a cause more.
@@ -151,12 +156,18 @@ impl Causes {
         Self(self.0 | other.0)
     }
 
+    /// What is in both.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// The causes, in the order of their bits.
     pub fn iter(self) -> impl Iterator<Item = Cause> {
         Cause::ALL.iter().copied().filter(move |cause| self.contains(*cause))
     }
 
-    /// The worst rung any of them asks for.
+    /// The strictest level that any of them asks for on any kind of body.
     #[must_use]
     pub fn level(self) -> FailsafeLevel {
         self.iter().map(Cause::level).max().unwrap_or_default()
@@ -221,8 +232,6 @@ pub struct HazardDisc {
 /// What the reflex knows besides its own sensors. Fixed size: copied into the loop, never locked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Surroundings {
-    /// Operator latch that was in force in this tick.
-    pub latch: Latch,
     /// Peers nearby; `None` after the last.
     pub peers: [Option<PeerDisc>; PEERS_MAX],
     /// Hazards nearby; `None` after the last.
@@ -232,10 +241,10 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Alone and free.
+    /// Nothing around.
     #[must_use]
     pub const fn empty() -> Self {
-        Self { latch: Latch::Released, peers: [None; PEERS_MAX], hazards: [None; HAZARDS_MAX], causes: Causes::NONE }
+        Self { peers: [None; PEERS_MAX], hazards: [None; HAZARDS_MAX], causes: Causes::NONE }
     }
 }
 

@@ -84,6 +84,10 @@ pub struct SensorFrame {
     pub bumper: bool,
     /// The motors have power (false after a kill or a power loss).
     pub motors_powered: bool,
+    /// The body's own emergency-stop input is pressed.
+    pub emergency_stop: bool,
+    /// A body that flies stands on the ground; nothing looks at it on wheels.
+    pub on_ground: bool,
 }
 
 impl SensorFrame {
@@ -103,6 +107,8 @@ impl SensorFrame {
             cliff: [false; 4],
             bumper: false,
             motors_powered: false,
+            emergency_stop: false,
+            on_ground: false,
         }
     }
 }

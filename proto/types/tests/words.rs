@@ -24,7 +24,7 @@ fn names_fit_into_keys_files_and_labels_or_are_refused_with_the_reason() {
 }
 
 #[test]
-fn the_worst_cause_decides_the_rung() {
+fn the_strictest_cause_decides_the_level() {
     assert_eq!(Causes::NONE.level(), FailsafeLevel::None);
     let causes = Causes::NONE.with(Cause::CloudLost).with(Cause::DeadMan).with(Cause::ObstacleAvoid);
     assert_eq!(causes.level(), FailsafeLevel::Hold);

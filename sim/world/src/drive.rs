@@ -13,8 +13,8 @@ const LAG_SHARE: f64 = 0.283_468_689_426_210_7;
 const TURN_UP_S: f64 = 0.2;
 /// Slower than this counts as standing, m/s and rad/s.
 const STANDING: f64 = 5e-4;
-/// Climb and descent of a multirotor, m/s.
-const CLIMB_MAX: f64 = 1.0;
+/// Share of its fastest descent with which a multirotor lands.
+const LANDING_SHARE: f64 = 0.5;
 /// Seconds over which slip wanders.
 const SLIP_S: f64 = 1.0;
 const GRAVITY: f64 = 9.81;
@@ -38,16 +38,17 @@ impl Wish {
         match self {
             Self::Follow(twist) => within_limits(body, twist),
             Self::Halt | Self::Powerless => Twist::ZERO,
-            Self::Land => Twist { vz: -CLIMB_MAX / 2.0, ..Twist::ZERO },
+            Self::Land => Twist { vz: -LANDING_SHARE * body.vertical_speed_max().0, ..Twist::ZERO },
         }
     }
 }
 
 fn within_limits(body: &BodyDescriptor, twist: Twist) -> Twist {
+    let climb = body.vertical_speed_max().0;
     let (vy, vz) = match body.drive {
         Drive::Differential => (0.0, 0.0),
         Drive::Holonomic => (twist.vy, 0.0),
-        Drive::Multirotor => (twist.vy, twist.vz.clamp(-CLIMB_MAX, CLIMB_MAX)),
+        Drive::Multirotor => (twist.vy, twist.vz.clamp(-climb, climb)),
     };
     let wanted = Twist { vy, vz, ..twist };
     let share = (body.speed_max.0 / wanted.speed().max(f64::MIN_POSITIVE)).min(1.0);
@@ -74,6 +75,17 @@ pub(crate) fn follow(body: &BodyDescriptor, now: Twist, wish: Wish) -> Twist {
         (Drive::Differential | Drive::Holonomic, _) => 0.0,
     };
     settled(Twist { vx: next.x, vy: next.y, vz, yaw_rate: now.yaw_rate + turn }, &wanted)
+}
+
+/// Tilt, radians, with which a multirotor changes its velocity over the floor from `before` to `after` in one step.
+pub(crate) fn tilt(body: &BodyDescriptor, before: &Twist, after: &Twist) -> f64 {
+    match body.drive {
+        Drive::Differential | Drive::Holonomic => 0.0,
+        Drive::Multirotor => {
+            let change = Point::new(after.vx - before.vx, after.vy - before.vy);
+            (change.norm() / STEP_S / GRAVITY).atan()
+        }
+    }
 }
 
 fn limited(change: Point, most: f64) -> Point {
@@ -162,6 +174,15 @@ mod tests {
         assert!((falling.vz + GRAVITY * 0.5).abs() < 1e-9);
         let (rover, _) = drive_for(&BodyDescriptor::rover(), Twist::planar(0.5, 1.0), Wish::Powerless, 100);
         assert_eq!(rover, Twist::ZERO);
+    }
+
+    #[test]
+    fn a_multirotor_tilts_as_it_brakes_and_a_rover_does_not() {
+        let fast = Twist::planar(3.0, 0.0);
+        let body = BodyDescriptor::multirotor();
+        let braked = follow(&body, fast, Wish::Halt);
+        assert!((tilt(&body, &fast, &braked) - (body.braking_max.0 / GRAVITY).atan()).abs() < 1e-9);
+        assert_eq!(tilt(&BodyDescriptor::rover(), &fast, &braked), 0.0);
     }
 
     proptest! {

@@ -12,7 +12,7 @@ use skein_types::units::{Kilograms, Percent, Radians};
 
 use crate::chance::{Chance, LIFE_STREAM};
 use crate::config::{Noise, RobotSpec, STEP_S};
-use crate::drive::{Slip, Wish, follow};
+use crate::drive::{Slip, Wish, follow, tilt};
 use crate::localiser::{Localiser, Odometry};
 use crate::terrain::Terrain;
 
@@ -48,6 +48,8 @@ pub(crate) struct Robot {
     pub(crate) chance: Chance,
     pub(crate) payload: Kilograms,
     pub(crate) powered: bool,
+    /// The body's own emergency-stop button is pressed.
+    pub(crate) estop: bool,
     pub(crate) fell: bool,
     pub(crate) swept_from: Option<Point>,
     wish: Wish,
@@ -57,6 +59,8 @@ pub(crate) struct Robot {
     localiser: Localiser,
     charge_wh: f64,
     touched_at: Option<u64>,
+    /// Radians, from its own acceleration.
+    tilt: f64,
 }
 
 impl Robot {
@@ -71,6 +75,7 @@ impl Robot {
             chance: Chance::new(seed, number as u64),
             payload: Kilograms::ZERO,
             powered: true,
+            estop: false,
             fell: false,
             swept_from: None,
             wish: Wish::Halt,
@@ -80,6 +85,7 @@ impl Robot {
             localiser: Localiser::new(noise, spec.start, &mut life),
             charge_wh: spec.descriptor.battery_capacity.0,
             touched_at: None,
+            tilt: 0.0,
         };
         robot.sense(0, now, noise, &[]);
         robot
@@ -117,7 +123,9 @@ impl Robot {
             Wish::Follow(_) if now.since(self.told_at) > SILENCE_MAX => Wish::Halt,
             wish => wish,
         };
-        self.twist = follow(&self.spec.descriptor, self.twist, wish);
+        let before = self.twist;
+        self.twist = follow(&self.spec.descriptor, before, wish);
+        self.tilt = tilt(&self.spec.descriptor, &before, &self.twist);
         if noise.slip > 0.0 {
             self.slip.wander(&mut self.chance, noise.slip);
         }
@@ -223,9 +231,12 @@ impl Robot {
         frame.twist = measured(wheels, noise.twist, &mut self.chance);
         frame.battery = battery;
         frame.payload = self.payload;
-        frame.tilt = Radians(if noise.tilt > 0.0 { (noise.tilt * self.chance.normal()).abs() } else { 0.0 });
+        let shaken = if noise.tilt > 0.0 { (noise.tilt * self.chance.normal()).abs() } else { 0.0 };
+        frame.tilt = Radians(self.tilt + shaken);
         frame.bumper = self.touched_at.is_some_and(|at| tick - at < BUMPER_STEPS);
         frame.motors_powered = self.powered;
+        frame.emergency_stop = self.estop;
+        frame.on_ground = self.pose.z <= 0.0;
         self.look_down(cliffs);
     }
 

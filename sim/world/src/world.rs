@@ -242,6 +242,13 @@ impl World {
         }
     }
 
+    /// Presses a robot's own emergency-stop button, or lets it go.
+    pub fn press_estop(&mut self, robot: usize, pressed: bool) {
+        if let Some(body) = self.robots.get_mut(robot) {
+            body.estop = pressed;
+        }
+    }
+
     /// Puts a load on a robot.
     pub fn set_payload(&mut self, robot: usize, payload: Kilograms) {
         if let Some(body) = self.robots.get_mut(robot) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use skein_reflex::{Reflex, ReflexConfig};
+use skein_types::authority::LatchView;
 use skein_types::body::BodyDescriptor;
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::motion::Setpoint;
@@ -70,7 +71,7 @@ fn drive() -> Result<(Vec<f64>, u64)> {
             *peer = Some(PeerDisc { position, velocity: Point::new(0.3, 0.1), radius: Meters(0.25), at: frame.at });
         }
         let before = allocations();
-        let (output, took) = timed(|| reflex.tick(frame.at, &frame, &setpoint, &surroundings));
+        let (output, took) = timed(|| reflex.tick(frame.at, &frame, &setpoint, &surroundings, LatchView::default()));
         allocated += allocations() - before;
         micros.push(took.as_secs_f64() * 1e6);
         // What the world refuses it has counted; the loop is what is measured.

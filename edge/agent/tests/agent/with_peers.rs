@@ -134,14 +134,14 @@ fn a_sensed_cliff_is_published() {
 fn a_release_restores_the_power_after_a_kill() {
     let mut rig = Rig::new(two_rooms(), Pose::new(2.0, 2.0, 0.0));
     rig.order(1, Order::Kill("drill".into()));
-    assert_eq!(rig.surroundings.latch, Latch::Kill);
+    assert_eq!(rig.latches.last(), Some(&Latch::Kill));
     rig.powered = false;
     rig.run(0.5);
     // An older release does not undo it.
     rig.order(0, Order::Release("late".into()));
-    assert_eq!((rig.surroundings.latch, rig.restored), (Latch::Kill, 0));
+    assert_eq!((rig.latches.last(), rig.restored), (Some(&Latch::Kill), 0));
     rig.order(2, Order::Release("checked".into()));
-    assert_eq!((rig.surroundings.latch, rig.restored), (Latch::Released, 1));
+    assert_eq!((rig.latches.last(), rig.restored), (Some(&Latch::Released), 1));
 }
 
 #[test]

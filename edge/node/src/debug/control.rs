@@ -12,6 +12,7 @@ use skein_agent::{Input, OVERRIDE_TTL_MAX, OverrideCommand, OverrideMotion};
 use skein_types::body::Drive;
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::ids::OperatorId;
+use skein_types::limits::MANUAL_POSE_AGE_MAX;
 use skein_types::mission::TEXT_BYTES_MAX;
 use skein_types::time::MonoTime;
 use utoipa::{IntoParams, ToSchema};
@@ -22,8 +23,6 @@ use crate::clock;
 
 /// A holder who sends nothing for this long loses the lease.
 const LEASE_FOR: Duration = Duration::from_secs(5);
-/// The pose may be this old when the wish arrives.
-const POSE_AGE: Duration = Duration::from_millis(200);
 /// How finely the straight way to a target is looked at, metres.
 const WAY_STEP: f64 = 0.05;
 
@@ -278,7 +277,9 @@ fn check_limits(limits: &Limits, motion: &OverrideMotion) -> Result<(), Problem>
 
 pub(super) fn check_fence(limits: &Limits, pose: &Pose, command: &OverrideCommand) -> Result<(), Problem> {
     let leaves = match &command.motion {
-        OverrideMotion::Twist(twist) => limits.fence.would_leave(&limits.body, pose, twist, command.ttl + POSE_AGE),
+        OverrideMotion::Twist(twist) => {
+            limits.fence.would_leave(&limits.body, pose, twist, command.ttl + MANUAL_POSE_AGE_MAX)
+        }
         OverrideMotion::Target(target) => !is_way_inside(limits, pose.position, *target),
     };
     if !leaves {

@@ -1,15 +1,16 @@
 //! What the reflex thread shares with the others: latest-wins slots downward, one ring upward. Nobody waits for anybody.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rtrb::{Consumer, Producer, RingBuffer};
 use skein_body::SafeBody;
+use skein_types::authority::LatchView;
 use skein_types::coord::Hazard;
 use skein_types::geometry::Point;
 use skein_types::motion::Setpoint;
-use skein_types::safety::{HAZARDS_MAX, HazardDisc, ReflexReport, Surroundings};
+use skein_types::safety::{HAZARDS_MAX, HazardDisc, Latch, ReflexReport, Surroundings};
 use skein_types::sensing::SensorFrame;
 use skein_types::time::MonoTime;
 use skein_types::units::Meters;
@@ -36,17 +37,20 @@ pub struct TickRecord {
     pub report: ReflexReport,
 }
 
-/// Requests that are made once and stay until they are met.
+/// The operator latch as the next tick reads it, and the request to end.
 #[derive(Debug, Default)]
 pub struct Requests {
-    restore_power: AtomicBool,
+    /// A packed [`LatchView`].
+    latch: AtomicU64,
     finish: AtomicBool,
 }
 
 impl Requests {
-    /// The motors are to get their power back.
-    pub fn restore_power(&self) {
-        self.restore_power.store(true, Ordering::Release);
+    /// Sets the level of the operator latch; the next tick reads it. A release raises the stamp.
+    pub fn set_latch(&self, level: Latch) {
+        let before = self.latch();
+        let stamp = before.stamp.saturating_add(u64::from(level == Latch::Released));
+        self.latch.store(LatchView { level, stamp }.pack(), Ordering::Release);
     }
 
     /// The loop is to halt the body and end.
@@ -54,8 +58,8 @@ impl Requests {
         self.finish.store(true, Ordering::Release);
     }
 
-    pub(super) fn take_restore_power(&self) -> bool {
-        self.restore_power.swap(false, Ordering::AcqRel)
+    pub(super) fn latch(&self) -> LatchView {
+        LatchView::unpack(self.latch.load(Ordering::Acquire))
     }
 
     pub(super) fn is_finishing(&self) -> bool {

@@ -33,12 +33,17 @@ impl<B: Body> Ticker<B> {
 
     /// Runs one tick.
     pub fn tick(&mut self, now: MonoTime) {
-        self.take_requests(now);
+        self.take_body();
         self.sense(now);
         let straight = self.end.hazards.read();
         let here = self.frame.estimate.pose.position;
         let surroundings = with_hazards(now, self.end.surroundings.read(), straight, here);
-        let output = self.reflex.tick(now, &self.frame, self.end.setpoint.read(), &surroundings);
+        let latch = self.end.requests.latch();
+        let output = self.reflex.tick(now, &self.frame, self.end.setpoint.read(), &surroundings, latch);
+        if output.restore_power {
+            let restored = self.body.as_mut().map(|body| body.restore_power(now));
+            self.note(restored);
+        }
         self.act(now, &output.actuators);
         let report = self.with_fence(&output);
         let record = TickRecord { frame: self.frame, report };
@@ -68,15 +73,11 @@ impl<B: Body> Ticker<B> {
         self.body.is_some()
     }
 
-    fn take_requests(&mut self, now: MonoTime) {
+    fn take_body(&mut self) {
         if let Ok(body) = self.end.attach.pop() {
             self.give_back();
             self.body = Some(body);
             self.end.gauges.body.store(true, Ordering::Relaxed);
-        }
-        if self.end.requests.take_restore_power() {
-            let restored = self.body.as_mut().map(|body| body.restore_power(now));
-            self.note(restored);
         }
     }
 

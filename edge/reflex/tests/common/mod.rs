@@ -1,8 +1,11 @@
 //! A small place with walls, and a disc in it that moves as the reflex says.
 #![allow(dead_code, unreachable_pub, reason = "a module that each test takes its part of")]
 
+pub mod bench;
+
 use core::time::Duration;
 use skein_reflex::{Reflex, ReflexConfig, ReflexOutput};
+use skein_types::authority::LatchView;
 use skein_types::body::{BodyDescriptor, Drive};
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::motion::{DriveMode, Setpoint};
@@ -162,7 +165,7 @@ impl Run {
             at: self.now,
             valid_until: self.now + Duration::from_millis(100),
         };
-        let output = self.reflex.tick(self.now, &self.frame, &setpoint, &self.surroundings);
+        let output = self.reflex.tick(self.now, &self.frame, &setpoint, &self.surroundings, LatchView::default());
         self.advance(&output);
         self.output = Some(output);
         output

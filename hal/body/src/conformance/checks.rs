@@ -6,7 +6,7 @@ use skein_types::geometry::{Twist, wrap_angle};
 use skein_types::motion::DriveMode;
 use skein_types::sensing::SensorFrame;
 
-use super::{Bench, TICK};
+use super::{Bench, TICK, ticks};
 
 type Check = (&'static str, fn(&mut Bench<'_>) -> Result<(), String>);
 
@@ -20,10 +20,12 @@ pub(super) const ALL: &[Check] = &[
     ("it turns the way it is told", turns),
     ("it moves only as its drive can", keeps_to_its_drive),
     ("it keeps to its top speed and rate of turn", keeps_its_limits),
+    ("it climbs and descends no faster than it says", keeps_its_climb),
     ("it speeds up no harder than it says", speeds_up_gently),
     ("halt() stops it within its braking distance", halt_stops),
     ("a Halt command stops it, whatever velocity it carries", halt_command_stops),
     ("a Land command stops it over the floor", land_stops),
+    ("a Land command brings what flies to the ground", land_reaches_the_ground),
     ("silence stops it", silence_stops),
     ("late commands do not move it", late_commands),
     ("a velocity that is no number stops it and harms nothing", no_number),
@@ -40,6 +42,11 @@ const LAG: Duration = Duration::from_millis(100);
 const STOOD: f64 = 0.02;
 /// A body that moves slower than this, m/s or rad/s, stands (its sensors may be noisy).
 const STANDS: f64 = 0.05;
+/// Steepest tilt on a level floor, radians.
+const TILT: f64 = 0.2;
+const GRAVITY: f64 = 9.81;
+/// Longest time to the ground from where two seconds of climbing lead.
+const LANDING: Duration = Duration::from_secs(30);
 /// Share by which a true speed may exceed a limit.
 const TOLERANCE: f64 = 1.1;
 
@@ -89,14 +96,23 @@ fn sound(body: &BodyDescriptor, frame: &SensorFrame) -> Result<(), String> {
     ensure(frame.twist.is_finite(), || "the measured velocity is no number".into())?;
     ensure((0.0..=100.0).contains(&frame.battery.charge.0), || format!("a charge of {}", frame.battery.charge))?;
     ensure((0.0..=body.payload_max.0).contains(&frame.payload.0), || format!("a payload of {}", frame.payload))?;
-    ensure(frame.tilt.0.abs() < 0.2, || format!("a tilt of {} on a level floor", frame.tilt))?;
+    ensure(frame.tilt.0.abs() < TILT + own_tilt(body), || format!("a tilt of {} on a level floor", frame.tilt))?;
     ensure(!frame.bumper && frame.cliff == [false; 4], || "bumper or cliff on a free floor".into())?;
     ensure(frame.motors_powered, || "the motors have no power at the start".into())?;
+    ensure(!frame.emergency_stop, || "its emergency stop is pressed at the start".into())?;
     let longest = frame.scan.range_max.0 * TOLERANCE;
     let range_ok = |r: &f32| r.is_nan() || *r == f32::INFINITY || (0.0..=longest).contains(&f64::from(*r));
     ensure(frame.scan.ranges.iter().all(range_ok), || "a range is negative or beyond the longest".into())?;
     let blind = frame.scan.ranges.iter().filter(|r| r.is_nan()).count();
     ensure(blind * 4 < frame.scan.ranges.len(), || format!("{blind} beams dropped out at once"))
+}
+
+/// Radians: what flies tilts to accelerate.
+fn own_tilt(body: &BodyDescriptor) -> f64 {
+    match body.drive {
+        Drive::Differential | Drive::Holonomic => 0.0,
+        Drive::Multirotor => (body.acceleration_max.max(body.braking_max).0 / GRAVITY).atan(),
+    }
 }
 
 fn frames_in_order(bench: &mut Bench<'_>) -> Result<(), String> {
@@ -224,6 +240,23 @@ fn keeps_its_limits(bench: &mut Bench<'_>) -> Result<(), String> {
     Ok(())
 }
 
+fn keeps_its_climb(bench: &mut Bench<'_>) -> Result<(), String> {
+    let body = body(bench);
+    let most = body.vertical_speed_max().0 * TOLERANCE;
+    let mut before = bench.rig.truth();
+    for tick in 0..300 {
+        bench.sense()?;
+        let vz = body.speed_max.0 * if tick < 150 { 50.0 } else { -50.0 };
+        let _cut_down_or_refused = bench.command(DriveMode::Follow, Twist { vz, ..Twist::ZERO }, Duration::ZERO);
+        bench.rig.advance(TICK);
+        let after = bench.rig.truth();
+        let climb = (after.z - before.z).abs() / TICK.as_secs_f64();
+        ensure(climb <= most, || format!("it climbs or descends at {climb:.2} m/s; at most {most:.2} m/s"))?;
+        before = after;
+    }
+    Ok(())
+}
+
 fn speeds_up_gently(bench: &mut Bench<'_>) -> Result<(), String> {
     let body = body(bench);
     let wanted = Twist::planar(body.speed_max.0, 0.0);
@@ -290,6 +323,29 @@ fn land_stops(bench: &mut Bench<'_>) -> Result<(), String> {
         let still_going = forward(bench);
         bench.command(DriveMode::Land, still_going, Duration::ZERO).map_err(|e| e.to_string())
     })
+}
+
+fn land_reaches_the_ground(bench: &mut Bench<'_>) -> Result<(), String> {
+    let body = body(bench);
+    if body.drive != Drive::Multirotor {
+        return Ok(());
+    }
+    let start = bench.rig.truth().z;
+    let up = Twist { vz: body.vertical_speed_max().0 * 0.8, ..Twist::ZERO };
+    bench.drive(DriveMode::Follow, up, Duration::from_secs(2))?;
+    let climbed = bench.rig.truth().z - start;
+    ensure(climbed > 0.5 * up.vz, || format!("told to climb it climbed {climbed:.3} m"))?;
+    ensure(!bench.sense()?.on_ground, || "it reports the ground in the air".into())?;
+    for _ in 0..ticks(LANDING) {
+        bench.drive(DriveMode::Land, Twist::ZERO, TICK)?;
+        if bench.sense()?.on_ground {
+            let reported = bench.rig.truth().z;
+            bench.drive(DriveMode::Land, Twist::ZERO, Duration::from_secs(1))?;
+            let fell = reported - bench.rig.truth().z;
+            return ensure(fell < STOOD, || format!("it reports the ground {fell:.3} m above it"));
+        }
+    }
+    Err(format!("after {LANDING:?} of Land it reports no ground"))
 }
 
 fn silence_stops(bench: &mut Bench<'_>) -> Result<(), String> {

@@ -14,6 +14,8 @@ use crate::{Body, BodyError};
 
 /// It carries on this long without a command, and obeys none that is older.
 const SILENCE: Duration = Duration::from_millis(100);
+/// Share of its fastest descent with which it lands.
+const DESCENT_SHARE: f64 = 0.5;
 /// Its lidar turns ten times a second.
 const SCAN_PERIOD: Duration = Duration::from_millis(100);
 
@@ -26,6 +28,7 @@ pub struct PointBody {
     wanted: Twist,
     commanded_at: Option<MonoTime>,
     powered: bool,
+    lands: bool,
     frame: SensorFrame,
 }
 
@@ -45,6 +48,7 @@ impl PointBody {
             wanted: Twist::ZERO,
             commanded_at: None,
             powered: true,
+            lands: false,
             frame,
         }
     }
@@ -67,6 +71,9 @@ impl PointBody {
         if silent || !self.powered {
             self.wanted = Twist::ZERO;
         }
+        if self.lands && self.pose.z > 0.0 {
+            self.wanted.vz = -DESCENT_SHARE * self.descriptor.vertical_speed_max().0;
+        }
         let dt = span.as_secs_f64();
         let (faster, slower) = (self.descriptor.acceleration_max.0 * dt, self.descriptor.braking_max.0 * dt);
         let before = self.twist;
@@ -83,6 +90,9 @@ impl PointBody {
             yaw_rate: self.twist.yaw_rate,
         };
         self.pose = self.pose.moved(&middle, dt);
+        if self.pose.z <= 0.0 {
+            (self.pose.z, self.twist.vz) = (0.0, self.twist.vz.max(0.0));
+        }
     }
 
     fn possible(&self, twist: &Twist) -> Twist {
@@ -92,9 +102,11 @@ impl PointBody {
             Drive::Holonomic => possible.vz = 0.0,
             Drive::Multirotor => {}
         }
-        let over = possible.speed().max(possible.vz.abs()) / self.descriptor.speed_max.0;
+        let over = possible.speed() / self.descriptor.speed_max.0;
+        let climb = self.descriptor.vertical_speed_max().0;
+        let climbing = if possible.vz == 0.0 { 0.0 } else { possible.vz.abs() / climb };
         let turning = possible.yaw_rate.abs() / self.descriptor.yaw_rate_max.0;
-        possible.scaled(over.max(turning).max(1.0).recip())
+        possible.scaled(over.max(climbing).max(turning).max(1.0).recip())
     }
 }
 
@@ -120,6 +132,7 @@ impl Body for PointBody {
         self.frame.odometry = self.pose;
         self.frame.twist = self.twist;
         self.frame.motors_powered = self.powered;
+        self.frame.on_ground = self.pose.z <= 0.0;
         if now.since(self.frame.scan.at) >= SCAN_PERIOD {
             self.frame.scan.at = now;
         }
@@ -127,7 +140,7 @@ impl Body for PointBody {
     }
 
     fn actuate(&mut self, now: MonoTime, frame: &ActuatorFrame) -> Result<(), BodyError> {
-        self.wanted = Twist::ZERO;
+        (self.wanted, self.lands) = (Twist::ZERO, frame.mode == DriveMode::Land);
         if !frame.twist.is_finite() {
             return Err(BodyError::NotFinite);
         }
@@ -145,13 +158,13 @@ impl Body for PointBody {
     }
 
     fn halt(&mut self, _now: MonoTime) -> Result<(), BodyError> {
-        self.wanted = Twist::ZERO;
+        (self.wanted, self.lands) = (Twist::ZERO, false);
         Ok(())
     }
 
     fn restore_power(&mut self, _now: MonoTime) -> Result<(), BodyError> {
         self.powered = true;
-        self.wanted = Twist::ZERO;
+        (self.wanted, self.lands) = (Twist::ZERO, false);
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use skein_agent::{Agent, AgentConfig, Input, Output};
 use skein_body::{Body, Fence, SafeBody};
 use skein_reflex::{Reflex, ReflexConfig};
-use skein_types::authority::LatchReport;
+use skein_types::authority::{LatchReport, LatchView};
 use skein_types::coord::{AgentState, Hazard, Intent};
 use skein_types::event::{Event, EventBatch};
 use skein_types::ids::BootId;
@@ -50,7 +50,7 @@ pub(crate) struct Robot {
     lives: u32,
     setpoint: Setpoint,
     surroundings: Box<Surroundings>,
-    latch: Latch,
+    latch: LatchView,
     link: LinkState,
     /// Counts the streams, so that late bytes of a dead one are known.
     pub(crate) stream: u64,
@@ -79,7 +79,7 @@ impl Robot {
             lives: 0,
             setpoint: Setpoint::none(),
             surroundings: Box::new(Surroundings::empty()),
-            latch: Latch::Released,
+            latch: LatchView::default(),
             link: LinkState::default(),
             stream: 0,
             outbox: VecDeque::new(),
@@ -100,8 +100,8 @@ impl Robot {
         self.config.boot = BootId(Uuid::from_u128(number));
         let mut agent = Agent::new(self.config.clone());
         agent.handle(now, Input::Wall(wall(now)));
-        if self.latch != Latch::Released {
-            agent.restore_latch(now, self.latch);
+        if self.latch.level != Latch::Released {
+            agent.restore_latch(now, self.latch.level);
         }
         self.agent = Some(agent);
         self.reflex = Reflex::new(ReflexConfig::new(self.config.descriptor));
@@ -133,7 +133,10 @@ impl Robot {
     pub(crate) fn tick(&mut self, now: MonoTime) {
         let Some(agent) = &mut self.agent else { return };
         let Ok(frame) = self.body.sense(now) else { return };
-        let output = self.reflex.tick(now, &frame, &self.setpoint, &self.surroundings);
+        let output = self.reflex.tick(now, &frame, &self.setpoint, &self.surroundings, self.latch);
+        if output.restore_power && self.body.restore_power(now).is_err() {
+            self.actuate_errors += 1;
+        }
         if self.body.actuate(now, &output.actuators).is_err() {
             self.actuate_errors += 1;
         }
@@ -206,12 +209,12 @@ impl Robot {
                     say(Said::ToCloud(report));
                 }
                 Output::Event(event) => self.outbox.push_back(event),
-                Output::RestorePower => {
-                    if self.body.restore_power(now).is_err() {
-                        self.actuate_errors += 1;
-                    }
+                // The reflex restores it in the tick that reads the release.
+                Output::RestorePower => {}
+                Output::LatchChanged(level) => {
+                    let stamp = self.latch.stamp.saturating_add(u64::from(level == Latch::Released));
+                    self.latch = LatchView { level, stamp };
                 }
-                Output::LatchChanged(latch) => self.latch = latch,
             }
         }
         if self.link.cloud && !self.outbox.is_empty() && now.since(self.uploaded_at) >= EVENTS_EVERY {
