@@ -7,7 +7,7 @@ BINARIES := -p skein -p skein-edge -p skein-cloud -p skein-sim
 DEMO_FLAGS := $(if $(HEADLESS),--headless) $(if $(REPORT),--report $(REPORT)) $(if $(or $(MAP),$(WORLD)),--map $(or $(MAP),$(WORLD))) \
 	$(if $(ZONE),--zone $(ZONE)) $(if $(ROBOTS),--robots $(ROBOTS)) $(if $(SEED),--seed $(SEED))
 
-.PHONY: help demo test bench build debug-build fmt lint docs audit gen setup ci sweep mutants fuzz clean
+.PHONY: help demo test bench build debug-build fmt lint docs audit gen setup ci batch mutants fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -51,8 +51,8 @@ audit: ## licences, sources and banned crates
 gen: ## generated code: the wire messages are made anew at each build; this makes them now
 	cargo build -p skein-wire
 
-sweep: build ## the fleet on the virtual clock over many seeds (SEEDS=1..10)
-	$(BIN)/skein-sim sweep --seeds $(or $(SEEDS),1..10)
+batch: build ## the fleet on the virtual clock over many seeds (SEEDS=1..10)
+	$(BIN)/skein-sim batch --seeds $(or $(SEEDS),1..10)
 
 mutants: ## plant mutants in the safety kernel and see which no test kills (takes half an hour)
 	@command -v cargo-mutants >/dev/null || cargo install --locked cargo-mutants --root .skein/tools

@@ -1,5 +1,6 @@
 //! The world as a process, the fleet on a virtual clock, and the benchmark grids.
 
+pub mod batch;
 pub mod clock;
 pub mod fleet;
 pub mod grid;
@@ -8,6 +9,5 @@ pub mod picture;
 pub mod place;
 pub mod sample;
 pub mod serve;
-pub mod sweep;
 pub mod xml;
 pub mod zone;

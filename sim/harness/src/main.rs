@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use skein_sim::{grid, place};
 
-/// Failed for a reason in the work itself.
+/// The work itself failed.
 const FAILED: u8 = 1;
 /// The command line or a file named on it is wrong.
 const USAGE: u8 = 2;
@@ -34,14 +34,14 @@ enum Command {
     Grid(GridArgs),
     /// Run a fleet on a virtual clock, as fast as the machine can.
     #[command(
-        after_help = "Example:\n  skein-sim run --map warehouse.yaml --zone warehouse.zone.geojson --robots 6 --seed 7 -o json \\\n    --kill rover-2@60 --trace trace.jsonl"
+        after_help = "Example:\n  skein-sim run --map warehouse.yaml --zone warehouse.zone.geojson --robots 6 --seed 7 -o json \\\n    --fault kill:rover-2@60 --trace trace.jsonl"
     )]
     Run(RunArgs),
-    /// Run fleets of several sizes with many seeds, each with something that goes wrong.
+    /// Run fleets of several sizes with many seeds, each with its own faults.
     #[command(
-        after_help = "Examples:\n  skein-sim sweep --seeds 1..10\n  skein-sim sweep --map warehouse.yaml --zone warehouse.zone.geojson --robots 1,3,6,10 --seeds 1..100 --junit sweep.xml"
+        after_help = "Examples:\n  skein-sim batch --seeds 1..10\n  skein-sim batch --map warehouse.yaml --zone warehouse.zone.geojson --robots 1,3,6,10 --seeds 1..100 --junit batch.xml"
     )]
-    Sweep(SweepArgs),
+    Batch(BatchArgs),
 }
 
 #[derive(clap::Args)]
@@ -59,20 +59,20 @@ struct GridArgs {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
-    /// A summary for people.
+    /// A summary as text.
     Table,
-    /// Everything, for programs.
+    /// Everything, as JSON.
     Json,
 }
 
-mod ground;
+mod batch_command;
+mod place_args;
 mod run;
 mod stop;
-mod sweep_command;
 mod world_command;
 
+use batch_command::BatchArgs;
 use run::RunArgs;
-use sweep_command::SweepArgs;
 use world_command::WorldArgs;
 
 fn main() -> ExitCode {
@@ -80,11 +80,11 @@ fn main() -> ExitCode {
         Command::World(args) => report(world_command::command(&args)),
         Command::Grid(args) => report(grid_command(&args)),
         Command::Run(args) => report(run::command(&args)),
-        Command::Sweep(args) => report(sweep_command::command(&args)),
+        Command::Batch(args) => report(batch_command::command(&args)),
     }
 }
 
-/// A file or a flag that is wrong is the caller's; what fails later is ours.
+/// An error before the work began is a wrong flag or file.
 fn report(outcome: anyhow::Result<ExitCode>) -> ExitCode {
     outcome.unwrap_or_else(|error| {
         eprintln!("skein-sim: {error:#}");
@@ -102,7 +102,7 @@ fn grid_command(args: &GridArgs) -> anyhow::Result<ExitCode> {
     match args.output {
         Format::Json => print_line(&serde_json::to_string(&report)?)?,
         Format::Table => print_line(&format!(
-            "{} queries, {} as short as published, worst error {:.6} squares\nmicroseconds a query: p50 {:.1}, p99 {:.1}, mean {:.1}, all {:.0}",
+            "{} queries, {} as short as published, worst error {:.6} cells\nmicroseconds a query: p50 {:.1}, p99 {:.1}, mean {:.1}, all {:.0}",
             summary.queries,
             summary.optimal,
             summary.worst_error,

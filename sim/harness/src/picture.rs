@@ -1,4 +1,4 @@
-//! A run as one picture: the place, what was swept, and the way each robot took. Self-contained SVG.
+//! A run as one picture: the place, what was swept, and the track each robot took. Self-contained SVG.
 
 use std::fmt::Write as _;
 
@@ -20,9 +20,9 @@ const LEGEND_COLUMNS: usize = 6;
 const LEGEND_HEIGHT: f64 = 26.0;
 /// Robots that the legend names; more are only numbered at their ends.
 const LEGEND_MAX: usize = 48;
-/// Least distance between two points of a way: at most two a metre.
+/// Least distance between two points of a track: at most two a metre.
 const POINT_EVERY: f64 = 0.5;
-/// Most points of all ways together, so that the picture stays small however long the run was.
+/// Most points of all tracks together, so that the picture stays small however long the run was.
 const POINTS_MAX: f64 = 6_000.0;
 /// Points nearer than this to the straight line between their neighbours are left out, metres.
 const STRAIGHT: f64 = 0.02;
@@ -57,25 +57,25 @@ pub struct Picture<'a> {
     /// Those of them that nobody has swept, in rising order.
     pub unswept: &'a [u32],
     /// Where everybody truly went.
-    pub ways: &'a Ways,
+    pub tracks: &'a Tracks,
     /// What came of it.
     pub report: &'a FleetReport,
 }
 
 /// Where robots truly went: points half a metre apart.
 #[derive(Clone, Debug, Default)]
-pub struct Ways(Vec<(AgentId, Vec<Point>)>);
+pub struct Tracks(Vec<(AgentId, Vec<Point>)>);
 
-impl Ways {
+impl Tracks {
     /// Takes down where everybody is.
     pub fn add(&mut self, sample: &Sample) {
         if self.0.is_empty() {
             self.0 = sample.robots.iter().map(|robot| (robot.robot.clone(), vec![robot.pose.position])).collect();
         }
-        for ((_, way), robot) in self.0.iter_mut().zip(&sample.robots) {
+        for ((_, track), robot) in self.0.iter_mut().zip(&sample.robots) {
             let at = robot.pose.position;
-            if way.last().is_none_or(|last| last.distance(at) >= POINT_EVERY) {
-                way.push(at);
+            if track.last().is_none_or(|last| last.distance(at) >= POINT_EVERY) {
+                track.push(at);
             }
         }
     }
@@ -102,18 +102,18 @@ pub fn draw(picture: &Picture<'_>) -> String {
     add(format_args!("<desc>{}</desc>\n<style>{STYLE}</style>\n", describe(picture)));
     add(format_args!("<rect width=\"100%\" height=\"100%\" rx=\"10\" fill=\"#fff\"/>\n"));
     add(format_args!("{}", ground(picture, &sheet)));
-    let ways: Vec<Drawn<'_>> = drawn(picture, &sheet);
-    ways.iter().for_each(|way| add(format_args!("{}", way.line())));
+    let tracks: Vec<Drawn<'_>> = drawn(picture, &sheet);
+    tracks.iter().for_each(|track| add(format_args!("{}", track.line())));
     add(format_args!("{}{}", walls(picture.map, &sheet), outline(picture.zone, &sheet)));
-    ways.iter().for_each(|way| add(format_args!("{}", way.start())));
-    ways.iter().for_each(|way| add(format_args!("{}", way.end())));
-    for (number, way) in ways.iter().take(LEGEND_MAX).enumerate() {
+    tracks.iter().for_each(|track| add(format_args!("{}", track.start())));
+    tracks.iter().for_each(|track| add(format_args!("{}", track.end())));
+    for (number, track) in tracks.iter().take(LEGEND_MAX).enumerate() {
         let (column, row) = ((number % LEGEND_COLUMNS) as f64, (number / LEGEND_COLUMNS) as f64);
         let (x, y) = (EDGE + column * WIDTH / LEGEND_COLUMNS as f64, sheet.height + 2.2 * EDGE + row * LEGEND_HEIGHT);
         let robot = picture.report.per_robot.get(number);
         let driven = robot.map_or(String::new(), |robot| format!("{:.0} m", robot.distance_m));
         let died = if robot.is_some_and(|robot| !robot.alive) { " died" } else { "" };
-        add(format_args!("{}", way.legend(x, y, &format!("{driven}{died}"))));
+        add(format_args!("{}", track.legend(x, y, &format!("{driven}{died}"))));
     }
     let y = sheet.height + legend + 2.2 * EDGE + 18.0;
     add(format_args!("<text class=\"c\" x=\"{EDGE}\" y=\"{}\">{}</text>\n", Number(y), escape(&caption)));
@@ -213,7 +213,7 @@ impl Sheet {
     }
 }
 
-/// What lies under the ways: what is not known, what is swept and what is left.
+/// What lies under the tracks: what is not known, what is swept and what is left.
 fn ground(picture: &Picture<'_>, sheet: &Sheet) -> String {
     let (map, region) = (picture.map, picture.region);
     let (frame, grid) = (map.frame(), region.frame());
@@ -297,7 +297,7 @@ fn merge(columns: u32, rows: u32, inside: impl Fn(u32, u32) -> bool) -> Vec<Rect
     done
 }
 
-/// One robot's way, ready to be drawn.
+/// One robot's track, ready to be drawn.
 struct Drawn<'a> {
     id: &'a AgentId,
     points: Vec<Point>,
@@ -306,22 +306,22 @@ struct Drawn<'a> {
 }
 
 fn drawn<'a>(picture: &Picture<'a>, sheet: &Sheet) -> Vec<Drawn<'a>> {
-    let ways = &picture.ways.0;
-    let all: usize = ways.iter().map(|(_, way)| way.len()).sum();
+    let tracks = &picture.tracks.0;
+    let all: usize = tracks.iter().map(|(_, track)| track.len()).sum();
     let spacing = POINT_EVERY * (all as f64 / POINTS_MAX).max(1.0);
-    let one = |(number, (id, way)): (usize, &'a (AgentId, Vec<Point>))| Drawn {
+    let one = |(number, (id, track)): (usize, &'a (AgentId, Vec<Point>))| Drawn {
         id,
-        points: thinned(way, spacing).into_iter().map(|point| sheet.place(point)).collect(),
+        points: thinned(track, spacing).into_iter().map(|point| sheet.place(point)).collect(),
         colour: COLOURS.get(number % COLOURS.len()).copied().unwrap_or_default(),
         dash: DASHES.get(number % DASHES.len()).copied().unwrap_or_default(),
     };
-    ways.iter().enumerate().map(one).collect()
+    tracks.iter().enumerate().map(one).collect()
 }
 
 /// Points at least so far apart, without those on straight stretches; the last one stays.
-fn thinned(way: &[Point], spacing: f64) -> Vec<Point> {
+fn thinned(track: &[Point], spacing: f64) -> Vec<Point> {
     let mut kept: Vec<Point> = Vec::new();
-    for &point in way {
+    for &point in track {
         match kept.as_slice() {
             [.., last] if last.distance(point) < spacing * 0.99 => continue,
             [.., before, last] if is_between(*before, *last, point) => {
@@ -331,7 +331,7 @@ fn thinned(way: &[Point], spacing: f64) -> Vec<Point> {
         }
         kept.push(point);
     }
-    match (kept.as_slice(), way.last()) {
+    match (kept.as_slice(), track.last()) {
         ([_, .., last], Some(end)) if last.distance(*end) > 0.0 => {
             kept.pop();
             kept.push(*end);
@@ -447,21 +447,21 @@ mod tests {
         }
     }
 
-    fn ways(robots: usize, points: usize) -> Ways {
-        let way = |robot: usize| {
+    fn tracks(robots: usize, points: usize) -> Tracks {
+        let track = |robot: usize| {
             let at =
                 |i: usize| Point::new((i as f64 * 0.7).sin() * 8.0 + 6.0, robot as f64 * 0.01 + (i % 17) as f64 * 0.5);
             (AgentId::new(format!("rover-{}", robot + 1)).unwrap(), (0..points).map(at).collect())
         };
-        Ways((0..robots).map(way).collect())
+        Tracks((0..robots).map(track).collect())
     }
 
     fn drawing(robots: usize, points: usize, wall: impl Fn(u32) -> bool) -> String {
         let map = OccupancyMap::from_cells(FRAME, |sq| if wall(sq) { Cell::Occupied } else { Cell::Free });
         let zone = Polygon::rectangle(Point::new(-1.0, 0.0), Point::new(10.0, 8.0)).unwrap();
         let region = Region::from_squares(FRAME, (0..400).filter(|&sq| !wall(sq))).unwrap();
-        let (ways, report) = (ways(robots, points), report(robots));
-        draw(&Picture { map: &map, zone: &zone, region: &region, unswept: &[41, 42], ways: &ways, report: &report })
+        let (tracks, report) = (tracks(robots, points), report(robots));
+        draw(&Picture { map: &map, zone: &zone, region: &region, unswept: &[41, 42], tracks: &tracks, report: &report })
     }
 
     #[test]
@@ -515,12 +515,12 @@ mod tests {
     fn a_way_has_at_most_two_points_a_metre_and_keeps_its_ends_and_corners() {
         let corner =
             |i: usize| if i < 100 { Point::new(i as f64 * 0.1, 0.0) } else { Point::new(10.0, (i - 100) as f64 * 0.1) };
-        let way: Vec<Point> = (0..=203).map(corner).collect();
-        let kept = thinned(&way, POINT_EVERY);
+        let track: Vec<Point> = (0..=203).map(corner).collect();
+        let kept = thinned(&track, POINT_EVERY);
         assert!(kept.len() <= 5, "straight stretches need no points: {kept:?}");
-        assert_eq!((kept.first(), kept.last()), (way.first(), way.last()));
+        assert_eq!((kept.first(), kept.last()), (track.first(), track.last()));
         assert!(kept.iter().any(|point| point.distance(Point::new(10.0, 0.0)) < 0.5));
-        assert_eq!(thinned(&way[..1], POINT_EVERY), way[..1]);
+        assert_eq!(thinned(&track[..1], POINT_EVERY), track[..1]);
         let there_and_back = [0.0, 1.0, 2.0, 3.0, 2.0, 1.0].map(|x| Point::new(x, 0.0));
         assert!(thinned(&there_and_back, POINT_EVERY).contains(&Point::new(3.0, 0.0)));
     }

@@ -8,25 +8,25 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use skein_sim::clock;
-use skein_sim::fleet::{FaultKind, Fleet, FleetConfig, FleetReport, Sample, Strike};
-use skein_sim::picture::{self, Picture, Ways};
+use skein_sim::fleet::{FaultSpec, Fleet, FleetConfig, FleetReport, Sample};
+use skein_sim::picture::{self, Picture, Tracks};
 use skein_types::body::BodyDescriptor;
 use skein_world::Noise;
 
-use crate::ground::GroundArgs;
+use crate::place_args::PlaceArgs;
 use crate::{FAILED, Format, print_line};
 
-/// Incidents whose story is told on stderr.
+/// Incidents whose story is printed on stderr.
 const STORIES_MAX: usize = 3;
 
 #[derive(clap::Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
-    ground: GroundArgs,
+    place: PlaceArgs,
     /// How many rovers.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=512))]
     robots: u16,
-    /// Everything left to chance follows from it.
+    /// Everything random follows from it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// The run ends at the latest after so many minutes of virtual time.
@@ -41,25 +41,13 @@ pub(crate) struct RunArgs {
     /// Robots go home when the work is done.
     #[arg(long)]
     return_home: bool,
-    /// A robot's process dies: ROBOT@SECONDS, and starts again with ROBOT@SECONDS+DURATION.
-    #[arg(long, value_name = "STRIKE")]
-    kill: Vec<Strike>,
-    /// A robot's link to the supervisor is cut: ROBOT@SECONDS+DURATION.
-    #[arg(long, value_name = "STRIKE")]
-    cut_cloud: Vec<Strike>,
-    /// A robot's link to its peers is cut.
-    #[arg(long, value_name = "STRIKE")]
-    cut_mesh: Vec<Strike>,
-    /// A robot's motors lose their power.
-    #[arg(long, value_name = "STRIKE")]
-    power_loss: Vec<Strike>,
-    /// The supervisor dies: @SECONDS+DURATION.
-    #[arg(long, value_name = "STRIKE")]
-    kill_cloud: Vec<Strike>,
+    /// What goes wrong: KIND:ROBOT@SECONDS, with +DURATION when it ends; several times. An unknown KIND lists all.
+    #[arg(long, value_name = "FAULT")]
+    fault: Vec<FaultSpec>,
     /// Writes a sample of every robot five times a virtual second, one JSON line each.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Draws the place, what was swept and everybody's way as SVG.
+    /// Draws the place, what was swept and every robot's track as SVG.
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
     /// How to print the result.
@@ -68,39 +56,31 @@ pub(crate) struct RunArgs {
 }
 
 pub(crate) fn command(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let (place, zone) = args.ground.load(&BodyDescriptor::rover())?;
-    let limit = Duration::try_from_secs_f64(args.minutes * 60.0).context("--minutes is no time")?;
-    let strikes = [
-        (&args.kill, FaultKind::Kill),
-        (&args.cut_cloud, FaultKind::CutCloud),
-        (&args.cut_mesh, FaultKind::CutMesh),
-        (&args.power_loss, FaultKind::PowerLoss),
-        (&args.kill_cloud, FaultKind::KillCloud),
-    ];
-    let faults = strikes.into_iter().flat_map(|(list, kind)| list.iter().map(move |strike| strike.with(kind)));
+    let (place, zone) = args.place.load(&BodyDescriptor::rover())?;
+    let limit = Duration::try_from_secs_f64(args.minutes * 60.0).context("--minutes is not a duration")?;
     let config = FleetConfig {
         limit,
         people: usize::from(args.people),
         noise: if args.no_noise { Noise::none() } else { Noise::usual() },
-        faults: faults.collect(),
+        faults: args.fault.clone(),
         return_home: args.return_home,
         ..FleetConfig::new(place, zone, usize::from(args.robots), args.seed)
     };
     let mut trace = args.trace.as_ref().map(Trace::create).transpose()?;
     let (started, mut fleet) = (clock::now(), Fleet::new(config)?);
-    let mut ways = Ways::default();
+    let mut tracks = Tracks::default();
     let report = fleet.run(&mut |sample| {
         trace.iter_mut().for_each(|trace| trace.write(sample));
         if args.picture.is_some() {
-            ways.add(sample);
+            tracks.add(sample);
         }
     });
     trace.map_or(Ok(()), Trace::finish)?;
     if let Some(path) = &args.picture {
-        let picture = draw(&fleet, &ways, &report);
+        let picture = draw(&fleet, &tracks, &report);
         std::fs::write(path, picture).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    tell(&report, clock::now().secs_since(started));
+    print_incidents(&report, clock::now().secs_since(started));
     match args.output {
         Format::Json => print_line(&serde_json::to_string_pretty(&report)?)?,
         Format::Table => print_line(&table(&report))?,
@@ -108,10 +88,10 @@ pub(crate) fn command(args: &RunArgs) -> anyhow::Result<ExitCode> {
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
-fn draw(fleet: &Fleet, ways: &Ways, report: &FleetReport) -> String {
+fn draw(fleet: &Fleet, tracks: &Tracks, report: &FleetReport) -> String {
     let (config, unswept) = (fleet.config(), fleet.world().unswept());
     let (map, zone) = (&config.place.map, &config.zone);
-    picture::draw(&Picture { map, zone, region: fleet.region(), unswept: &unswept, ways, report })
+    picture::draw(&Picture { map, zone, region: fleet.region(), unswept: &unswept, tracks, report })
 }
 
 struct Trace {
@@ -140,8 +120,8 @@ impl Trace {
     }
 }
 
-/// What went wrong, for whoever has to find out why; and how long it took.
-fn tell(report: &FleetReport, seconds: f64) {
+/// Incidents and the time the run took, on stderr.
+fn print_incidents(report: &FleetReport, seconds: f64) {
     for incident in report.incidents.iter().take(STORIES_MAX) {
         eprintln!("--- at {:.1} s: {}", incident.at_s, incident.what);
         incident.story.iter().for_each(|line| eprintln!("{line}"));

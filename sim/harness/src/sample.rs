@@ -1,4 +1,4 @@
-//! The sample warehouse, inside the program: a sweep needs no files.
+//! The sample warehouse, inside the program: a batch needs no files.
 
 use std::path::Path;
 

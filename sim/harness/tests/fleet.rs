@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use skein_sim::fleet::{Fault, FaultKind, Fleet, FleetConfig, FleetReport};
+use skein_sim::fleet::{FaultKind, FaultSpec, Fleet, FleetConfig, FleetReport, LinkKind};
 use skein_sim::place::Place;
 use skein_space::map::{Cell, OccupancyMap};
 use skein_types::body::BodyDescriptor;
@@ -48,8 +48,8 @@ fn assert_good(report: &FleetReport) {
     assert_eq!(report.mission.as_ref().map(|mission| mission.state), Some(MissionState::Done));
 }
 
-fn fault(kind: FaultKind, robot: Option<usize>, at_s: u64, lasts_s: Option<u64>) -> Fault {
-    Fault { kind, robot, at: Duration::from_secs(at_s), lasts: lasts_s.map(Duration::from_secs) }
+fn fault(kind: FaultKind, robot: Option<usize>, at_s: u64, lasts_s: Option<u64>) -> FaultSpec {
+    FaultSpec { kind, robot, at: Duration::from_secs(at_s), lasts: lasts_s.map(Duration::from_secs) }
 }
 
 #[test]
@@ -79,7 +79,8 @@ fn a_supervisor_that_restarts_knows_its_mission_and_the_robots_went_on_without_i
 
 #[test]
 fn without_the_mesh_robots_still_do_not_touch() {
-    let report = run(FleetConfig { faults: vec![fault(FaultKind::CutMesh, None, 3, Some(30))], ..config(3, 5) });
+    let report =
+        run(FleetConfig { faults: vec![fault(FaultKind::Cut(LinkKind::Mesh), None, 3, Some(30))], ..config(3, 5) });
     assert_eq!(report.collisions.total(), 0, "{:#?}", report.incidents.first());
     assert_eq!(report.mission.as_ref().map(|mission| mission.state), Some(MissionState::Done));
 }
@@ -91,7 +92,7 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
         let short = FleetConfig {
             limit: Duration::from_secs(25),
             people: 1,
-            faults: vec![fault(FaultKind::CutCloud, Some(0), 5, Some(5))],
+            faults: vec![fault(FaultKind::Cut(LinkKind::Cloud), Some(0), 5, Some(5))],
             ..config(3, seed)
         };
         let report = Fleet::new(short).unwrap().run(&mut |sample| trace += &serde_json::to_string(sample).unwrap());

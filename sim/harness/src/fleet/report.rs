@@ -5,12 +5,12 @@ use skein_types::ids::AgentId;
 use skein_types::mission::{MissionState, SliceState};
 use skein_world::Collisions;
 
-use super::watch::Incident;
+use super::monitor::Incident;
 
 /// What came of a run. The same configuration gives the same bytes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FleetReport {
-    /// From which seed.
+    /// Everything random followed from it.
     pub seed: u64,
     /// How many robots.
     pub robots: usize,
@@ -40,7 +40,7 @@ pub struct FleetReport {
     pub refusals: Vec<String>,
     /// Events that the supervisor keeps.
     pub events_kept: u64,
-    /// What was looked for and found.
+    /// What had to hold, and what was seen.
     pub checks: Vec<Check>,
     /// What should not have happened.
     pub incidents: Vec<Incident>,
@@ -57,20 +57,20 @@ impl FleetReport {
 /// The mission at the end.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MissionReport {
-    /// Where it is.
+    /// Its last state.
     pub state: MissionState,
-    /// Why.
+    /// Why it is in that state.
     pub reason: String,
     /// Swept as the supervisor counts, 0 to 1.
     pub covered: f64,
-    /// From the wish to the end, seconds; missing when it did not end.
+    /// From submission to the end, seconds; missing when it did not end.
     pub duration_s: Option<f64>,
 }
 
 /// One robot at the end.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RobotReport {
-    /// Who.
+    /// Name of the robot.
     pub robot: AgentId,
     /// Its process runs.
     pub alive: bool,
@@ -80,7 +80,7 @@ pub struct RobotReport {
     pub battery: f64,
     /// Its parts of the mission: state, area in m², and reason.
     pub parts: Vec<(SliceState, f64, String)>,
-    /// Why it does what it does, in its words.
+    /// The last reason it reported.
     pub why: String,
     /// Commands that its body refused.
     pub refused_commands: u64,
@@ -88,10 +88,10 @@ pub struct RobotReport {
     pub counters: Option<skein_agent::status::Counters>,
 }
 
-/// Something that was looked for.
+/// Something that must hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What must hold.
+    /// The rule.
     pub what: &'static str,
     /// Whether it does.
     pub holds: bool,

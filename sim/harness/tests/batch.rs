@@ -1,4 +1,4 @@
-//! The sweep as a program: what it prints, what it writes and how it ends.
+//! The batch as a program: what it prints, what it writes and how it ends.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
@@ -9,13 +9,13 @@ fn skein_sim(arguments: &str) -> Output {
 }
 
 #[test]
-fn a_sweep_that_fails_ends_with_one_and_its_command_fails_alike() {
+fn a_batch_that_fails_ends_with_one_and_its_command_fails_alike() {
     let folder = tempfile::tempdir().unwrap();
-    let junit = folder.path().join("sweep.xml");
+    let junit = folder.path().join("batch.xml");
     // Six seconds are too few for anybody.
-    let sweep = skein_sim(&format!("sweep --robots 1,2 --seeds 3..4 --minutes 0.1 --junit {}", junit.display()));
-    let lines = String::from_utf8(sweep.stdout).unwrap();
-    assert_eq!(sweep.status.code(), Some(1), "{lines}");
+    let batch = skein_sim(&format!("batch --robots 1,2 --seeds 3..4 --minutes 0.1 --junit {}", junit.display()));
+    let lines = String::from_utf8(batch.stdout).unwrap();
+    assert_eq!(batch.status.code(), Some(1), "{lines}");
     assert!(lines.ends_with("0 passed, 4 failed\n"), "{lines}");
     let written = std::fs::read_to_string(junit).unwrap();
     assert!(written.contains("tests=\"4\" failures=\"4\""), "{written}");
@@ -28,7 +28,7 @@ fn a_sweep_that_fails_ends_with_one_and_its_command_fails_alike() {
 
 #[test]
 fn seeds_that_are_none_are_asked_for_again() {
-    let refused = skein_sim("sweep --seeds 9..1");
+    let refused = skein_sim("batch --seeds 9..1");
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8(refused.stderr).unwrap().contains("the smaller seed comes first"));
 }

@@ -1,4 +1,4 @@
-//! The supervisor as its process drives it: what it wants kept is kept, and survives it.
+//! The supervisor as its process drives it, with a store that survives it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,32 +13,37 @@ use skein_types::mission::{Mission, MissionSpec};
 use skein_types::time::MonoTime;
 use uuid::Uuid;
 
-use super::robot::wall;
+use super::sim_robot::wall;
 
-/// The supervisor, alive or dead.
-pub(crate) struct Cloud {
+/// The supervisor's process and its store.
+pub(crate) struct SimSupervisor {
     fleet: FleetId,
     map_hash: String,
     map: Arc<PlanningMap>,
+    /// None while its process is dead.
     supervisor: Option<Supervisor>,
-    lives: u64,
+    hung: bool,
+    disk_full: bool,
+    starts: u64,
     missions: BTreeMap<MissionId, MissionRecord>,
     robots: BTreeMap<AgentId, RobotRecord>,
     stop_all: Option<String>,
     pub(crate) events: u64,
     pub(crate) mission: Option<MissionId>,
-    /// What it refused, in its words.
+    /// Reasons of what it refused.
     pub(crate) refusals: Vec<String>,
 }
 
-impl Cloud {
+impl SimSupervisor {
     pub(crate) fn new(fleet: FleetId, map_hash: String, map: Arc<PlanningMap>) -> Self {
         let mut cloud = Self {
             fleet,
             map_hash,
             map,
             supervisor: None,
-            lives: 0,
+            hung: false,
+            disk_full: false,
+            starts: 0,
             missions: BTreeMap::new(),
             robots: BTreeMap::new(),
             stop_all: None,
@@ -50,18 +55,31 @@ impl Cloud {
         cloud
     }
 
-    pub(crate) const fn is_alive(&self) -> bool {
+    /// Its port answers: the system accepts streams for a hung process as well.
+    pub(crate) const fn is_reachable(&self) -> bool {
         self.supervisor.is_some()
+    }
+
+    pub(crate) const fn is_hung(&self) -> bool {
+        self.hung
+    }
+
+    pub(crate) const fn set_hung(&mut self, hung: bool) {
+        self.hung = hung;
+    }
+
+    pub(crate) const fn set_disk_full(&mut self, full: bool) {
+        self.disk_full = full;
     }
 
     /// Starts from what was kept.
     pub(crate) fn start(&mut self, now: MonoTime) -> Vec<(AgentId, CloudCommand)> {
-        self.lives += 1;
-        let mut config = SupervisorConfig::new(self.fleet.clone(), self.lives);
+        self.starts += 1;
+        let mut config = SupervisorConfig::new(self.fleet.clone(), self.starts);
         config.map_hash = self.map_hash.clone();
         self.supervisor = Some(Supervisor::new(config, Arc::clone(&self.map)));
         let mut commands = self.handle(now, Input::Wall(wall(now)));
-        if self.lives > 1 {
+        if self.starts > 1 {
             let missions = self.missions.values().cloned().map(|m| Record::Mission(Box::new(m)));
             let robots = self.robots.values().cloned().map(|r| Record::Robot(Box::new(r)));
             let stop = self.stop_all.iter().cloned().map(|reason| Record::StopAll(Some(reason)));
@@ -75,13 +93,14 @@ impl Cloud {
         self.supervisor = None;
     }
 
-    /// Hands something in and keeps what is to be kept; what comes back is to be sent.
+    /// Handles an input and keeps what is to be kept; returns the commands to send.
     pub(crate) fn handle(&mut self, now: MonoTime, input: Input) -> Vec<(AgentId, CloudCommand)> {
         let Some(supervisor) = &mut self.supervisor else { return Vec::new() };
         supervisor.handle(now, input);
         let mut commands = Vec::new();
         while let Some(output) = supervisor.poll_output() {
             match output {
+                Output::Persist(_) if self.disk_full => {}
                 Output::Persist(Record::Mission(record)) => {
                     self.missions.insert(record.id, *record);
                 }
@@ -107,11 +126,11 @@ impl Cloud {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<MonoTime> {
-        self.supervisor.as_ref().and_then(Supervisor::next_deadline).map(|(at, _)| at)
+        self.supervisor.as_ref().filter(|_| !self.hung).and_then(Supervisor::next_deadline).map(|(at, _)| at)
     }
 
-    /// The mission as people see it; while the supervisor is dead, nobody does.
-    pub(crate) fn view(&self) -> Option<Mission> {
+    /// The mission as operators see it; `None` while the supervisor is dead.
+    pub(crate) fn mission_view(&self) -> Option<Mission> {
         self.supervisor.as_ref()?.mission(self.mission?).ok()
     }
 

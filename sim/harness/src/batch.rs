@@ -1,5 +1,4 @@
-//! Many runs of a fleet on the virtual clock: every seed brings something that goes wrong, and whatever fails says how it
-//! is run again.
+//! Many runs of a fleet on the virtual clock: every seed has its own faults, and a failure prints the command that repeats it.
 
 use core::fmt;
 use core::str::FromStr;
@@ -10,10 +9,10 @@ use serde::Serialize;
 use skein_types::polygon::Polygon;
 use thiserror::Error;
 
-use crate::fleet::{Fault, FaultKind, Fleet, FleetConfig, FleetReport, mixed};
+use crate::fleet::{FaultKind, FaultSpec, Fleet, FleetConfig, FleetReport, Impairment, LinkKind, mixed};
 use crate::place::Place;
 
-/// Most seeds in one sweep.
+/// Most seeds in one batch.
 pub const SEEDS_MAX: u64 = 100_000;
 
 /// Seeds as people write them: `7`, `1..10` (with both ends), or several of these with commas.
@@ -23,8 +22,8 @@ pub struct Seeds(Vec<u64>);
 /// Why seeds were not understood.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SeedsError {
-    /// No number, no range.
-    #[error("{0:?} is no seed; write 7, 1..10 (both ends belong to it) or 1..3,7")]
+    /// Neither a number nor a range.
+    #[error("{0:?} is not a seed; write 7, 1..10 (both ends included) or 1..3,7")]
     Shape(String),
     /// A range that runs backwards.
     #[error("{0}..{1} is empty; the smaller seed comes first")]
@@ -57,70 +56,86 @@ impl FromStr for Seeds {
     }
 }
 
-/// One run of a sweep.
+/// One run of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
-    /// Everything left to chance follows from it.
+    /// Everything random follows from it.
     pub seed: u64,
     /// How many robots.
     pub robots: usize,
     /// What goes wrong.
-    pub fault: Option<Fault>,
+    pub faults: Vec<FaultSpec>,
 }
 
-/// Every number of robots with every seed.
+/// Every number of robots with every seed, and the faults of each.
 #[must_use]
 pub fn cases(robots: &[usize], seeds: &Seeds) -> Vec<Case> {
-    let case = |&robots: &usize| seeds.0.iter().map(move |&seed| Case { seed, robots, fault: fault_of(seed, robots) });
+    let case =
+        |&robots: &usize| seeds.0.iter().map(move |&seed| Case { seed, robots, faults: faults_of(seed, robots) });
     robots.iter().flat_map(case).collect()
 }
 
-/// What goes wrong with a seed: in turn nothing, a death, a death with a restart, a cut from the supervisor, a cut from
-/// the peers, and a supervisor that restarts. Whom and when follows from the seed. Without peers a death is never for good.
-fn fault_of(seed: u64, robots: usize) -> Option<Fault> {
+/// The faults of a seed, in turn: none, a death, a death with a restart, a cut from the supervisor, a cut from the peers, a
+/// restart of the supervisor, hangs, impaired links, and storage faults. Without peers a death always ends.
+fn faults_of(seed: u64, robots: usize) -> Vec<FaultSpec> {
     let draw = |salt: u64, below: u64| mixed(seed.wrapping_mul(8).wrapping_add(salt)) % below.max(1);
     let robot = Some(draw(1, robots as u64) as usize);
     let (at, lasts) = (Duration::from_secs(8 + draw(2, 50)), Duration::from_secs(5 + draw(3, 40)));
-    let fault = |kind, robot, lasts| Some(Fault { kind, robot, at, lasts });
-    match seed % 6 {
-        1 if robots > 1 => fault(FaultKind::Kill, robot, None),
-        1 | 2 => fault(FaultKind::Kill, robot, Some(lasts)),
-        3 => fault(FaultKind::CutCloud, robot, Some(lasts)),
-        4 => fault(FaultKind::CutMesh, robot, Some(lasts)),
-        5 => fault(FaultKind::KillCloud, None, Some(lasts)),
-        _ => None,
+    let fault = |kind, robot, lasts| FaultSpec { kind, robot, at, lasts };
+    let ends = Some(lasts);
+    match seed % 9 {
+        1 if robots > 1 => vec![fault(FaultKind::Kill, robot, None)],
+        1 | 2 => vec![fault(FaultKind::Kill, robot, ends)],
+        3 => vec![fault(FaultKind::Cut(LinkKind::Cloud), robot, ends)],
+        4 => vec![fault(FaultKind::Cut(LinkKind::Mesh), robot, ends)],
+        5 => vec![fault(FaultKind::KillCloud, None, ends)],
+        6 => vec![
+            fault([FaultKind::Hang, FaultKind::HangAgent][draw(4, 2) as usize % 2], robot, ends),
+            fault(FaultKind::HangCloud, None, Some(lasts / 2)),
+        ],
+        7 => Impairment::ALL
+            .iter()
+            .flat_map(|how| {
+                [LinkKind::Mesh, LinkKind::Cloud].map(|link| fault(FaultKind::Impair(link, *how), None, ends))
+            })
+            .collect(),
+        8 => vec![fault(FaultKind::SlowDisk, robot, ends), fault(FaultKind::CloudDiskFull, None, ends)],
+        _ => Vec::new(),
     }
 }
 
 impl Case {
-    /// The words that repeat exactly this run, given those that name the place.
+    /// The command that repeats exactly this run; `place` are the flags that name the place.
     #[must_use]
     pub fn repeat(&self, place: &str) -> String {
-        let fault = self.fault.map_or(String::new(), |fault| format!(" {}", fault.flag()));
-        format!("skein-sim run {place}--robots {} --seed {}{fault}", self.robots, self.seed)
+        let faults: String = self.faults.iter().map(|fault| format!(" --fault {fault}")).collect();
+        format!("skein-sim run {place}--robots {} --seed {}{faults}", self.robots, self.seed)
     }
 
-    fn trouble(&self) -> String {
-        self.fault.map_or("nothing goes wrong".to_owned(), |fault| fault.to_string())
+    /// The faults in one line.
+    #[must_use]
+    pub fn faults(&self) -> String {
+        let faults: Vec<String> = self.faults.iter().map(ToString::to_string).collect();
+        if faults.is_empty() { "no fault".to_owned() } else { faults.join(" ") }
     }
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "seed {}, {} robot{}, ", self.seed, self.robots, if self.robots == 1 { "" } else { "s" })?;
-        f.write_str(&self.trouble())
+        f.write_str(&self.faults())
     }
 }
 
-/// What came of one run.
+/// The result of one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Outcome {
-    /// Everything left to chance followed from it.
+    /// Everything random followed from it.
     pub seed: u64,
     /// How many robots.
     pub robots: usize,
-    /// What went wrong, in words.
-    pub fault: String,
+    /// The faults, as they are written on a command line.
+    pub faults: String,
     /// Every check held.
     pub passed: bool,
     /// Share of the reachable zone that was truly swept, 0 to 1.
@@ -129,11 +144,11 @@ pub struct Outcome {
     pub contacts: u64,
     /// Smallest true distance between two robots' centres; none with one robot.
     pub closest_m: Option<f64>,
-    /// Virtual time from the wish to the mission's end, or of the whole run when it did not end.
+    /// Virtual time from submission to the mission's end, or of the whole run when it did not end.
     pub time_s: f64,
-    /// What did not hold.
+    /// The checks that did not hold, or why the run could not begin.
     pub failures: Vec<String>,
-    /// What led up to the first incident of a run that failed.
+    /// The seconds before the first incident of a run that failed.
     pub story: Vec<String>,
     /// The command that repeats exactly this run.
     pub repeat: String,
@@ -144,7 +159,7 @@ impl Outcome {
         Self {
             seed: case.seed,
             robots: case.robots,
-            fault: case.trouble(),
+            faults: case.faults(),
             passed: false,
             coverage_ratio: 0.0,
             contacts: 0,
@@ -177,39 +192,39 @@ impl Outcome {
     }
 }
 
-/// Where and for how long fleets are swept.
+/// Where and for how long the runs of a batch go on.
 #[derive(Clone, Debug)]
-pub struct Ground {
-    /// The place.
+pub struct BatchConfig {
+    /// Map, planning grid and solid ground.
     pub place: Place,
     /// What is surveyed in it.
     pub zone: Polygon,
     /// A run ends at the latest after this.
     pub limit: Duration,
-    /// How the place is named on a command line, with a space behind.
+    /// The flags that name the place on a command line, with a space behind.
     pub flags: String,
 }
 
-/// Runs one case; nothing when `go_on` said no in the middle. A fleet that cannot begin and a panic are failures like any other.
+/// Runs one case; `None` when `go_on` broke it off. A fleet that cannot begin and a panic are failures like any other.
 #[must_use]
-pub fn run(ground: &Ground, case: &Case, go_on: &dyn Fn() -> bool) -> Option<Outcome> {
-    let outcome = Outcome::new(case, case.repeat(&ground.flags));
+pub fn run(batch: &BatchConfig, case: &Case, go_on: &dyn Fn() -> bool) -> Option<Outcome> {
+    let outcome = Outcome::new(case, case.repeat(&batch.flags));
     let config = FleetConfig {
-        limit: ground.limit,
-        faults: case.fault.into_iter().collect(),
-        ..FleetConfig::new(ground.place.clone(), ground.zone.clone(), case.robots, case.seed)
+        limit: batch.limit,
+        faults: case.faults.clone(),
+        ..FleetConfig::new(batch.place.clone(), batch.zone.clone(), case.robots, case.seed)
     };
     let fleet = || Fleet::new(config).map(|mut fleet| fleet.run_while(go_on));
     match catch_unwind(AssertUnwindSafe(fleet)) {
         Ok(Ok(report)) => report.map(|report| outcome.with(&report)),
         Ok(Err(error)) => Some(Outcome { failures: vec![format!("it cannot begin: {error}")], ..outcome }),
-        Err(panic) => Some(Outcome { failures: vec![format!("it panicked: {}", words_of(&*panic))], ..outcome }),
+        Err(panic) => Some(Outcome { failures: vec![format!("it panicked: {}", message_of(&*panic))], ..outcome }),
     }
 }
 
-fn words_of(panic: &(dyn core::any::Any + Send)) -> &str {
+fn message_of(panic: &(dyn core::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without words")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 #[cfg(test)]
@@ -221,12 +236,11 @@ mod tests {
     use skein_types::geometry::Point;
 
     use super::*;
-    use crate::fleet::Strike;
     use crate::sample;
 
-    fn ground(limit_s: u64) -> Ground {
+    fn batch(limit_s: u64) -> BatchConfig {
         let (place, zone) = sample::warehouse(&BodyDescriptor::rover()).unwrap();
-        Ground { place, zone, limit: Duration::from_secs(limit_s), flags: "--minutes 0.1 ".to_owned() }
+        BatchConfig { place, zone, limit: Duration::from_secs(limit_s), flags: "--minutes 0.1 ".to_owned() }
     }
 
     #[test]
@@ -247,36 +261,38 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_trouble_comes_up_and_always_the_same_for_a_seed() {
-        let seeds: Seeds = "1..12".parse().unwrap();
+    fn every_group_of_faults_comes_up_and_a_seed_fixes_it() {
+        let seeds: Seeds = "1..18".parse().unwrap();
         let all = cases(&[1, 6], &seeds);
-        assert_eq!(all.len(), 24);
+        assert_eq!(all.len(), 36);
         assert_eq!(all, cases(&[1, 6], &seeds));
-        let kinds: BTreeSet<_> = all.iter().map(|case| case.fault.map(|fault| fault.kind)).collect();
-        assert_eq!(kinds.len(), 5, "{kinds:?}");
+        let kinds: BTreeSet<_> = all.iter().flat_map(|case| case.faults.iter().map(|fault| fault.kind)).collect();
+        assert!(kinds.len() >= 16, "{kinds:?}");
         for case in all {
-            let Some(fault) = case.fault else { continue };
-            assert!(fault.robot.is_none_or(|robot| robot < case.robots), "{case}");
-            assert!(case.robots > 1 || fault.lasts.is_some(), "alone, and dead for good: {case}");
+            assert!(case.faults.iter().all(|fault| fault.robot.is_none_or(|robot| robot < case.robots)), "{case}");
+            assert!(
+                case.robots > 1 || case.faults.iter().all(|fault| fault.lasts.is_some()),
+                "alone, and dead: {case}"
+            );
         }
     }
 
     #[test]
-    fn the_command_of_a_case_means_the_same_fault() {
+    fn the_command_of_a_case_means_the_same_faults() {
         for case in cases(&[1, 6], &"0..23".parse().unwrap()) {
             let command = case.repeat("--map m.yaml --zone z.geojson ");
             let start =
                 format!("skein-sim run --map m.yaml --zone z.geojson --robots {} --seed {}", case.robots, case.seed);
             let rest = command.strip_prefix(&start).unwrap();
-            let strike = rest.trim_start().split_once(' ').map(|(_, strike)| strike.parse::<Strike>().unwrap());
-            assert_eq!(strike, case.fault.map(|fault| Strike { robot: fault.robot, at: fault.at, lasts: fault.lasts }));
+            let read: Vec<FaultSpec> = rest.split(" --fault ").skip(1).map(|spec| spec.parse().unwrap()).collect();
+            assert_eq!(read, case.faults);
         }
     }
 
     #[test]
     fn a_run_that_fails_says_why_and_how_it_is_run_again() {
-        let case = Case { seed: 6, robots: 2, fault: None };
-        let outcome = run(&ground(6), &case, &|| true).unwrap();
+        let case = Case { seed: 6, robots: 2, faults: Vec::new() };
+        let outcome = run(&batch(6), &case, &|| true).unwrap();
         assert!(!outcome.passed && outcome.coverage_ratio > 0.0, "{outcome:?}");
         assert!(outcome.failures.iter().any(|line| line.contains("at least 99 % was swept")), "{outcome:?}");
         assert_eq!(outcome.repeat, "skein-sim run --minutes 0.1 --robots 2 --seed 6");
@@ -285,18 +301,18 @@ mod tests {
     #[test]
     fn a_fleet_that_cannot_begin_is_a_failure_and_not_the_end() {
         let zone = Polygon::rectangle(Point::new(500.0, 0.0), Point::new(510.0, 10.0)).unwrap();
-        let nowhere = Ground { zone, ..ground(6) };
-        let outcome = run(&nowhere, &Case { seed: 1, robots: 2, fault: None }, &|| true).unwrap();
+        let nowhere = BatchConfig { zone, ..batch(6) };
+        let outcome = run(&nowhere, &Case { seed: 1, robots: 2, faults: Vec::new() }, &|| true).unwrap();
         assert!(!outcome.passed && outcome.failures[0].starts_with("it cannot begin"), "{outcome:?}");
     }
 
     #[test]
     fn a_panic_is_a_failure_and_a_stop_is_none() {
-        let case = Case { seed: 1, robots: 1, fault: None };
-        let outcome = run(&ground(6), &case, &|| panic!("planted")).unwrap();
+        let case = Case { seed: 1, robots: 1, faults: Vec::new() };
+        let outcome = run(&batch(6), &case, &|| panic!("planted")).unwrap();
         assert_eq!(outcome.failures, ["it panicked: planted"]);
         let asked = Cell::new(0);
         let few = || asked.replace(asked.get() + 1) < 100;
-        assert_eq!(run(&ground(600), &case, &few), None);
+        assert_eq!(run(&batch(600), &case, &few), None);
     }
 }

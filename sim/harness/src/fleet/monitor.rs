@@ -1,4 +1,4 @@
-//! Watches a run: samples for the trace, and what led up to each incident, in words.
+//! Monitores a run: samples for the trace, and what led up to each incident, in words.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
@@ -12,7 +12,7 @@ use skein_types::safety::{Cause, FailsafeLevel};
 use skein_types::time::MonoTime;
 use skein_world::{ContactKind, World};
 
-use super::robot::Robot;
+use super::sim_robot::SimRobot;
 
 /// Between two samples.
 pub(crate) const SAMPLE_EVERY: Duration = Duration::from_millis(200);
@@ -22,39 +22,39 @@ const KEPT: usize = 40;
 const STORY_STEP: usize = 4;
 /// No square swept for this long while there is work is a stall.
 const STALL: Duration = Duration::from_secs(60);
-/// Most incidents told.
+/// Most incidents recorded.
 pub(crate) const INCIDENTS_MAX: usize = 20;
 /// Two robots nearer than their radii and this are an incident, metres.
 pub const SEPARATION_MARGIN: f64 = 0.1;
-/// Points of the announced way in a sample.
+/// Points of the announced path in a sample.
 const PATH_SHOWN: usize = 6;
 
 /// One robot at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RobotSample {
-    /// Who.
+    /// Name of the robot.
     pub robot: AgentId,
     /// Its process runs.
     pub alive: bool,
-    /// Where it truly is.
+    /// True pose, `map_from_body`.
     pub pose: Pose,
     /// True speed over the floor, m/s.
     pub speed: f64,
-    /// What it says it is doing.
+    /// The state it announces.
     pub state: Option<AgentState>,
-    /// Why, in its words.
+    /// The reason it reports.
     pub why: String,
-    /// For whom it says it yields.
+    /// The peer it announces to yield to.
     pub yields_to: Option<AgentId>,
-    /// Says it cannot make room.
+    /// It announces that it cannot make room.
     pub cornered: bool,
-    /// Whose claim it makes.
+    /// The robot whose claim it makes: itself, or a peer it moves for.
     pub claimant: Option<AgentId>,
-    /// The first points of the way it announces.
+    /// The first points of the path it announces.
     pub path: Vec<Point>,
-    /// Where the reflex is on the ladder.
+    /// Level of the reflex's failsafe.
     pub reflex: FailsafeLevel,
-    /// Why.
+    /// Causes of that level.
     pub causes: Vec<Cause>,
     /// Wanted forward speed, m/s, and turn, rad/s.
     pub setpoint: (f64, f64),
@@ -71,19 +71,19 @@ pub struct Sample {
     pub robots: Vec<RobotSample>,
 }
 
-/// Something that should not have happened, and what led up to it.
+/// Something that should not have happened, and what came before it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Incident {
     /// Seconds from the start.
     pub at_s: f64,
-    /// What.
+    /// What happened, as a sentence.
     pub what: String,
-    /// Who was where and why in the seconds before, a line a moment and robot.
+    /// The seconds before: a line for each moment and robot.
     pub story: Vec<String>,
 }
 
 /// Keeps the last seconds and finds incidents.
-pub(crate) struct Watch {
+pub(crate) struct Monitor {
     ring: VecDeque<Sample>,
     contacts_seen: usize,
     close: BTreeMap<(usize, usize), MonoTime>,
@@ -91,7 +91,7 @@ pub(crate) struct Watch {
     pub(crate) incidents: Vec<Incident>,
 }
 
-impl Watch {
+impl Monitor {
     pub(crate) const fn new() -> Self {
         Self {
             ring: VecDeque::new(),
@@ -102,7 +102,7 @@ impl Watch {
         }
     }
 
-    pub(crate) fn sample(&mut self, now: MonoTime, world: &World, robots: &[Robot]) -> &Sample {
+    pub(crate) fn sample(&mut self, now: MonoTime, world: &World, robots: &[SimRobot]) -> &Sample {
         let coverage = world.coverage().map_or(0.0, |coverage| coverage.ratio);
         let robots = robots.iter().enumerate().map(|(number, robot)| sample_of(world, number, robot)).collect();
         if self.ring.len() == KEPT {
@@ -113,8 +113,8 @@ impl Watch {
         &self.ring[index]
     }
 
-    /// Contacts and pairs that came too close since the last look.
-    pub(crate) fn look(&mut self, now: MonoTime, world: &World) {
+    /// Records contacts and pairs that came too close since the last call.
+    pub(crate) fn check_contacts(&mut self, now: MonoTime, world: &World) {
         while let Some(contact) = world.contacts().get(self.contacts_seen).copied() {
             self.contacts_seen += 1;
             let (robot, other) = (contact.robot + 1, contact.other.map_or(0, |o| o + 1));
@@ -128,30 +128,30 @@ impl Watch {
                     (format!("robot {robot} and person {other} touch {place}"), vec![contact.robot])
                 }
             };
-            self.tell(now, what, &who);
+            self.record(now, what, &who);
         }
         for (pair, distance) in too_close(world) {
             let before = self.close.insert(pair, now);
             if before.is_none_or(|last| now.since(last) > Duration::from_secs(2)) {
                 let what = format!("robots {} and {} are {distance:.3} m apart", pair.0 + 1, pair.1 + 1);
-                self.tell(now, what, &[pair.0, pair.1]);
+                self.record(now, what, &[pair.0, pair.1]);
             }
         }
     }
 
-    /// Progress, as long as there is work.
-    pub(crate) fn progress(&mut self, now: MonoTime, coverage: f64, at_work: bool) {
+    /// Records a stall, as long as there is work.
+    pub(crate) fn check_progress(&mut self, now: MonoTime, coverage: f64, at_work: bool) {
         if !at_work || coverage > self.progressed.0 {
             self.progressed = (coverage, now);
         } else if now.since(self.progressed.1) >= STALL {
             self.progressed.1 = now;
             let what = format!("nothing was swept for {} s, {:.1} % done", STALL.as_secs(), coverage * 100.0);
             let all: Vec<usize> = (0..self.ring.back().map_or(0, |sample| sample.robots.len())).collect();
-            self.tell(now, what, &all);
+            self.record(now, what, &all);
         }
     }
 
-    fn tell(&mut self, now: MonoTime, what: String, who: &[usize]) {
+    fn record(&mut self, now: MonoTime, what: String, who: &[usize]) {
         if self.incidents.len() < INCIDENTS_MAX {
             self.incidents.push(Incident { at_s: now.as_secs_f64(), what, story: self.story(who) });
         }
@@ -167,7 +167,7 @@ impl Watch {
     }
 }
 
-fn sample_of(world: &World, number: usize, robot: &Robot) -> RobotSample {
+fn sample_of(world: &World, number: usize, robot: &SimRobot) -> RobotSample {
     let intent = robot.intent.as_ref();
     let setpoint = robot.setpoint().twist;
     RobotSample {
@@ -176,13 +176,13 @@ fn sample_of(world: &World, number: usize, robot: &Robot) -> RobotSample {
         pose: world.pose(number).unwrap_or_default(),
         speed: world.twist(number).unwrap_or_default().speed(),
         state: intent.map(|intent| intent.state),
-        why: robot.sample.as_ref().map(|sample| sample.why.clone()).unwrap_or_default(),
+        why: robot.telemetry.as_ref().map(|sample| sample.why.clone()).unwrap_or_default(),
         yields_to: intent.and_then(|intent| intent.yields_to.clone()),
         cornered: intent.is_some_and(|intent| intent.cornered),
         claimant: intent.map(|intent| intent.right_of_way.claimant.clone()),
         path: intent.map(|intent| intent.path.iter().take(PATH_SHOWN).copied().collect()).unwrap_or_default(),
-        reflex: robot.reflexed.level,
-        causes: robot.reflexed.causes.iter().collect(),
+        reflex: robot.reflex_report.level,
+        causes: robot.reflex_report.causes.iter().collect(),
         setpoint: (setpoint.vx, setpoint.yaw_rate),
     }
 }

@@ -1,4 +1,4 @@
-//! `skein-sim sweep`: many runs from the command line.
+//! `skein-sim batch`: many runs from the command line.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,25 +8,25 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use skein_sim::sweep::{Case, Ground, Outcome, Seeds, cases, run};
+use skein_sim::batch::{BatchConfig, Case, Outcome, Seeds, cases, run};
 use skein_sim::{clock, junit};
 use skein_types::body::BodyDescriptor;
 
-use crate::ground::GroundArgs;
+use crate::place_args::PlaceArgs;
 use crate::stop::stop_on_signals;
 use crate::{FAILED, Format, INTERRUPTED, print_line};
 
-/// Outcomes that wait for being printed: a run takes seconds, a line takes none.
+/// Outcomes that wait to be printed: a run takes seconds, a line takes none.
 const WAITING_MAX: usize = 16;
 
 #[derive(clap::Args)]
-pub(crate) struct SweepArgs {
+pub(crate) struct BatchArgs {
     #[command(flatten)]
-    ground: GroundArgs,
+    place: PlaceArgs,
     /// How many rovers; several numbers with commas.
     #[arg(long, default_value = "6", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=512))]
     robots: Vec<u16>,
-    /// The seeds: 7, 1..10 (both ends belong to it), 1..3,7.
+    /// The seeds: 7, 1..10 (both ends included), 1..3,7.
     #[arg(long, default_value = "1..10")]
     seeds: Seeds,
     /// A run ends at the latest after so many minutes of virtual time.
@@ -35,7 +35,7 @@ pub(crate) struct SweepArgs {
     /// How many runs at once; as many as the machine has cores when it is missing.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
-    /// Writes what came of every case as JUnit XML.
+    /// Writes the result of every case as JUnit XML.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// How to print the result.
@@ -43,7 +43,7 @@ pub(crate) struct SweepArgs {
     output: Format,
 }
 
-/// The whole sweep, for programs.
+/// The whole batch, for programs.
 #[derive(Serialize)]
 struct Summary<'a> {
     passed: usize,
@@ -52,16 +52,16 @@ struct Summary<'a> {
     runs: Vec<&'a Outcome>,
 }
 
-/// Which case, what came of it, and how many real seconds it took.
+/// Number of the case, its result, and how many real seconds it took.
 type Done = (usize, Outcome, f64);
 
-pub(crate) fn command(args: &SweepArgs) -> anyhow::Result<ExitCode> {
-    let ground = ground(args)?;
+pub(crate) fn command(args: &BatchArgs) -> anyhow::Result<ExitCode> {
+    let batch = batch_config(args)?;
     let robots: Vec<usize> = args.robots.iter().map(|&robots| usize::from(robots)).collect();
     let cases = cases(&robots, &args.seeds);
     let jobs = args.jobs.map(usize::from).or_else(|| std::thread::available_parallelism().ok().map(usize::from));
     let stop = stop_on_signals()?;
-    let done = run_all(&ground, &cases, jobs.unwrap_or(1), &stop, args.output)?;
+    let done = run_all(&batch, &cases, jobs.unwrap_or(1), &stop, args.output)?;
     let mut rows: Vec<junit::Row> = cases.into_iter().map(|case| (case, None)).collect();
     for (number, outcome, seconds) in done {
         rows.iter_mut().skip(number).take(1).for_each(|row| row.1 = Some((outcome.clone(), seconds)));
@@ -73,16 +73,16 @@ pub(crate) fn command(args: &SweepArgs) -> anyhow::Result<ExitCode> {
     conclude(&rows, args.output)
 }
 
-fn ground(args: &SweepArgs) -> anyhow::Result<Ground> {
-    let (place, zone) = args.ground.load(&BodyDescriptor::rover())?;
+fn batch_config(args: &BatchArgs) -> anyhow::Result<BatchConfig> {
+    let (place, zone) = args.place.load(&BodyDescriptor::rover())?;
     let limit = Duration::try_from_secs_f64(args.minutes * 60.0).context("--minutes is no time")?;
     let minutes = if args.minutes == 30.0 { String::new() } else { format!("--minutes {} ", args.minutes) };
-    Ok(Ground { place, zone, limit, flags: args.ground.flags() + &minutes })
+    Ok(BatchConfig { place, zone, limit, flags: args.place.flags() + &minutes })
 }
 
-/// Runs the cases on some threads and says what came of each as soon as it is known.
+/// Runs the cases on some threads and prints each result as soon as it is known.
 fn run_all(
-    ground: &Ground,
+    batch: &BatchConfig,
     cases: &[Case],
     jobs: usize,
     stop: &AtomicBool,
@@ -94,8 +94,8 @@ fn run_all(
         let (sender, receiver) = sync_channel(WAITING_MAX);
         for number in 0..jobs.min(cases.len()) {
             let (sender, next) = (sender.clone(), &next);
-            let worker = std::thread::Builder::new().name(format!("sweep-{number}"));
-            let work = move || work(ground, cases, next, stop, &sender);
+            let worker = std::thread::Builder::new().name(format!("batch-{number}"));
+            let work = move || work(batch, cases, next, stop, &sender);
             worker.spawn_scoped(scope, work).context("cannot start a thread")?;
         }
         drop(sender);
@@ -111,14 +111,14 @@ fn run_all(
     })
 }
 
-/// One thread: the next case that nobody has begun, until there is none or a signal came.
-fn work(ground: &Ground, cases: &[Case], next: &AtomicUsize, stop: &AtomicBool, done: &SyncSender<Done>) {
+/// One thread: takes the next case until none is left or a signal came.
+fn work(batch: &BatchConfig, cases: &[Case], next: &AtomicUsize, stop: &AtomicBool, done: &SyncSender<Done>) {
     let go_on = || !stop.load(Ordering::Relaxed);
     while go_on() {
         let number = next.fetch_add(1, Ordering::Relaxed);
         let Some(case) = cases.get(number) else { return };
         let started = clock::now();
-        let Some(outcome) = run(ground, case, &go_on) else { return };
+        let Some(outcome) = run(batch, case, &go_on) else { return };
         if done.send((number, outcome, clock::now().secs_since(started))).is_err() {
             return;
         }
@@ -137,7 +137,7 @@ fn line(number: usize, of: usize, outcome: &Outcome) -> String {
         (outcome.coverage_ratio * 10_000.0).floor() / 100.0,
         outcome.contacts,
         outcome.time_s,
-        outcome.fault
+        outcome.faults
     );
     if !outcome.passed {
         outcome.failures.iter().for_each(|failure| {

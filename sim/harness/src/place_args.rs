@@ -1,4 +1,4 @@
-//! Where a fleet runs, from the command line: files, or the sample inside the program.
+//! The flags that name a place: files, or the sample inside the program.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use skein_types::body::BodyDescriptor;
 use skein_types::polygon::Polygon;
 
 #[derive(clap::Args)]
-pub(crate) struct GroundArgs {
+pub(crate) struct PlaceArgs {
     /// The map: ROS YAML beside its image; without one it is the sample warehouse.
     #[arg(long, requires = "zone")]
     map: Option<PathBuf>,
@@ -17,7 +17,7 @@ pub(crate) struct GroundArgs {
     zone: Option<PathBuf>,
 }
 
-impl GroundArgs {
+impl PlaceArgs {
     pub(crate) fn load(&self, body: &BodyDescriptor) -> anyhow::Result<(Place, Polygon)> {
         let (Some(map), Some(zone)) = (&self.map, &self.zone) else { return Ok(sample::warehouse(body)?) };
         let place = Place::load(map, body)?;
@@ -25,14 +25,14 @@ impl GroundArgs {
         Ok((place, zone))
     }
 
-    /// The same words again, for a command that repeats a run; with a space behind.
+    /// The same flags again, for a command that repeats a run; with a space behind.
     pub(crate) fn flags(&self) -> String {
         let (Some(map), Some(zone)) = (&self.map, &self.zone) else { return String::new() };
         format!("--map {} --zone {} ", quoted(map), quoted(zone))
     }
 }
 
-/// A path as a shell takes it.
+/// A path quoted for a shell.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);

@@ -1,0 +1,343 @@
+//! The run itself: the virtual clock and the routing of what happens.
+
+use core::time::Duration;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use skein_agent::{AgentConfig, Input};
+use skein_supervisor::Input as SupervisorInput;
+use skein_types::coord::{Hazard, Intent};
+use skein_types::ids::{AgentId, BootId, FleetId};
+use skein_types::mission::{Mission, MissionSpec, Objective, Priority};
+use skein_types::region::Region;
+use skein_types::time::MonoTime;
+use skein_wire::Wire;
+use skein_world::{World, WorldConfig};
+use uuid::Uuid;
+
+use super::FleetError;
+use super::config::FleetConfig;
+use super::event_queue::{EventQueue, SimEvent};
+use super::monitor::{INCIDENTS_MAX, Monitor, SAMPLE_EVERY, Sample};
+use super::network::{Endpoint, Network};
+use super::presence::Presence;
+use super::report::FleetReport;
+use super::sim_robot::SimRobot;
+use super::sim_supervisor::SimSupervisor;
+
+/// Period of reflex and body.
+const TICK: Duration = Duration::from_millis(10);
+/// When the mission is submitted.
+pub(crate) const SUBMIT_AT: Duration = Duration::from_millis(1_500);
+/// The run goes on for this long after the mission's end.
+const AFTER_MISSION: Duration = Duration::from_secs(3);
+/// The run goes on for at most this long until robots that return home are there.
+const RETURN_MAX: Duration = Duration::from_secs(180);
+/// Messages that the system keeps for one hung process.
+const HELD_MAX: usize = 4_096;
+
+/// A fleet during a run.
+pub struct Fleet {
+    pub(super) config: FleetConfig,
+    region: Region,
+    pub(super) world: Rc<RefCell<World>>,
+    pub(super) robots: Vec<SimRobot>,
+    pub(super) supervisor: SimSupervisor,
+    pub(super) queue: EventQueue,
+    pub(super) network: Network,
+    pub(super) presence: Presence,
+    /// What has arrived at processes that hang.
+    held: BTreeMap<Endpoint, Vec<SimEvent>>,
+    pub(super) now: MonoTime,
+    next_tick: MonoTime,
+    next_sample: MonoTime,
+    pub(super) monitor: Monitor,
+    pub(super) undecodable: Vec<String>,
+    pub(super) mission: Option<Mission>,
+    pub(super) ended_at: Option<MonoTime>,
+    pub(super) audit: Result<(), String>,
+}
+
+impl Fleet {
+    /// Puts robots, supervisor and world together.
+    ///
+    /// # Errors
+    /// [`FleetError`] when they do not fit.
+    pub fn new(config: FleetConfig) -> Result<Self, FleetError> {
+        let (seed, count) = (config.seed, config.robots);
+        if let Some(robot) = config.faults.iter().filter_map(|fault| fault.robot).find(|robot| *robot >= count) {
+            return Err(FleetError::NoRobot(robot + 1, count));
+        }
+        let start = config.place.start(&config.zone, count, seed)?;
+        let base = config.place.world(&start, config.body, seed);
+        let world = WorldConfig { people: config.people, noise: config.noise, ..base };
+        let world = Rc::new(RefCell::new(World::new(world)?));
+        let map_hash = config.place.map_hash();
+        let fleet = FleetId::new("sim")?;
+        let mut robots = Vec::new();
+        for (number, &home) in start.poses.iter().enumerate() {
+            let id = AgentId::new(format!("rover-{}", number + 1))?;
+            let (boot, map) = (BootId(Uuid::nil()), Arc::clone(&config.place.planning));
+            let own = seed.wrapping_mul(1_000_003).wrapping_add(number as u64);
+            let agent = AgentConfig::new(id, fleet.clone(), boot, home, config.body, map, own);
+            robots.extend(SimRobot::new(agent, map_hash.clone(), &world, number));
+        }
+        let supervisor = SimSupervisor::new(fleet, map_hash, Arc::clone(&config.place.planning));
+        let mut fleet = Self {
+            network: Network::new(seed),
+            config,
+            region: start.region,
+            world,
+            robots,
+            supervisor,
+            queue: EventQueue::default(),
+            presence: Presence::default(),
+            held: BTreeMap::new(),
+            now: MonoTime::ZERO,
+            next_tick: MonoTime::ZERO + TICK,
+            next_sample: MonoTime::ZERO + SAMPLE_EVERY,
+            monitor: Monitor::new(),
+            undecodable: Vec::new(),
+            mission: None,
+            ended_at: None,
+            audit: Ok(()),
+        };
+        fleet.schedule_start();
+        Ok(fleet)
+    }
+
+    fn schedule_start(&mut self) {
+        for robot in 0..self.robots.len() {
+            self.dial_soon(robot);
+        }
+        self.update_presence();
+        self.queue.schedule(MonoTime::ZERO + SUBMIT_AT, SimEvent::Submit);
+        for (number, fault) in self.config.faults.iter().enumerate() {
+            self.queue.schedule(MonoTime::ZERO + fault.at, SimEvent::FaultBegins(number));
+            if let Some(lasts) = fault.lasts {
+                self.queue.schedule(MonoTime::ZERO + fault.at + lasts, SimEvent::FaultEnds(number));
+            }
+        }
+    }
+
+    /// Runs to the end of the mission or of the time; `see` gets a sample five times a second.
+    pub fn run(&mut self, see: &mut dyn FnMut(&Sample)) -> FleetReport {
+        while self.goes_on() {
+            self.advance(see);
+        }
+        self.report()
+    }
+
+    /// [`Self::run`] as long as `go_on` allows; `None` when it was broken off.
+    pub fn run_while(&mut self, go_on: &dyn Fn() -> bool) -> Option<FleetReport> {
+        while self.goes_on() {
+            if !go_on() {
+                return None;
+            }
+            self.advance(&mut |_| ());
+        }
+        Some(self.report())
+    }
+
+    /// What the run is made of.
+    #[must_use]
+    pub const fn config(&self) -> &FleetConfig {
+        &self.config
+    }
+
+    /// The cells of the zone that are to be swept.
+    #[must_use]
+    pub const fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// The virtual time.
+    #[must_use]
+    pub const fn now(&self) -> MonoTime {
+        self.now
+    }
+
+    /// The true state of the place.
+    pub fn world(&self) -> std::cell::Ref<'_, World> {
+        self.world.borrow()
+    }
+
+    /// What a robot believes; `None` while its process is dead.
+    #[must_use]
+    pub fn status(&self, robot: usize) -> Option<skein_agent::AgentStatus> {
+        self.robots.get(robot).and_then(|robot| robot.status(self.now))
+    }
+
+    fn goes_on(&self) -> bool {
+        self.now < MonoTime::ZERO + self.config.limit && !self.is_over()
+    }
+
+    fn is_over(&self) -> bool {
+        let Some(ended) = self.ended_at else { return false };
+        let since = self.now.since(ended);
+        let resting = || self.robots.iter().filter(|r| r.is_alive()).all(SimRobot::is_resting);
+        since >= RETURN_MAX || (since >= AFTER_MISSION && (!self.config.return_home || resting()))
+    }
+
+    /// Jumps to whatever is next and does it.
+    fn advance(&mut self, see: &mut dyn FnMut(&Sample)) {
+        let deadlines = self.robots.iter().filter_map(SimRobot::next_deadline).chain(self.supervisor.next_deadline());
+        let others = [Some(self.next_tick), self.queue.next_at()].into_iter().flatten();
+        self.now = deadlines.chain(others).min().unwrap_or(self.next_tick).max(self.now);
+        while let Some(event) = self.queue.pop_until(self.now) {
+            self.handle(event);
+        }
+        if self.now >= self.next_tick {
+            self.next_tick = self.now + TICK;
+            self.tick();
+            if self.now >= self.next_sample {
+                self.next_sample = self.now + SAMPLE_EVERY;
+                self.observe(see);
+            }
+        }
+        self.wake();
+    }
+
+    fn tick(&mut self) {
+        for number in 0..self.robots.len() {
+            if let Some(robot) = self.robots.get_mut(number) {
+                robot.tick(self.now);
+            }
+            self.send_outputs(number);
+        }
+        // Bodies whose processes are dead move on as well.
+        self.world.borrow_mut().advance_to(self.now);
+        let world = self.world.borrow();
+        self.monitor.check_contacts(self.now, &world);
+    }
+
+    fn wake(&mut self) {
+        let now = self.now;
+        for number in 0..self.robots.len() {
+            let Some(robot) = self.robots.get_mut(number) else { continue };
+            if robot.next_deadline().is_some_and(|at| at <= now) {
+                robot.wake(now);
+                self.send_outputs(number);
+            }
+        }
+        if self.supervisor.next_deadline().is_some_and(|at| at <= now) {
+            self.handle_in_supervisor(SupervisorInput::Tick);
+        }
+    }
+
+    fn observe(&mut self, see: &mut dyn FnMut(&Sample)) {
+        let world = self.world.borrow();
+        let sample = self.monitor.sample(self.now, &world, &self.robots);
+        see(sample);
+        let coverage = sample.coverage;
+        if let Some(mission) = self.supervisor.mission_view() {
+            if self.ended_at.is_none() && mission.state.is_terminal() {
+                self.ended_at = Some(self.now);
+            }
+            self.mission = Some(mission);
+        }
+        let at_work = self.mission.is_some() && self.ended_at.is_none();
+        self.monitor.check_progress(self.now, coverage, at_work);
+        if self.audit.is_ok() {
+            self.audit = self.supervisor.audit().map_err(|what| format!("at {}: {what}", self.now));
+        }
+    }
+
+    fn handle(&mut self, event: SimEvent) {
+        if let Some(receiver) = receiver(&event).filter(|receiver| self.is_hung(*receiver)) {
+            let held = self.held.entry(receiver).or_default();
+            if held.len() < HELD_MAX {
+                held.push(event);
+            }
+            return;
+        }
+        match event {
+            SimEvent::ReportArrives { robot, stream, bytes } => self.on_report(robot, stream, &bytes),
+            SimEvent::CommandArrives { robot, stream, bytes } => self.on_command(robot, stream, &bytes),
+            SimEvent::IntentArrives { robot, bytes } => {
+                if let Some(intent) = self.decode::<Intent>(&bytes) {
+                    self.give(robot, Input::Intent(intent));
+                }
+            }
+            SimEvent::HazardArrives { robot, bytes } => {
+                if let Some(hazard) = self.decode::<Hazard>(&bytes) {
+                    self.give(robot, Input::Hazard(hazard));
+                }
+            }
+            SimEvent::PeerSeen { robot, peer, alive } => self.on_peer(robot, peer, alive),
+            SimEvent::Dial { robot } => self.dial(robot),
+            SimEvent::Hangup { robot, stream } => self.hang_up(robot, stream),
+            SimEvent::LatchKept { robot, boot, latch } => {
+                self.robots.get_mut(robot).into_iter().for_each(|r| r.on_latch_kept(boot, latch));
+            }
+            SimEvent::Submit => {
+                let spec = self.mission_spec();
+                let commands = self.supervisor.submit(self.now, spec);
+                self.send_commands(commands);
+            }
+            SimEvent::FaultBegins(fault) => self.begin_fault(fault),
+            SimEvent::FaultEnds(fault) => self.end_fault(fault),
+        }
+    }
+
+    fn is_hung(&self, process: Endpoint) -> bool {
+        match process {
+            Endpoint::Supervisor => self.supervisor.is_hung(),
+            Endpoint::Robot(number) => self.robots.get(number).is_some_and(SimRobot::is_hung),
+        }
+    }
+
+    /// A process runs again: what the system kept for it is delivered at once.
+    pub(super) fn deliver_held(&mut self, process: Endpoint) {
+        for event in self.held.remove(&process).unwrap_or_default() {
+            self.queue.schedule(self.now, event);
+        }
+    }
+
+    fn mission_spec(&self) -> MissionSpec {
+        MissionSpec {
+            name: "run".to_owned(),
+            objective: Objective::Survey,
+            zone: self.config.zone.clone(),
+            priority: Priority::NORMAL,
+            robots: Vec::new(),
+            return_home: self.config.return_home,
+        }
+    }
+
+    pub(super) fn give(&mut self, robot: usize, input: Input) {
+        if let Some(receiver) = self.robots.get_mut(robot) {
+            receiver.give(self.now, input);
+            self.send_outputs(robot);
+        }
+    }
+
+    pub(super) fn decode<T: Wire>(&mut self, bytes: &[u8]) -> Option<T> {
+        match T::from_bytes(bytes) {
+            Ok(message) => Some(message),
+            Err(error) => {
+                if self.undecodable.len() < INCIDENTS_MAX {
+                    self.undecodable.push(format!("at {}: {error}", self.now));
+                }
+                None
+            }
+        }
+    }
+}
+
+/// The process that an event arrives at.
+const fn receiver(event: &SimEvent) -> Option<Endpoint> {
+    match event {
+        SimEvent::ReportArrives { .. } => Some(Endpoint::Supervisor),
+        SimEvent::CommandArrives { robot, .. }
+        | SimEvent::IntentArrives { robot, .. }
+        | SimEvent::HazardArrives { robot, .. }
+        | SimEvent::PeerSeen { robot, .. }
+        | SimEvent::Dial { robot }
+        | SimEvent::LatchKept { robot, .. } => Some(Endpoint::Robot(*robot)),
+        SimEvent::Submit => Some(Endpoint::Supervisor),
+        SimEvent::Hangup { .. } | SimEvent::FaultBegins(_) | SimEvent::FaultEnds(_) => None,
+    }
+}
