@@ -1,26 +1,29 @@
 //! The core: routes each input to the part that owns the state, and runs the control cycle.
 
 use serde_json::json;
+use skein_types::authority::{LatchAction, LatchRegister, LatchRequest, LatchScope, LatchSet, Principal, Term};
 use skein_types::coord::AgentState;
 use skein_types::event::EventKind;
 use skein_types::geometry::{Point, Twist};
 use skein_types::ids::{CommandId, Generation, MissionId};
 use skein_types::link::{CloudCommand, CommandOutcome, Order};
 use skein_types::mission::SliceState;
-use skein_types::safety::{Latch, ReflexReport, Surroundings};
+use skein_types::safety::{Latch, Surroundings};
 use skein_types::sensing::SensorFrame;
 use skein_types::telemetry::{AgentTelemetry, LinkState};
 use skein_types::time::MonoTime;
+use uuid::Uuid;
 
 use crate::behavior::CycleContext;
 use crate::config::AgentConfig;
 use crate::control_loop::{self, Decision};
 use crate::coordination::Coordination;
-use crate::io::{Input, Output, TimerKind};
+use crate::io::{Input, Output, OverrideCommand, TimerKind};
 use crate::localization::Localization;
 use crate::navigation::{CONTROL_PERIOD, Navigation};
 use crate::reporting::Reporting;
-use crate::safety::Safety;
+use crate::safety::manual::ManualRefused;
+use crate::safety::{LatchChange, Safety};
 use crate::status::{AgentStatus, OBSTACLES_SHOWN_MAX, PlanStatus, WorldStatus};
 use crate::tasking::{CommandContext, Tasking};
 
@@ -48,7 +51,7 @@ impl Agent {
             coordination: Coordination::new(&config),
             navigation: Navigation::new(config.map.clone(), &config.descriptor),
             tasking: Tasking::new(),
-            safety: Safety::new(),
+            safety: Safety::new(&config),
             reporting: Reporting::new(&config),
             config,
         }
@@ -56,10 +59,14 @@ impl Agent {
 
     /// One mutation. Drain its effects with [`Self::poll_output`].
     pub fn handle(&mut self, now: MonoTime, input: Input) {
+        self.safety.on_input(now, || self.coordination.peer_names(now), &mut self.reporting);
         match input {
             Input::Sensors(frame) => self.on_sensors(now, frame),
-            Input::Reflex(report) => self.on_reflex_report(now, report),
-            Input::Intent(intent) => self.step_coordinator(now, skein_coord::Input::Intent(intent)),
+            Input::Reflex(report) => self.safety.on_reflex_report(report),
+            Input::Intent(intent) => {
+                self.safety.on_intent(now, &intent.sender);
+                self.step_coordinator(now, skein_coord::Input::Intent(intent));
+            }
             Input::Hazard(hazard) => {
                 self.step_coordinator(now, skein_coord::Input::Hazard(hazard));
                 self.publish_surroundings(now);
@@ -69,7 +76,9 @@ impl Agent {
             }
             Input::Command(command) => self.on_command(now, &command),
             Input::Link(link) => self.on_link_change(now, link),
-            Input::Override(command) => self.safety.on_manual_override(now, command, &mut self.reporting),
+            Input::Latch(latches) => self.on_latch(now, latches),
+            Input::Override(command) => self.on_manual_override(now, command),
+            Input::GiveBack { by } => self.on_give_back(now, &by),
             Input::ReflexStats(stats) => self.safety.on_reflex_stats(stats),
             Input::Wall(wall) => self.reporting.set_wall(now, wall),
             Input::Cycle => {}
@@ -102,9 +111,35 @@ impl Agent {
         self.tasking.last_command()
     }
 
+    /// Whether an operator may drive now; a shell answers 409 with the error.
+    ///
+    /// # Errors
+    /// [`ManualRefused`]: the robot is latched, has no power or no pose.
+    pub fn may_override(&self) -> Result<(), ManualRefused> {
+        self.safety.may_override(self.localization.pose().is_some(), self.localization.is_unpowered())
+    }
+
+    /// An operator has control and has not given it back.
+    #[must_use]
+    pub const fn is_manual(&self) -> bool {
+        self.safety.manual().is_manual()
+    }
+
+    /// The highest term of a planner seen in commands.
+    #[must_use]
+    pub const fn term(&self) -> Term {
+        self.tasking.term()
+    }
+
     /// Sets the latch that the shell kept over a restart. Nothing moves until an operator releases it.
     pub fn restore_latch(&mut self, now: MonoTime, latch: Latch) {
-        self.set_latch(now, latch, "kept over a restart");
+        let action = match latch {
+            Latch::Released => return,
+            Latch::Stop => LatchAction::Stop,
+            Latch::Kill => LatchAction::Kill,
+        };
+        let by = Principal::Robot(self.config.id.clone());
+        let _ = self.apply_to_own_latch(now, CommandId(Uuid::nil()), action, by, "kept over a restart");
     }
 
     /// Runs the timers that are due.
@@ -153,10 +188,37 @@ impl Agent {
         }
     }
 
-    fn on_reflex_report(&mut self, now: MonoTime, report: ReflexReport) {
-        if let Some(reason) = self.safety.on_reflex_report(now, report, self.localization.is_unpowered()) {
-            self.set_latch(now, Latch::Stop, reason);
+    fn on_latch(&mut self, now: MonoTime, latches: LatchSet) {
+        match self.safety.on_latch(now, latches, &mut self.reporting) {
+            LatchChange::Latched => {
+                self.navigation.stand(now);
+                let speed_max = self.config.descriptor.speed_max.get();
+                self.reporting.publish_setpoint(now, Twist::ZERO, 0.0, speed_max);
+            }
+            LatchChange::Released => self.interrupt_task(),
+            LatchChange::SameLevel => {}
         }
+        self.publish_surroundings(now);
+    }
+
+    fn on_manual_override(&mut self, now: MonoTime, command: OverrideCommand) {
+        let taken =
+            self.may_override().and_then(|()| self.safety.on_manual_override(now, command, &mut self.reporting));
+        if let Err(refused) = taken {
+            self.reporting.override_refused(now, &refused);
+        }
+    }
+
+    fn on_give_back(&mut self, now: MonoTime, by: &Principal) {
+        if self.safety.on_give_back(now, by, &mut self.reporting) {
+            self.interrupt_task();
+        }
+    }
+
+    /// The robot may be elsewhere than its path expects: plans again.
+    fn interrupt_task(&mut self) {
+        self.tasking.on_interruption();
+        self.navigation.reset();
     }
 
     fn on_command(&mut self, now: MonoTime, command: &CloudCommand) {
@@ -184,36 +246,44 @@ impl Agent {
             Order::Cancel(mission) => {
                 self.tasking.change_state(&mut ctx, *mission, SliceState::Cancelled, "cancelled by the supervisor")
             }
-            Order::Stop(reason) => self.raise_latch(now, Latch::Stop, reason),
-            Order::Kill(reason) => self.raise_latch(now, Latch::Kill, reason),
-            Order::Release(reason) => self.release(now, reason),
+            Order::Stop(reason) => self.on_latch_command(now, command.id, LatchAction::Stop, reason),
+            Order::Kill(reason) => self.on_latch_command(now, command.id, LatchAction::Kill, reason),
+            Order::Release(reason) => {
+                let epoch = self.safety.latches().own.epoch;
+                self.on_latch_command(now, command.id, LatchAction::Release { epoch }, reason)
+            }
             Order::EventsKept { .. } | Order::Latch(_) | Order::Lease(_) | Order::Hazards(_) => CommandOutcome::Done,
         }
     }
 
-    fn raise_latch(&mut self, now: MonoTime, latch: Latch, reason: &str) -> CommandOutcome {
-        self.set_latch(now, self.safety.latch().max(latch), reason);
-        CommandOutcome::Done
+    /// STOP, KILL and RELEASE as commands, from a supervisor that sends no latch orders yet.
+    fn on_latch_command(&mut self, now: MonoTime, id: CommandId, action: LatchAction, reason: &str) -> CommandOutcome {
+        let by = LatchRegister::released().by;
+        self.apply_to_own_latch(now, id, action, by, reason)
     }
 
-    /// Sets the latch; the reflex gets it at once.
-    fn set_latch(&mut self, now: MonoTime, latch: Latch, reason: &str) {
-        if self.safety.set_latch(now, latch, reason, &mut self.reporting) {
-            self.navigation.stand(now);
-            let speed_max = self.config.descriptor.speed_max.get();
-            self.reporting.publish_setpoint(now, Twist::ZERO, 0.0, speed_max);
-        }
-        self.publish_surroundings(now);
-    }
-
-    fn release(&mut self, now: MonoTime, reason: &str) -> CommandOutcome {
-        if self.safety.latch() == Latch::Kill || self.localization.is_unpowered() {
+    fn apply_to_own_latch(
+        &mut self,
+        now: MonoTime,
+        id: CommandId,
+        action: LatchAction,
+        by: Principal,
+        reason: &str,
+    ) -> CommandOutcome {
+        let (scope, at) = (LatchScope::Robot, self.reporting.wall(now));
+        let request = LatchRequest { id, scope, action, reason: reason.to_owned(), by, at };
+        let latches = match self.safety.latches().apply(&request) {
+            Ok(latches) => latches,
+            Err(refused) => return CommandOutcome::Rejected(refused.to_string()),
+        };
+        if !action.is_stopping() && (self.safety.latches().level() == Latch::Kill || self.localization.is_unpowered()) {
             self.reporting.emit(Output::RestorePower);
         }
-        self.safety.released(now);
-        self.set_latch(now, Latch::Released, reason);
-        self.tasking.on_interruption();
-        self.navigation.reset();
+        let before = self.safety.latches().level();
+        self.on_latch(now, latches);
+        if self.safety.latches().level() != before {
+            self.reporting.emit(Output::LatchChanged(self.safety.latches().level()));
+        }
         CommandOutcome::Done
     }
 
@@ -275,7 +345,7 @@ impl Agent {
             failsafe,
             causes,
             mission: self.working_on().map(|(mission, _)| mission),
-            link: self.safety.link(),
+            link: self.safety.links().state(),
             peers_visible: u32::try_from(self.coordination.peer_count()).unwrap_or(u32::MAX),
             reflex: *self.safety.reflex_stats(),
             why: self.reporting.reason().why().to_owned(),
@@ -307,7 +377,9 @@ impl Agent {
             state: self.reporting.reason().state(),
             why: self.reporting.reason().why().to_owned(),
             reasons: self.reporting.reason().past(now),
-            latch: self.safety.latch(),
+            latch: self.safety.latches().level(),
+            latches: self.safety.latches().clone(),
+            manual: self.safety.manual_status(),
             pose: pose.unwrap_or(self.config.home),
             position_std: frame.map_or(0.0, |frame| frame.estimate.position_std.get()),
             twist: self.localization.twist(),
@@ -315,7 +387,7 @@ impl Agent {
             charging: battery.charging,
             mission: self.tasking.active().map(|task| task.status(self.config.cell_area())),
             failsafe: self.safety.failsafe_status(),
-            link: self.safety.link(),
+            link: self.safety.links().state(),
             plan: self.plan_status(),
             world: self.world_status(now),
             peers: self.coordination.peer_status(now, self.position()),

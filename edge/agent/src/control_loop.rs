@@ -1,18 +1,23 @@
 //! One control cycle (20 Hz): selects the behavior and turns it into a velocity, with the peers' consent.
 
-use skein_coord::{Guidance, HoldReason, Input};
+use skein_coord::{Guidance, HoldReason};
+use skein_types::body::Drive;
 use skein_types::coord::AgentState;
+use skein_types::failsafe::LossPolicy;
 use skein_types::geometry::{Point, Twist};
 use skein_types::ids::AgentId;
-use skein_types::safety::{Cause, Causes, FailsafeLevel, Latch};
+use skein_types::safety::{Cause, Causes, FailsafeLevel};
 use skein_types::units::Meters;
 
 use crate::behavior::{Behavior, CycleContext};
 use crate::navigation::controller::{ControlOutput, SpeedLimits};
+use crate::safety::manual::ManualState;
 use crate::tasking::Tasking;
 
 /// Speed limit while lidar and map disagree, m/s.
 const CAUTIOUS: f64 = 0.4;
+/// Speed limit without a mesh, as a share of the body's top speed: peers are seen by lidar only.
+const MESH_LOST_SHARE: f64 = 0.5;
 /// A robot that may drive less than this waits, metres.
 const WAITS_BELOW: f64 = 0.3;
 /// A standing peer nearer than this on the path makes the robot replan, metres.
@@ -40,45 +45,86 @@ impl Decision {
     }
 }
 
-/// The first that applies: operator latch, motors without power, manual override, low battery, task.
+/// The first that applies: latch, motors without power, critical battery, manual control, silent peers, lost links, low
+/// battery, task.
 fn select_behavior(ctx: &mut CycleContext<'_>, tasking: &mut Tasking) -> Behavior {
-    check_battery(ctx, tasking);
-    let reason = ctx.safety.latch_reason();
-    match ctx.safety.latch() {
-        Latch::Stop => return Behavior::stand(AgentState::Stopped, format!("stopped: {reason}")),
-        Latch::Kill => return Behavior::stand(AgentState::Stopped, format!("power cut: {reason}")),
-        Latch::Released => {}
+    update_safety(ctx, tasking);
+    if let Some(reason) = ctx.safety.latch_reason() {
+        return Behavior::stand(AgentState::Stopped, reason);
+    }
+    if ctx.safety.reflex().level >= FailsafeLevel::Land {
+        return Behavior::stand(AgentState::Stopped, reflex_stop_reason(ctx));
     }
     if ctx.localization.is_unpowered() {
         return Behavior::stand(AgentState::Fault, "the motors have no power; an operator must release it");
     }
-    if let Some(manual) = manual_behavior(ctx, tasking) {
+    if ctx.safety.battery().is_critical() {
+        return critical_behavior(ctx);
+    }
+    if let Some(manual) = manual_behavior(ctx) {
         return manual;
     }
-    if ctx.safety.needs_charge() { ctx.charge().behavior } else { tasking.step(ctx) }
+    if ctx.config.mesh && ctx.safety.waits_for_peers(ctx.now) {
+        return Behavior::stand(AgentState::Waiting, "waits until it hears its peers");
+    }
+    match ctx.safety.loss_policy(ctx.now, ctx.config) {
+        (LossPolicy::Hold, link) => Behavior::stand(AgentState::Waiting, format!("holds: {link} is lost")),
+        (LossPolicy::Return, link) => return_behavior(ctx, link),
+        (LossPolicy::Continue, _) if ctx.safety.battery().is_low() => ctx.charge().behavior,
+        (LossPolicy::Continue, _) => tasking.step(ctx),
+    }
 }
 
-fn check_battery(ctx: &mut CycleContext<'_>, tasking: &mut Tasking) {
-    if ctx.localization.frame().is_none() {
-        return;
-    }
-    let battery = ctx.localization.battery();
-    if ctx.safety.check_battery(ctx.now, battery, ctx.config, ctx.reporting) {
+/// Compares battery, links and the manual command with their limits. A change interrupts the task.
+fn update_safety(ctx: &mut CycleContext<'_>, tasking: &mut Tasking) {
+    let battery = ctx.localization.frame().map(|frame| frame.battery);
+    let changed = ctx.safety.update(ctx.now, battery, ctx.config, ctx.reporting);
+    let expired = ctx.safety.expire_manual(ctx.now, ctx.reporting);
+    if changed || expired {
         tasking.on_interruption();
         ctx.navigation.reset();
     }
 }
 
-fn manual_behavior(ctx: &mut CycleContext<'_>, tasking: &mut Tasking) -> Option<Behavior> {
-    if let Some(operator) = ctx.safety.expire_manual(ctx.now) {
-        tasking.on_interruption();
-        ctx.navigation.reset();
-        let payload = serde_json::json!({ "operator": operator });
-        ctx.reporting.emit_event(ctx.now, skein_types::event::EventKind::Command, "override_ended", &payload);
+/// The reflex has latched by itself (power loss, tip-over, the body's emergency stop), or lands.
+fn reflex_stop_reason(ctx: &CycleContext<'_>) -> String {
+    let (reflex, drive) = (ctx.safety.reflex(), ctx.config.descriptor.drive);
+    let causes = reflex.causes.iter().filter(|cause| cause.action(drive).level() >= FailsafeLevel::Land);
+    let names: Vec<&str> = causes.map(Cause::name).collect();
+    let action = if reflex.level == FailsafeLevel::Land { "lands" } else { "stopped by the reflex" };
+    format!("{action}: {}", names.join(", ").replace('_', " "))
+}
+
+/// Too little charge to move: the reflex lands a flyer, and a robot on wheels stands.
+fn critical_behavior(ctx: &CycleContext<'_>) -> Behavior {
+    let charge = ctx.localization.battery().charge.get();
+    let action = match ctx.config.descriptor.drive {
+        Drive::Multirotor => "lands",
+        Drive::Differential | Drive::Holonomic => "stands",
+    };
+    Behavior::stand(AgentState::Fault, format!("{action}: {charge:.0} % charge is too low to move"))
+}
+
+fn manual_behavior(ctx: &CycleContext<'_>) -> Option<Behavior> {
+    match ctx.safety.manual() {
+        ManualState::Automatic => None,
+        ManualState::Driving(control) => {
+            let why = format!("driven by {}: {}", control.operator(), control.reason());
+            Some(Behavior::Manual { twist: control.twist(&ctx.pose, &ctx.config.descriptor), why })
+        }
+        ManualState::Holding { operator } => {
+            Some(Behavior::stand(AgentState::Stopped, format!("stands until {operator} gives control back")))
+        }
     }
-    let manual = ctx.safety.manual()?;
-    let why = format!("driven by {}: {}", manual.operator, manual.reason);
-    Some(Behavior::Manual { twist: manual.twist(&ctx.pose, &ctx.config.descriptor), why })
+}
+
+/// Returns home because a link is lost, and waits there.
+fn return_behavior(ctx: &mut CycleContext<'_>, link: &str) -> Behavior {
+    let home = ctx.config.home.position;
+    if ctx.has_arrived(home) {
+        return Behavior::stand(AgentState::Idle, format!("waits at home: {link} is lost"));
+    }
+    ctx.approach(home, AgentState::Returning, format!("returns home: {link} is lost")).behavior
 }
 
 /// Runs the cycle up to its velocity.
@@ -97,7 +143,8 @@ pub(crate) fn decide(ctx: &mut CycleContext<'_>, tasking: &mut Tasking) -> Decis
 /// Announces the robot's own state and path to the peers and asks whether it may go on.
 fn guidance(ctx: &mut CycleContext<'_>, tasking: &Tasking, state: AgentState, path: Vec<Point>) -> Guidance {
     let own = ctx.own_state(state, path, tasking.priority());
-    ctx.coordination.step_coordinator(ctx.now, Input::Own(own.clone()), ctx.reporting);
+    let pose_at = ctx.localization.pose_at();
+    ctx.coordination.on_own_state(ctx.now, own.clone(), pose_at, ctx.reporting);
     ctx.refresh_costmap();
     ctx.coordination.guidance(ctx.now, &own, ctx.navigation.costmap(), ctx.reporting)
 }
@@ -149,11 +196,18 @@ fn follow_path(
     if let Some(decision) = recover(ctx, tasking, stop_distance, state) {
         return decision;
     }
-    let speed = if ctx.localization.map_disagrees() { CAUTIOUS } else { f64::INFINITY };
-    let limits = SpeedLimits { stop_distance, speed, clear: ctx.safety.clear_distance() };
+    let limits = SpeedLimits { stop_distance, speed: speed_limit(ctx), clear: ctx.safety.clear_distance() };
     let output = ctx.navigation.follow_path(&ctx.pose, &limits);
     let why = if ctx.safety.reflex_holds() { hold_reason(ctx) } else { why };
     Decision { output, state, why }
+}
+
+/// Speed limit from what the robot does not know, m/s.
+fn speed_limit(ctx: &CycleContext<'_>) -> f64 {
+    let map = if ctx.localization.map_disagrees() { CAUTIOUS } else { f64::INFINITY };
+    let top = ctx.config.descriptor.speed_max.get();
+    let mesh = if ctx.safety.links().is_mesh_lost() { MESH_LOST_SHARE * top } else { f64::INFINITY };
+    map.min(mesh)
 }
 
 /// Leaves the path of a peer that goes first.
@@ -182,7 +236,7 @@ fn recover(
     let yaw_rate_max = ctx.config.descriptor.yaw_rate_max.get();
     let causes = ctx.safety.reflex().causes;
     let check = ctx.navigation.recover(ctx.now, &ctx.pose, stop_distance, scan, yaw_rate_max, (causes, ctx.reporting));
-    if check.goal_blocked && !ctx.safety.needs_charge() {
+    if check.goal_blocked && ctx.safety.allows_task() {
         tasking.skip_goal(ctx, "the robot got stuck on the path there");
     }
     let (step, twist) = check.active?;

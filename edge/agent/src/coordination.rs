@@ -5,6 +5,7 @@ use skein_coord::{Coord, CoordConfig, Guidance, Input, OwnState};
 use skein_types::coord::HazardKind;
 use skein_types::event::EventKind;
 use skein_types::geometry::Point;
+use skein_types::ids::AgentId;
 use skein_types::safety::{HAZARDS_MAX, HazardDisc, PEERS_MAX, PeerDisc};
 use skein_types::time::MonoTime;
 use skein_types::units::Meters;
@@ -34,18 +35,31 @@ pub(crate) struct Coordination {
     coord: Coord,
     /// Of the own footprint, metres.
     radius: f64,
+    /// When the own pose was measured.
+    pose_at: MonoTime,
 }
 
 impl Coordination {
     pub(crate) fn new(config: &AgentConfig) -> Self {
         let (id, boot, radius) = (config.id.clone(), config.boot, config.descriptor.radius);
-        Self { coord: Coord::new(CoordConfig { id, boot, radius }), radius: radius.get() }
+        Self { coord: Coord::new(CoordConfig { id, boot, radius }), radius: radius.get(), pose_at: MonoTime::ZERO }
     }
 
     /// One mutation of the core; its outputs go to `reporting`.
     pub(crate) fn step_coordinator(&mut self, now: MonoTime, input: Input, reporting: &mut Reporting) {
         self.coord.handle(now, input);
         self.drain(now, reporting);
+    }
+
+    /// Takes the robot's own state, with the time at which its pose was measured.
+    pub(crate) fn on_own_state(&mut self, now: MonoTime, own: OwnState, pose_at: MonoTime, reporting: &mut Reporting) {
+        self.pose_at = pose_at;
+        self.step_coordinator(now, Input::Own(own), reporting);
+    }
+
+    /// Names of the peers that are heard.
+    pub(crate) fn peer_names(&self, now: MonoTime) -> impl Iterator<Item = AgentId> {
+        self.coord.peers(now).map(|peer| peer.intent.sender)
     }
 
     /// Runs the timers that are due.
@@ -83,7 +97,10 @@ impl Coordination {
     fn drain(&mut self, now: MonoTime, reporting: &mut Reporting) {
         while let Some(output) = self.coord.poll_output() {
             match output {
-                skein_coord::Output::PublishIntent(intent) => reporting.emit(Output::PublishIntent(intent)),
+                skein_coord::Output::PublishIntent(mut intent) => {
+                    intent.pose_age = now.since(self.pose_at);
+                    reporting.emit(Output::PublishIntent(intent));
+                }
                 skein_coord::Output::PublishHazard(hazard) => {
                     let payload = json!({ "kind": hazard.kind, "position": hazard.position });
                     reporting.emit_event(now, EventKind::Safety, "hazard_reported", &payload);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use skein_types::authority::{LatchSet, Principal};
 use skein_types::coord::{Hazard, Intent};
 use skein_types::event::Event;
 use skein_types::geometry::{Point, Twist};
@@ -39,8 +40,15 @@ pub enum Input {
     Command(CloudCommand),
     /// The state of the connections changed.
     Link(LinkState),
-    /// A manual command of an operator. The shell has checked token and lease.
+    /// The registers that the robot obeys, at the start and whenever they changed.
+    Latch(LatchSet),
+    /// A manual command of an operator. The shell has checked token and lease, and [`crate::Agent::may_override`].
     Override(OverrideCommand),
+    /// An operator gives control back: the robot continues its task.
+    GiveBack {
+        /// The operator, for the record.
+        by: Principal,
+    },
     /// Timing statistics of the reflex loop; at most a few times a second.
     ReflexStats(ReflexStats),
     /// A reading of the wall clock, used only to date records; give it at the start and whenever the clock was set.
@@ -54,7 +62,7 @@ pub enum Input {
 pub enum Output {
     /// For the reflex: the velocity command (20 Hz).
     Setpoint(Setpoint),
-    /// For the reflex: peers, hazards and causes (20 Hz, and at once when a latch or a hazard comes).
+    /// For the reflex: peers, hazards and causes (20 Hz, and at once when a hazard comes).
     Surroundings(Box<Surroundings>),
     /// For all peers (10 Hz).
     PublishIntent(Intent),

@@ -19,11 +19,13 @@
 //! # Invariants
 //!
 //! 1. No setpoint moves the body while a latch is set, the motors have no power or the pose is unknown.
-//! 2. A command takes effect at most once; a stale or expired one never, except STOP and KILL, which always do.
-//! 3. Covered cells stay covered when a newer assignment of the same mission replaces the region.
-//! 4. Every assignment ends in exactly one of done, failed or cancelled, with a reason.
-//! 5. An area is given up only with a reason that is reported and recorded.
-//! 6. Every setpoint expires after [`SETPOINT_TTL`]; outputs per input are bounded.
+//! 2. A command takes effect at most once; a stale or expired one, or one of a lower term, never. Latches are no commands:
+//!    the agent obeys the registers of [`Input::Latch`] and owns none.
+//! 3. After a manual command the robot stands until control is given back; no timeout resumes its task.
+//! 4. Covered cells stay covered when a newer assignment of the same mission replaces the region.
+//! 5. Every assignment ends in exactly one of done, failed or cancelled, with a reason.
+//! 6. An area is given up only with a reason that is reported and recorded.
+//! 7. Every setpoint expires after [`SETPOINT_TTL`]; outputs per input are bounded.
 
 mod agent;
 mod behavior;
@@ -41,8 +43,10 @@ mod tasking;
 mod tasks;
 
 pub use crate::agent::Agent;
-pub use crate::config::AgentConfig;
+pub use crate::config::{AgentConfig, FailsafePolicy};
 pub use crate::io::{Input, OVERRIDE_TTL_MAX, Output, OverrideCommand, OverrideMotion, TimerKind};
 pub use crate::navigation::CONTROL_PERIOD;
 pub use crate::reporting::SETPOINT_TTL;
+pub use crate::safety::manual::ManualRefused;
+pub use crate::safety::peer_wait::PEER_WAIT_MAX;
 pub use crate::status::AgentStatus;

@@ -1,9 +1,10 @@
 //! The agent's status for the debug API, as plain values.
 
 use serde::{Deserialize, Serialize};
+use skein_types::authority::LatchSet;
 use skein_types::coord::AgentState;
 use skein_types::geometry::{Point, Pose, Twist};
-use skein_types::ids::{AgentId, BootId, FleetId, Generation, MissionId};
+use skein_types::ids::{AgentId, BootId, FleetId, Generation, MissionId, OperatorId};
 use skein_types::mission::SliceState;
 use skein_types::safety::{Cause, FailsafeLevel, Latch};
 use skein_types::telemetry::{LinkState, OperatingMode, ReflexStats};
@@ -30,8 +31,12 @@ pub struct AgentStatus {
     pub why: String,
     /// Earlier reasons, oldest first.
     pub reasons: Vec<Reason>,
-    /// Operator latch.
+    /// The stricter level of both latch registers.
     pub latch: Latch,
+    /// The latch registers that the robot obeys.
+    pub latches: LatchSet,
+    /// The operator in control; none while the robot works by itself.
+    pub manual: Option<ManualStatus>,
     /// Estimated pose, `map_from_body`.
     pub pose: Pose,
     /// Standard deviation of the position, metres.
@@ -58,6 +63,15 @@ pub struct AgentStatus {
     pub reflex: ReflexStatus,
     /// Counts since the boot.
     pub counters: Counters,
+}
+
+/// The operator in control of the motion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManualStatus {
+    /// Name of the operator.
+    pub operator: OperatorId,
+    /// A command holds; otherwise the robot stands until it gets another one or control is given back.
+    pub driving: bool,
 }
 
 /// A reason and when it began to hold.

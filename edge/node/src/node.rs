@@ -272,8 +272,9 @@ impl Base {
 
     fn agent(&self, descriptor: BodyDescriptor, home: Pose, map: Arc<PlanningMap>) -> Agent {
         let robot = &self.config.robot;
-        let config =
+        let mut config =
             AgentConfig::new(robot.id.clone(), robot.fleet.clone(), self.boot, home, descriptor, map, robot.seed);
+        config.mesh = self.config.mesh.enabled;
         Agent::new(config)
     }
 

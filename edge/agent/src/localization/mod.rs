@@ -76,6 +76,11 @@ impl Localization {
         self.filter.pose()
     }
 
+    /// When the pose was measured: the time of the odometry that carries it.
+    pub(crate) fn pose_at(&self) -> MonoTime {
+        self.filter.frame().map_or(MonoTime::ZERO, |frame| frame.at)
+    }
+
     /// The pose, unless the localizer contradicts it at the moment.
     pub(crate) fn trusted_pose(&self) -> Option<Pose> {
         self.filter.pose().filter(|_| !self.filter.is_contradicted())

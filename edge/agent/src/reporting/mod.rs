@@ -5,6 +5,7 @@ pub(crate) mod progress;
 pub(crate) mod status_reason;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -88,9 +89,9 @@ impl Reporting {
     }
 
     /// Records that a manual command was refused.
-    pub(crate) fn override_refused(&mut self, now: MonoTime, reason: &str) {
+    pub(crate) fn override_refused(&mut self, now: MonoTime, reason: &dyn fmt::Display) {
         self.counters.refused += 1;
-        self.emit_event(now, EventKind::Command, "override_refused", &json!({ "reason": reason }));
+        self.emit_event(now, EventKind::Command, "override_refused", &json!({ "reason": reason.to_string() }));
     }
 
     pub(crate) const fn set_wall(&mut self, now: MonoTime, wall: WallTime) {

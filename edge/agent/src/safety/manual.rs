@@ -1,11 +1,22 @@
-//! Manual override: velocity or target of an operator, at most a second at a time.
+//! Manual override: an operator drives, at most a second per command, and gives control back.
+//!
+//! ```text
+//!                command                expiry, latch
+//! Automatic ───────────────> Driving ─────────────────> Holding
+//!     ^                       │   ^───────command──────────┘ │
+//!     └────── give back ──────┴─────────── give back ────────┘
+//! ```
+//!
+//! A command that expires does not give control back: autonomy resumes only when the operator says so.
 
 use std::time::Duration;
 
+use skein_types::authority::Principal;
 use skein_types::body::{BodyDescriptor, Drive};
 use skein_types::geometry::{Point, Pose, Twist, wrap_angle};
 use skein_types::ids::OperatorId;
 use skein_types::time::MonoTime;
+use thiserror::Error;
 
 use crate::io::{OVERRIDE_TTL_MAX, OverrideCommand, OverrideMotion};
 use crate::navigation::controller::turn_rate;
@@ -13,13 +24,77 @@ use crate::navigation::controller::turn_rate;
 /// Distance at which a target counts as reached, metres.
 const REACHED: f64 = 0.1;
 
+/// Why a robot refuses a manual command.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ManualRefused {
+    /// STOP or KILL holds.
+    #[error("the robot is latched by {by} ({reason}); release it first")]
+    Latched {
+        /// The principal that latched it.
+        by: Principal,
+        /// The principal's reason.
+        reason: String,
+    },
+    /// The motors have no power.
+    #[error("the motors have no power")]
+    Unpowered,
+    /// The robot does not know its pose, so its fence cannot be kept.
+    #[error("the robot has no pose estimate yet")]
+    NoPose,
+    /// The command carries NaN or infinity.
+    #[error("a value of the command is not finite")]
+    NotFinite,
+}
+
+/// Who controls the motion.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum ManualState {
+    /// The robot, for its task.
+    #[default]
+    Automatic,
+    /// An operator's command holds.
+    Driving(ManualControl),
+    /// The command has ended and the operator has not given control back.
+    Holding { operator: OperatorId },
+}
+
+impl ManualState {
+    /// An operator has control.
+    pub(crate) const fn is_manual(&self) -> bool {
+        match self {
+            Self::Automatic => false,
+            Self::Driving(_) | Self::Holding { .. } => true,
+        }
+    }
+
+    /// The operator in control.
+    pub(crate) const fn operator(&self) -> Option<&OperatorId> {
+        match self {
+            Self::Automatic => None,
+            Self::Driving(control) => Some(&control.operator),
+            Self::Holding { operator } => Some(operator),
+        }
+    }
+
+    /// Ends the command in force, if it is due or `at_once`. Returns the operator whose command ended.
+    pub(crate) fn end_command(&mut self, now: MonoTime, at_once: bool) -> Option<OperatorId> {
+        let Self::Driving(control) = self else { return None };
+        if !at_once && control.until > now {
+            return None;
+        }
+        let operator = control.operator.clone();
+        *self = Self::Holding { operator: operator.clone() };
+        Some(operator)
+    }
+}
+
 /// The manual command in force.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ManualControl {
     motion: OverrideMotion,
-    pub(crate) until: MonoTime,
-    pub(crate) operator: OperatorId,
-    pub(crate) reason: String,
+    until: MonoTime,
+    operator: OperatorId,
+    reason: String,
 }
 
 impl ManualControl {
@@ -32,6 +107,15 @@ impl ManualControl {
         let ttl = command.ttl.clamp(Duration::ZERO, OVERRIDE_TTL_MAX);
         let OverrideCommand { motion, operator, reason, .. } = command;
         finite.then(|| Self { motion, until: now + ttl, operator, reason })
+    }
+
+    pub(crate) const fn operator(&self) -> &OperatorId {
+        &self.operator
+    }
+
+    /// The operator's reason.
+    pub(crate) fn reason(&self) -> &str {
+        &self.reason
     }
 
     /// Velocity command now (body frame), within the limits of the body.
@@ -84,7 +168,7 @@ mod tests {
     fn a_command_lasts_a_second_at_most_within_the_body_limits() {
         let motion = OverrideMotion::Twist(Twist { vx: 9.0, vy: 3.0, vz: 1.0, yaw_rate: -9.0 });
         let manual = ManualControl::new(MonoTime::ZERO, command(motion, Duration::from_secs(60))).unwrap();
-        assert_eq!(manual.until, MonoTime::from_millis(1000));
+        assert_eq!(manual.until, MonoTime::from_millis(1000), "clamped");
         let body = BodyDescriptor::rover();
         let twist = manual.twist(&Pose::default(), &body);
         assert!(twist.speed() <= body.speed_max.get() && twist.yaw_rate >= -body.yaw_rate_max.get());

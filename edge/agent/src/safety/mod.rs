@@ -1,107 +1,172 @@
-//! What keeps the robot from its task: operator latch, manual override, battery, lost connections, the reflex.
+//! What keeps the robot from its task: latches, manual override, battery, lost links, silent peers, the reflex.
 
+pub(crate) mod battery;
+pub(crate) mod links;
 pub(crate) mod manual;
+pub(crate) mod peer_wait;
 
 use std::time::Duration;
 
 use serde_json::json;
+use skein_types::authority::{LatchSet, Principal};
+use skein_types::body::Drive;
 use skein_types::event::EventKind;
-use skein_types::ids::OperatorId;
+use skein_types::failsafe::LossPolicy;
+use skein_types::ids::AgentId;
 use skein_types::safety::{Cause, Causes, FailsafeLevel, Latch, ReflexReport};
 use skein_types::sensing::Battery;
 use skein_types::telemetry::{LinkState, OperatingMode, ReflexStats};
 use skein_types::time::MonoTime;
 
-use self::manual::ManualControl;
+use self::battery::BatteryMonitor;
+use self::links::Links;
+use self::manual::{ManualControl, ManualRefused, ManualState};
+use self::peer_wait::PeerWait;
 use crate::config::AgentConfig;
-use crate::io::{Output, OverrideCommand};
+use crate::io::OverrideCommand;
 use crate::reporting::Reporting;
-use crate::status::{FailsafeStatus, ReflexStatus};
+use crate::status::{FailsafeStatus, ManualStatus, ReflexStatus};
 
-/// Tilt must last this long to count as a tip-over.
-const TIPPED_OVER: Duration = Duration::from_millis(100);
-/// Power and balance have this long to come back after a release.
-const RELEASE_SETTLES: Duration = Duration::from_millis(2500);
+/// What a change of the latches means for the motion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LatchChange {
+    /// A latch was set: the robot has to stand at once.
+    Latched,
+    /// The last latch was released: the robot may have been moved meanwhile.
+    Released,
+    /// The level is the same.
+    SameLevel,
+}
 
-/// Latch, manual override, battery, links and the last reflex report.
+/// Latches, control, battery, links and the last reflex report.
 #[derive(Clone, Debug)]
 pub(crate) struct Safety {
-    latch: Latch,
-    latch_reason: String,
-    released_at: MonoTime,
-    /// Since when the reflex has reported tilt.
-    tilted_since: Option<MonoTime>,
-    manual: Option<ManualControl>,
-    /// The charge fell below the lower threshold and has not reached the upper one since.
-    needs_charge: bool,
-    link: LinkState,
-    /// Connections that were up at least once: only those can be lost.
-    link_seen: LinkState,
+    /// This robot, which can latch itself.
+    own: AgentId,
+    /// The actions of the failsafe table depend on it.
+    drive: Drive,
+    latches: LatchSet,
+    manual: ManualState,
+    battery: BatteryMonitor,
+    links: Links,
+    peer_wait: PeerWait,
     reflex: ReflexReport,
     reflex_stats: ReflexStats,
 }
 
 impl Safety {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(config: &AgentConfig) -> Self {
         Self {
-            latch: Latch::Released,
-            latch_reason: String::new(),
-            released_at: MonoTime::ZERO,
-            tilted_since: None,
-            manual: None,
-            needs_charge: false,
-            link: LinkState::default(),
-            link_seen: LinkState::default(),
+            own: config.id.clone(),
+            drive: config.descriptor.drive,
+            latches: LatchSet::default(),
+            manual: ManualState::default(),
+            battery: BatteryMonitor::default(),
+            links: Links::default(),
+            peer_wait: PeerWait::default(),
             reflex: ReflexReport::none(),
             reflex_stats: ReflexStats::default(),
         }
     }
 
-    pub(crate) const fn latch(&self) -> Latch {
-        self.latch
-    }
-
-    pub(crate) fn latch_reason(&self) -> &str {
-        &self.latch_reason
-    }
-
-    /// Sets the latch. True when its level changed: a manual command ends and the robot has to stand.
-    pub(crate) fn set_latch(&mut self, now: MonoTime, latch: Latch, reason: &str, reporting: &mut Reporting) -> bool {
-        let changed = self.latch != latch;
-        self.latch = latch;
-        reason.clone_into(&mut self.latch_reason);
-        if changed {
-            let payload = json!({ "latch": latch, "reason": reason });
-            reporting.emit_event(now, EventKind::Safety, "latch", &payload);
-            reporting.emit(Output::LatchChanged(latch));
-            self.manual = None;
+    /// Takes the registers that the robot obeys. A latch ends a manual command, but not the operator's control.
+    pub(crate) fn on_latch(&mut self, now: MonoTime, latches: LatchSet, reporting: &mut Reporting) -> LatchChange {
+        if latches == self.latches {
+            return LatchChange::SameLevel;
         }
-        changed
+        let before = self.latches.level();
+        self.latches = latches;
+        let (level, holding) = (self.latches.level(), self.latches.holding());
+        let payload = json!({
+            "latch": level, "by": holding.by, "reason": holding.reason,
+            "epochs": { "own": self.latches.own.epoch, "fleet": self.latches.fleet.epoch },
+        });
+        reporting.emit_event(now, EventKind::Safety, "latch", &payload);
+        if level == before {
+            LatchChange::SameLevel
+        } else if level == Latch::Released {
+            LatchChange::Released
+        } else {
+            self.manual.end_command(now, true);
+            LatchChange::Latched
+        }
     }
 
-    /// An operator released the latch; power and balance may take a moment to come back.
-    pub(crate) const fn released(&mut self, now: MonoTime) {
-        self.released_at = now;
+    pub(crate) const fn latches(&self) -> &LatchSet {
+        &self.latches
     }
 
-    /// Takes the report of a reflex tick. Returns why the robot has to latch STOP, if it has to: after a power loss or a
-    /// tip-over an operator must release it.
-    pub(crate) fn on_reflex_report(
+    /// Who stopped the robot and why; `None` when no latch is set.
+    pub(crate) fn latch_reason(&self) -> Option<String> {
+        let action = match self.latches.level() {
+            Latch::Released => return None,
+            Latch::Stop => "stopped",
+            Latch::Kill => "power cut",
+        };
+        let holding = self.latches.holding();
+        let by = match &holding.by {
+            Principal::Robot(robot) if *robot == self.own => "the robot itself",
+            by => by.name(),
+        };
+        Some(if holding.reason.is_empty() {
+            format!("{action} by {by}")
+        } else {
+            format!("{action} by {by}: {}", holding.reason)
+        })
+    }
+
+    /// Whether a manual command would be taken now.
+    pub(crate) fn may_override(&self, localized: bool, unpowered: bool) -> Result<(), ManualRefused> {
+        if self.latches.level() != Latch::Released {
+            let holding = self.latches.holding();
+            return Err(ManualRefused::Latched { by: holding.by.clone(), reason: holding.reason.clone() });
+        }
+        if unpowered {
+            return Err(ManualRefused::Unpowered);
+        }
+        if localized { Ok(()) } else { Err(ManualRefused::NoPose) }
+    }
+
+    /// Takes a manual command.
+    pub(crate) fn on_manual_override(
         &mut self,
         now: MonoTime,
-        report: ReflexReport,
-        unpowered: bool,
-    ) -> Option<&'static str> {
-        let tilted = report.causes.contains(Cause::Tilt);
-        self.tilted_since = tilted.then(|| self.tilted_since.unwrap_or(report.at));
-        let tipped_over = self.tilted_since.is_some_and(|since| report.at.since(since) >= TIPPED_OVER);
-        let reason = if unpowered && report.causes.contains(Cause::PowerLoss) {
-            Some("the motors lost their power")
-        } else {
-            tipped_over.then_some("the robot tipped over")
-        };
+        command: OverrideCommand,
+        reporting: &mut Reporting,
+    ) -> Result<(), ManualRefused> {
+        let control = ManualControl::new(now, command).ok_or(ManualRefused::NotFinite)?;
+        if !matches!(self.manual, ManualState::Driving(_)) {
+            let payload = json!({ "operator": control.operator(), "reason": control.reason() });
+            reporting.emit_event(now, EventKind::Command, "override_started", &payload);
+        }
+        self.manual = ManualState::Driving(control);
+        Ok(())
+    }
+
+    /// The operator gives control back. True when an operator had it.
+    pub(crate) fn on_give_back(&mut self, now: MonoTime, by: &Principal, reporting: &mut Reporting) -> bool {
+        let manual = std::mem::take(&mut self.manual);
+        if manual.is_manual() {
+            let payload = json!({ "by": by, "operator": manual.operator() });
+            reporting.emit_event(now, EventKind::Command, "control_given_back", &payload);
+        }
+        manual.is_manual()
+    }
+
+    /// Ends a manual command that has expired; the robot then holds until control is given back. True when one ended.
+    pub(crate) fn expire_manual(&mut self, now: MonoTime, reporting: &mut Reporting) -> bool {
+        let Some(operator) = self.manual.end_command(now, false) else { return false };
+        let payload = json!({ "operator": operator, "then": "hold" });
+        reporting.emit_event(now, EventKind::Command, "override_ended", &payload);
+        true
+    }
+
+    pub(crate) const fn manual(&self) -> &ManualState {
+        &self.manual
+    }
+
+    pub(crate) fn on_reflex_report(&mut self, report: ReflexReport) {
         self.reflex = report;
-        reason.filter(|_| self.latch == Latch::Released && now > self.released_at + RELEASE_SETTLES)
     }
 
     pub(crate) fn on_reflex_stats(&mut self, stats: ReflexStats) {
@@ -127,86 +192,74 @@ impl Safety {
         self.reflex.level >= FailsafeLevel::Hold
     }
 
-    /// The state of the connections changed. True when the cloud is back.
+    /// Takes the state of the links. True when the cloud is back.
     pub(crate) fn on_link_change(&mut self, now: MonoTime, link: LinkState, reporting: &mut Reporting) -> bool {
-        if link == self.link {
-            return false;
-        }
-        let cloud_returned = link.cloud && !self.link.cloud;
-        self.link_seen =
-            LinkState { cloud: self.link_seen.cloud || link.cloud, mesh: self.link_seen.mesh || link.mesh };
-        self.link = link;
-        let payload = json!({ "cloud": link.cloud, "mesh": link.mesh });
-        reporting.emit_event(now, EventKind::System, "link", &payload);
-        cloud_returned
+        self.links.on_change(now, link, reporting)
     }
 
-    pub(crate) const fn link(&self) -> LinkState {
-        self.link
+    pub(crate) const fn links(&self) -> &Links {
+        &self.links
     }
 
-    /// Takes a manual command.
-    pub(crate) fn on_manual_override(&mut self, now: MonoTime, command: OverrideCommand, reporting: &mut Reporting) {
-        if self.latch != Latch::Released {
-            return reporting.override_refused(now, "the robot is latched");
-        }
-        let Some(manual) = ManualControl::new(now, command) else {
-            return reporting.override_refused(now, "a value is not finite");
-        };
-        if self.manual.is_none() {
-            let payload = json!({ "operator": manual.operator, "reason": manual.reason });
-            reporting.emit_event(now, EventKind::Command, "override_started", &payload);
-        }
-        self.manual = Some(manual);
-    }
-
-    /// The manual command in force.
-    pub(crate) const fn manual(&self) -> Option<&ManualControl> {
-        self.manual.as_ref()
-    }
-
-    /// Ends a manual command that has expired. Returns its operator.
-    pub(crate) fn expire_manual(&mut self, now: MonoTime) -> Option<OperatorId> {
-        self.manual.take_if(|manual| manual.until <= now).map(|manual| manual.operator)
-    }
-
-    /// Compares the charge with the thresholds. True when the need to charge began or ended.
-    pub(crate) fn check_battery(
+    /// An input arrives: detects that the process was suspended, or has just started.
+    pub(crate) fn on_input<P: Iterator<Item = AgentId>>(
         &mut self,
         now: MonoTime,
-        battery: Battery,
+        peers: impl FnOnce() -> P,
+        reporting: &mut Reporting,
+    ) {
+        if let Some(gap) = self.peer_wait.on_input(now, peers)
+            && gap > Duration::ZERO
+        {
+            reporting.emit_event(now, EventKind::Safety, "suspended", &json!({ "for_s": gap.as_secs_f64() }));
+        }
+    }
+
+    /// An intent of a peer arrives.
+    pub(crate) fn on_intent(&mut self, now: MonoTime, sender: &AgentId) {
+        self.peer_wait.on_intent(now, sender);
+    }
+
+    /// The robot holds until it hears its peers again.
+    pub(crate) fn waits_for_peers(&self, now: MonoTime) -> bool {
+        self.peer_wait.is_waiting(now)
+    }
+
+    /// Compares charge and links with their limits. True when the robot has to go elsewhere than before.
+    pub(crate) fn update(
+        &mut self,
+        now: MonoTime,
+        battery: Option<Battery>,
         config: &AgentConfig,
         reporting: &mut Reporting,
     ) -> bool {
-        let charge = battery.charge.get();
-        if !self.needs_charge && charge < config.charge_below {
-            self.needs_charge = true;
-            let payload = json!({ "charge": charge, "goes": "home" });
-            reporting.emit_event(now, EventKind::Decision, "charge_low", &payload);
-            true
-        } else if self.needs_charge && charge >= config.charge_until {
-            self.needs_charge = false;
-            reporting.emit_event(now, EventKind::Decision, "charged", &json!({ "charge": charge }));
-            true
-        } else {
-            false
-        }
+        let charge = battery.is_some_and(|battery| self.battery.update(now, battery, config, reporting));
+        let links = self.links.update_policy(now, &config.failsafe, reporting);
+        charge || links
     }
 
-    pub(crate) const fn needs_charge(&self) -> bool {
-        self.needs_charge
+    /// Neither the charge nor a lost link keeps the robot from its task.
+    pub(crate) fn allows_task(&self) -> bool {
+        !self.battery.is_low() && self.links.policy() == LossPolicy::Continue
     }
 
-    /// Causes found by the agent; the reflex finds its own.
+    pub(crate) const fn battery(&self) -> BatteryMonitor {
+        self.battery
+    }
+
+    /// What the lost links demand, and the link to blame.
+    pub(crate) fn loss_policy(&self, now: MonoTime, config: &AgentConfig) -> (LossPolicy, &'static str) {
+        let link = match self.links.cause(now, &config.failsafe) {
+            Some(Cause::CloudLost) => "the supervisor",
+            _ => "the mesh",
+        };
+        (self.links.policy(), link)
+    }
+
+    /// Causes for the reflex to count; it finds its own, a critical charge among them.
     pub(crate) fn causes(&self) -> Causes {
-        let mut causes = Causes::NONE;
-        if self.link_seen.cloud && !self.link.cloud {
-            causes.insert(Cause::CloudLost);
-        }
-        if self.link_seen.mesh && !self.link.mesh {
-            causes.insert(Cause::MeshLost);
-        }
-        if self.needs_charge {
+        let mut causes = self.links.causes();
+        if self.battery.is_low() {
             causes.insert(Cause::BatteryLow);
         }
         causes
@@ -214,14 +267,17 @@ impl Safety {
 
     /// Level and causes of agent and reflex together.
     pub(crate) fn failsafe(&self) -> (FailsafeLevel, Causes) {
-        let causes = self.reflex.causes.union(self.causes());
-        (causes.level().max(self.reflex.level), causes)
+        let mut causes = self.reflex.causes.union(self.causes());
+        if self.battery.is_critical() {
+            causes.insert(Cause::BatteryCritical);
+        }
+        (causes.level_on(self.drive).max(self.reflex.level), causes)
     }
 
     pub(crate) fn mode(&self, localized: bool) -> OperatingMode {
-        if self.latch != Latch::Released {
+        if self.latches.level() != Latch::Released {
             OperatingMode::Intervened
-        } else if self.manual.is_some() {
+        } else if self.manual.is_manual() {
             OperatingMode::Manual
         } else if localized {
             OperatingMode::Automatic
@@ -233,6 +289,11 @@ impl Safety {
     pub(crate) fn failsafe_status(&self) -> FailsafeStatus {
         let (level, causes) = self.failsafe();
         FailsafeStatus { level, causes: causes.iter().collect() }
+    }
+
+    pub(crate) fn manual_status(&self) -> Option<ManualStatus> {
+        let operator = self.manual.operator()?.clone();
+        Some(ManualStatus { operator, driving: matches!(self.manual, ManualState::Driving(_)) })
     }
 
     pub(crate) fn reflex_status(&self) -> ReflexStatus {

@@ -33,7 +33,7 @@ pub(crate) struct CommandContext<'a> {
 
 impl Tasking {
     /// Whether to execute a command. One that is stale, expired or known is acknowledged here.
-    pub(crate) fn admit_command(&self, now: MonoTime, command: &CloudCommand, reporting: &mut Reporting) -> bool {
+    pub(crate) fn admit_command(&mut self, now: MonoTime, command: &CloudCommand, reporting: &mut Reporting) -> bool {
         match self.commands.admit(command, reporting.wall(now)) {
             Admission::Answer(outcome) => {
                 if let CommandOutcome::Rejected(reason) = &outcome {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use skein_types::authority::Term;
 use skein_types::ids::{CommandId, Generation};
 use skein_types::link::{CloudCommand, CommandOutcome, Order};
 use skein_types::time::WallTime;
@@ -24,6 +25,8 @@ pub(crate) enum Admission {
 pub(crate) struct CommandLog {
     outcomes: VecDeque<(CommandId, CommandOutcome)>,
     generation: Generation,
+    /// The highest term seen: a command of a lower one comes from a planner that was replaced.
+    term: Term,
     last: Option<CommandId>,
 }
 
@@ -33,13 +36,27 @@ impl CommandLog {
         self.last
     }
 
+    /// The highest term seen.
+    pub(crate) const fn term(&self) -> Term {
+        self.term
+    }
+
     /// Whether to execute a command. STOP and KILL always are: late is better than never.
-    pub(crate) fn admit(&self, command: &CloudCommand, wall: WallTime) -> Admission {
+    pub(crate) fn admit(&mut self, command: &CloudCommand, wall: WallTime) -> Admission {
         if let Some((_, outcome)) = self.outcomes.iter().find(|(id, _)| *id == command.id) {
             return Admission::Answer(outcome.clone());
         }
         if matches!(command.order, Order::Stop(_) | Order::Kill(_) | Order::EventsKept { .. }) {
             return Admission::Execute;
+        }
+        if command.term < self.term {
+            let reason = format!("stale: term {} is lower than {}", command.term, self.term);
+            return Admission::Answer(CommandOutcome::Rejected(reason));
+        }
+        if command.term > self.term {
+            // Another planner counts its own generations.
+            self.term = command.term;
+            self.generation = Generation::default();
         }
         if command.generation < self.generation {
             let reason = format!("stale: {} is older than {}", command.generation, self.generation);
@@ -111,7 +128,7 @@ mod tests {
 
     #[test]
     fn an_expired_command_is_refused_but_an_expired_stop_is_not() {
-        let log = CommandLog::default();
+        let mut log = CommandLog::default();
         let late = WallTime::from_unix_nanos(10);
         let expired = |order| CloudCommand { expires_at: Some(WallTime::from_unix_nanos(9)), ..command(1, 1, order) };
         assert!(matches!(log.admit(&expired(pause()), late), Admission::Answer(_)));

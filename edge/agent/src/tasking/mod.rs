@@ -6,6 +6,7 @@ pub(crate) mod command_log;
 
 use serde_json::json;
 use skein_space::planning::PlanningMap;
+use skein_types::authority::Term;
 use skein_types::coord::AgentState;
 use skein_types::event::EventKind;
 use skein_types::geometry::Point;
@@ -51,6 +52,11 @@ impl Tasking {
     /// The last command that took effect.
     pub(crate) const fn last_command(&self) -> Option<CommandId> {
         self.commands.last_executed()
+    }
+
+    /// The highest term of a planner seen in commands.
+    pub(crate) const fn term(&self) -> Term {
+        self.commands.term()
     }
 
     /// The assignment received last, ended or not.

@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use super::rig::{Rig, from_rows, mission, two_rooms};
-use skein_agent::{Input, OverrideCommand, OverrideMotion};
 use skein_types::coord::AgentState;
 use skein_types::event::first_break;
-use skein_types::geometry::{Point, Pose, Twist};
-use skein_types::ids::{Generation, OperatorId};
+use skein_types::geometry::{Point, Pose};
+use skein_types::ids::Generation;
 use skein_types::link::{CommandOutcome, Order};
 use skein_types::mission::{Assignment, Priority, SliceState, Task};
-use skein_types::safety::{Cause, Causes, Latch};
 
 fn ended(rig: &Rig) -> bool {
     rig.progress.last().is_some_and(|progress| progress.state.is_terminal())
@@ -52,29 +50,6 @@ fn a_blocked_door_is_avoided_through_the_other_door() {
 }
 
 #[test]
-fn a_manual_command_drives_the_robot_and_expires() {
-    let mut rig = Rig::new(two_rooms(), Pose::new(2.0, 2.0, 0.0));
-    let drive = OverrideCommand {
-        motion: OverrideMotion::Twist(Twist::planar(0.4, 0.0)),
-        ttl: Duration::from_millis(800),
-        operator: OperatorId::new("ada").unwrap(),
-        reason: "look behind the shelf".into(),
-    };
-    rig.give(Input::Override(drive));
-    rig.run(0.5);
-    let status = rig.agent.status(rig.now);
-    assert_eq!(serde_json::to_value(status.mode).unwrap(), "MANUAL");
-    assert!(status.why.contains("ada"), "{}", status.why);
-    assert!(rig.pose.position.x > 2.1);
-    rig.run(0.6);
-    let at = rig.pose.position;
-    rig.run(1.0);
-    assert!(rig.pose.position.distance(at) < 0.01, "it went on");
-    assert_eq!(serde_json::to_value(rig.agent.status(rig.now).mode).unwrap(), "AUTOMATIC");
-    assert_eq!((rig.named("override_started"), rig.named("override_ended")), (1, 1));
-}
-
-#[test]
 fn a_stale_assignment_changes_nothing() {
     let mut rig = Rig::new(two_rooms(), Pose::new(2.0, 2.0, 0.0));
     rig.assign(5, Task::GoTo { goal: Point::new(4.0, 4.5), hold: None });
@@ -82,44 +57,6 @@ fn a_stale_assignment_changes_nothing() {
     let refusal = rig.acks.iter().find(|ack| ack.command == stale).unwrap();
     assert!(matches!(&refusal.outcome, CommandOutcome::Rejected(why) if why.contains("stale")), "{refusal:?}");
     assert_eq!(rig.agent.status(rig.now).mission.unwrap().task, "go_to");
-}
-
-#[test]
-fn stop_holds_the_robot_until_the_release() {
-    let mut rig = Rig::new(two_rooms(), Pose::new(2.0, 2.0, 0.0));
-    rig.assign(1, Task::GoTo { goal: Point::new(10.0, 5.0), hold: None });
-    rig.run(3.0);
-    assert!(rig.driven > 0.5);
-    rig.order(0, Order::Stop("drill".into()));
-    rig.run(0.3);
-    let at = rig.pose.position;
-    rig.run(3.0);
-    assert!(rig.pose.position.distance(at) < 0.01);
-    assert_eq!(rig.agent.status(rig.now).state, AgentState::Stopped);
-    rig.order(2, Order::Release("over".into()));
-    assert_eq!(rig.latches, [Latch::Stop, Latch::Released]);
-    rig.run(3.0);
-    assert!(rig.pose.position.distance(at) > 0.5, "it goes on with its order");
-}
-
-#[test]
-fn power_loss_and_tip_over_latch_stop() {
-    let mut rig = Rig::new(two_rooms(), Pose::new(2.0, 2.0, 0.0));
-    rig.run(5.0);
-    (rig.powered, rig.causes) = (false, Causes::NONE.with(Cause::PowerLoss));
-    rig.run(0.2);
-    assert_eq!(rig.latches, [Latch::Stop]);
-    rig.order(0, Order::Release("fuse changed".into()));
-    assert_eq!((rig.latches.last(), rig.restored), (Some(&Latch::Released), 1));
-    rig.run(1.0);
-    (rig.powered, rig.causes) = (true, Causes::NONE);
-    rig.run(5.0);
-    assert_eq!(rig.latches, [Latch::Stop, Latch::Released], "the power had time to come back");
-    rig.causes = Causes::NONE.with(Cause::Tilt);
-    rig.run(0.05);
-    assert_eq!(rig.latches.len(), 2, "a bump is no fall");
-    rig.run(0.2);
-    assert_eq!(rig.latches.last(), Some(&Latch::Stop));
 }
 
 #[test]

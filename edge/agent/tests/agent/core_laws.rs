@@ -4,12 +4,13 @@
 use super::rig::{Rig, mission, two_rooms};
 use proptest::prelude::*;
 use skein_agent::{Input, OverrideCommand, OverrideMotion};
-use skein_types::authority::Term;
+use skein_types::authority::{Epoch, LatchRegister, LatchSet, Principal, Term};
 use skein_types::coord::{AgentState, Hazard, HazardKind, Intent, RightOfWay};
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::ids::{AgentId, BootId, CommandId, Generation, OperatorId};
 use skein_types::link::{CloudCommand, Order};
 use skein_types::mission::{Assignment, Priority, Task};
+use skein_types::safety::Latch;
 use skein_types::sensing::SensorFrame;
 use skein_types::telemetry::LinkState;
 use skein_types::time::{MonoTime, WallTime};
@@ -35,9 +36,6 @@ fn order() -> impl Strategy<Value = Order> {
         Assignment { mission: mission(), generation, task, priority: Priority::NORMAL, return_home: true }
     };
     prop_oneof![
-        Just(Order::Stop("drill".into())),
-        Just(Order::Kill("drill".into())),
-        Just(Order::Release("over".into())),
         Just(Order::Pause(mission())),
         Just(Order::Resume(mission())),
         Just(Order::Cancel(mission())),
@@ -48,10 +46,30 @@ fn order() -> impl Strategy<Value = Order> {
 }
 
 fn command() -> impl Strategy<Value = Input> {
-    (0_u128..20, 0_u64..6, order()).prop_map(|(id, generation, order)| {
+    (0_u128..20, 0_u64..6, 0_u64..3, order()).prop_map(|(id, generation, term, order)| {
         let id = CommandId(Uuid::from_u128(id));
-        Input::Command(CloudCommand { id, generation: Generation(generation), term: Term(0), expires_at: None, order })
+        Input::Command(CloudCommand {
+            id,
+            generation: Generation(generation),
+            term: Term(term),
+            expires_at: None,
+            order,
+        })
     })
+}
+
+fn operator() -> Principal {
+    Principal::Operator(OperatorId::new("ada").unwrap())
+}
+
+fn latch() -> impl Strategy<Value = Input> {
+    let register = (0_u64..4, 0_u8..3).prop_map(|(epoch, level)| LatchRegister {
+        epoch: Epoch(epoch),
+        level: [Latch::Released, Latch::Stop, Latch::Kill][usize::from(level)],
+        by: operator(),
+        ..LatchRegister::released()
+    });
+    (register.clone(), register).prop_map(|(own, fleet)| Input::Latch(LatchSet { own, fleet }))
 }
 
 fn intent() -> impl Strategy<Value = Input> {
@@ -102,6 +120,8 @@ fn sensors() -> impl Strategy<Value = Input> {
 fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
         command(),
+        latch(),
+        Just(Input::GiveBack { by: operator() }),
         intent(),
         sensors(),
         Just(Input::Cycle),

@@ -3,7 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
+mod authority;
 mod closed_loop;
 mod core_laws;
+mod example;
+mod failsafe;
 mod rig;
 mod with_peers;

@@ -3,21 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use skein_agent::{Agent, AgentConfig, Input, Output};
+use skein_agent::{Agent, AgentConfig, Input, Output, OverrideCommand, OverrideMotion};
 use skein_space::map::{Cell, OccupancyMap};
 use skein_space::planning::{PlanningMap, PlanningParams};
 use skein_space::sight;
-use skein_types::authority::Term;
+use skein_types::authority::{LatchAction, LatchRequest, LatchScope, LatchSet, Principal, Term};
 use skein_types::body::BodyDescriptor;
 use skein_types::coord::{Hazard, Intent};
 use skein_types::event::Event;
 use skein_types::geometry::{Point, Pose, Twist};
-use skein_types::ids::{AgentId, BootId, CommandId, FleetId, Generation, MissionId};
+use skein_types::ids::{AgentId, BootId, CommandId, FleetId, Generation, MissionId, OperatorId};
 use skein_types::link::{AgentReport, CloudCommand, CommandAck, Order};
 use skein_types::mission::{Assignment, Priority, SliceProgress, Task};
 use skein_types::motion::Setpoint;
 use skein_types::region::{Region, RegionFrame};
-use skein_types::safety::{Causes, FailsafeLevel, Latch, ReflexReport, Surroundings};
+use skein_types::safety::{Causes, FailsafeLevel, ReflexReport, Surroundings};
 use skein_types::sensing::{BEAMS, Battery, PoseEstimate, Scan, SensorFrame};
 use skein_types::time::{MonoTime, WallTime};
 use skein_types::units::{Kilograms, Meters, Percent, Radians};
@@ -63,6 +63,7 @@ pub(crate) fn from_rows(rows: &[&str]) -> Arc<PlanningMap> {
 /// The whole loop around one agent, 100 ticks a second.
 pub(crate) struct Rig {
     pub(crate) agent: Agent,
+    pub(crate) config: AgentConfig,
     pub(crate) map: Arc<PlanningMap>,
     pub(crate) now: MonoTime,
     pub(crate) pose: Pose,
@@ -79,8 +80,8 @@ pub(crate) struct Rig {
     pub(crate) telemetry: usize,
     pub(crate) driven: f64,
     pub(crate) touched: u32,
-    pub(crate) latches: Vec<Latch>,
-    pub(crate) restored: u32,
+    /// The registers that the robot obeys.
+    pub(crate) latches: LatchSet,
     pub(crate) setpoint: Setpoint,
     pub(crate) trail: Vec<Point>,
     /// What it said since this was last emptied.
@@ -91,6 +92,8 @@ pub(crate) struct Rig {
     pub(crate) powered: bool,
     /// What the reflex complains of.
     pub(crate) causes: Causes,
+    /// Level that the reflex reports.
+    pub(crate) level: FailsafeLevel,
     sequence: u64,
     commands: u128,
 }
@@ -104,8 +107,18 @@ impl Rig {
         Self::named_rover("rover-1", map, start)
     }
 
+    /// A rover without a mesh: it does not wait for peers.
     pub(crate) fn named_rover(name: &str, map: Arc<PlanningMap>, start: Pose) -> Self {
-        let config = AgentConfig::new(
+        Self::configured(name, map, start, |config| config.mesh = false)
+    }
+
+    pub(crate) fn configured(
+        name: &str,
+        map: Arc<PlanningMap>,
+        start: Pose,
+        configure: impl FnOnce(&mut AgentConfig),
+    ) -> Self {
+        let mut config = AgentConfig::new(
             AgentId::new(name).unwrap(),
             FleetId::new("test").unwrap(),
             BootId(Uuid::from_u128(1)),
@@ -114,8 +127,10 @@ impl Rig {
             map.clone(),
             7,
         );
+        configure(&mut config);
         let mut rig = Self {
-            agent: Agent::new(config),
+            agent: Agent::new(config.clone()),
+            config,
             map,
             now: MonoTime::from_millis(1000),
             pose: start,
@@ -130,8 +145,7 @@ impl Rig {
             telemetry: 0,
             driven: 0.0,
             touched: 0,
-            latches: Vec::new(),
-            restored: 0,
+            latches: LatchSet::default(),
             setpoint: Setpoint::none(),
             trail: Vec::new(),
             said: Vec::new(),
@@ -140,6 +154,7 @@ impl Rig {
             cliff: false,
             powered: true,
             causes: Causes::NONE,
+            level: FailsafeLevel::None,
             sequence: 0,
             commands: 100,
         };
@@ -165,6 +180,43 @@ impl Rig {
             order,
         }));
         id
+    }
+
+    /// Applies a latch request of an operator to the registers and hands them to the agent.
+    pub(crate) fn latch(&mut self, scope: LatchScope, action: LatchAction, by: &str, reason: &str) {
+        self.commands += 1;
+        let (id, at) = (CommandId(Uuid::from_u128(self.commands)), WallTime::default());
+        let by = Principal::Operator(OperatorId::new(by).unwrap());
+        let request = LatchRequest { id, scope, action, reason: reason.to_owned(), by, at };
+        self.latches = self.latches.apply(&request).unwrap();
+        self.give(Input::Latch(self.latches.clone()));
+    }
+
+    /// STOP of this robot by ada.
+    pub(crate) fn stop(&mut self, reason: &str) {
+        self.latch(LatchScope::Robot, LatchAction::Stop, "ada", reason);
+    }
+
+    /// Release of this robot's own latch.
+    pub(crate) fn release(&mut self) {
+        let epoch = self.latches.own.epoch;
+        self.latch(LatchScope::Robot, LatchAction::Release { epoch }, "ada", "checked");
+    }
+
+    /// A manual command of ada for this many milliseconds.
+    pub(crate) fn drive(&mut self, motion: OverrideMotion, ttl_ms: u64) {
+        let operator = OperatorId::new("ada").unwrap();
+        let (ttl, reason) = (Duration::from_millis(ttl_ms), "look behind the shelf".to_owned());
+        self.give(Input::Override(OverrideCommand { motion, ttl, operator, reason }));
+    }
+
+    /// Operating mode as it is written on the wire.
+    pub(crate) fn mode(&self) -> String {
+        serde_json::to_value(self.agent.status(self.now).mode).unwrap().as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn why(&self) -> String {
+        self.agent.status(self.now).why
     }
 
     pub(crate) fn assign(&mut self, generation: u64, task: Task) -> CommandId {
@@ -211,7 +263,7 @@ impl Rig {
         let report = ReflexReport {
             at: self.now,
             sequence: self.sequence,
-            level: FailsafeLevel::None,
+            level: self.level,
             causes: self.causes,
             clear_distance: Meters(clear),
             ..ReflexReport::none()
@@ -311,8 +363,7 @@ impl Rig {
                     AgentReport::Hello(_) | AgentReport::Events(_) | AgentReport::Latch(_) | AgentReport::Hazards(_),
                 ) => {}
                 Output::Event(event) => self.events.push(event),
-                Output::LatchChanged(latch) => self.latches.push(latch),
-                Output::RestorePower => self.restored += 1,
+                Output::LatchChanged(_) | Output::RestorePower => {}
                 Output::PublishIntent(intent) => self.said.push(intent),
                 Output::Surroundings(surroundings) => self.surroundings = *surroundings,
                 Output::PublishHazard(hazard) => self.warned.push(hazard),

@@ -5,9 +5,8 @@ use skein_agent::Input;
 use skein_types::coord::{AgentState, Hazard, HazardKind};
 use skein_types::geometry::{Point, Pose};
 use skein_types::ids::{AgentId, BootId};
-use skein_types::link::Order;
 use skein_types::mission::{SliceState, Task};
-use skein_types::safety::{Cause, Latch};
+use skein_types::safety::Cause;
 use skein_types::telemetry::LinkState;
 use skein_types::time::WallTime;
 use skein_types::units::Meters;
@@ -80,7 +79,7 @@ fn a_stopped_robot_is_driven_around() {
     let rooms = two_rooms();
     let mut a = Rig::named_rover("rover-1", rooms.clone(), Pose::new(4.0, 1.2, 0.0));
     let mut b = Rig::named_rover("rover-2", rooms, Pose::new(6.4, 1.2, 0.0));
-    b.order(0, Order::Stop("drill".into()));
+    b.stop("drill");
     a.assign(1, Task::GoTo { goal: Point::new(9.5, 1.2), hold: Some(Duration::ZERO) });
     let nearest = together(&mut a, &mut b, 90.0, |a, _| over(a));
     assert!(nearest.is_some_and(|nearest| nearest > 0.6), "{nearest:?} {}", a.agent.status(a.now).why);
@@ -128,20 +127,6 @@ fn a_sensed_cliff_is_published() {
     rig.run(0.2);
     assert_eq!(rig.warned[0].kind, HazardKind::Cliff);
     assert!(rig.warned[0].position.distance(Point::new(2.25, 2.0)) < 0.01);
-}
-
-#[test]
-fn a_release_restores_the_power_after_a_kill() {
-    let mut rig = Rig::new(two_rooms(), Pose::new(2.0, 2.0, 0.0));
-    rig.order(1, Order::Kill("drill".into()));
-    assert_eq!(rig.latches.last(), Some(&Latch::Kill));
-    rig.powered = false;
-    rig.run(0.5);
-    // An older release does not undo it.
-    rig.order(0, Order::Release("late".into()));
-    assert_eq!((rig.latches.last(), rig.restored), (Some(&Latch::Kill), 0));
-    rig.order(2, Order::Release("checked".into()));
-    assert_eq!((rig.latches.last(), rig.restored), (Some(&Latch::Released), 1));
 }
 
 #[test]
