@@ -28,13 +28,47 @@ use skein_types::sensing::SensorFrame;
 use skein_types::time::MonoTime;
 use thiserror::Error;
 
+/// How it showed that the other end is gone. Plain data: the real-time loop reports and drops it without allocating.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Loss {
+    /// It closed the connection.
+    #[error("it closed the connection")]
+    Closed,
+    /// Nothing came for this long.
+    #[error("it has been silent for {0:?}")]
+    Silent(Duration),
+    /// It takes no commands: what it was sent is not read.
+    #[error("it does not read what it is sent")]
+    Full,
+    /// It sent something that is no frame.
+    #[error("it sent a malformed frame")]
+    Malformed,
+    /// The system failed, with this error number where there is one.
+    #[error("the system failed with error {0}")]
+    System(i32),
+    /// It is not there.
+    #[error("there is no such body")]
+    Absent,
+}
+
+/// Why a body refused a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Unable {
+    /// Its motors have no power.
+    #[error("its motors have no power")]
+    Powerless,
+    /// It is not ready.
+    #[error("it is not ready")]
+    NotReady,
+}
+
 /// Why a body did not do as it was told. It stands still, or brakes until it does, whenever one of these is returned
 /// from [`Body::actuate`].
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BodyError {
-    /// The other end is gone; says how that showed.
+    /// The other end is gone.
     #[error("the body is not there any more: {0}")]
-    Lost(String),
+    Lost(Loss),
     /// Nothing has been sensed yet.
     #[error("the body has sent no sensor frame yet")]
     NothingSensed,
@@ -49,9 +83,9 @@ pub enum BodyError {
         /// How old it may be.
         limit: Duration,
     },
-    /// The body itself refused, and why.
+    /// The body itself refused.
     #[error("the body refused: {0}")]
-    Refused(String),
+    Refused(Unable),
 }
 
 /// One robot's body. Every call returns at once: a body that has to wait for something keeps the last value.

@@ -4,7 +4,7 @@
 use core::time::Duration;
 use proptest::prelude::*;
 use skein_body::conformance::TICK;
-use skein_body::{Body, BodyError, Fence, FenceVerdict, SafeBody};
+use skein_body::{Body, BodyError, Fence, FenceVerdict, Loss, SafeBody};
 use skein_types::body::BodyDescriptor;
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::motion::{ActuatorFrame, DriveMode};
@@ -63,7 +63,7 @@ impl Body for Shared {
     fn sense(&mut self, now: MonoTime) -> Result<SensorFrame, BodyError> {
         let spy = self.0.borrow();
         if spy.gone {
-            return Err(BodyError::Lost("unplugged".into()));
+            return Err(BodyError::Lost(Loss::Closed));
         }
         let estimate = PoseEstimate {
             pose: spy.pose,
@@ -78,7 +78,7 @@ impl Body for Shared {
     fn actuate(&mut self, _now: MonoTime, frame: &ActuatorFrame) -> Result<(), BodyError> {
         let mut spy = self.0.borrow_mut();
         if spy.gone {
-            return Err(BodyError::Lost("unplugged".into()));
+            return Err(BodyError::Lost(Loss::Closed));
         }
         spy.last = Some(*frame);
         spy.powered &= frame.mode != DriveMode::CutPower;

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::time::{ClockId, clock_gettime};
-use skein_body::{Body, BodyError};
+use skein_body::{Body, BodyError, Loss};
 use skein_types::body::BodyDescriptor;
 use skein_types::ids::AgentId;
 use skein_types::motion::ActuatorFrame;
@@ -18,6 +18,7 @@ use skein_types::time::MonoTime;
 use crate::bridge::Bridge;
 use crate::codec::{Command, Welcome, read_answer, read_sensors, write_command, write_hello};
 use crate::pipe::{Pipe, RemoteError};
+use crate::server::check_peer;
 
 /// How patient the robot's end is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +45,8 @@ pub struct RemoteBody {
     sensors: SensorFrame,
     /// When a frame was last read; `None` before the first.
     heard_at: Option<MonoTime>,
-    /// Why it is over, once it is.
-    ended: Option<String>,
+    /// Why it is over, once it is: kept for whoever drops this body, off the real-time loop.
+    ended: Option<RemoteError>,
 }
 
 impl RemoteBody {
@@ -57,6 +58,7 @@ impl RemoteBody {
     pub fn connect(path: &Path, agent: &AgentId, options: Options) -> Result<(Self, Welcome), RemoteError> {
         let deadline = monotonic() + options.connect_within;
         let stream = reach(path, deadline)?;
+        check_peer(&stream)?;
         let mut pipe = Pipe::new(stream)?;
         pipe.send(|out| write_hello(out, agent))?;
         while !pipe.is_flushed() {
@@ -86,19 +88,38 @@ impl RemoteBody {
         self.still_there()?;
         match self.pipe.send(|out| write_command(out, now, command)) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(BodyError::Lost("it takes no commands: its end of the socket is full".into())),
-            Err(error) => Err(self.end(&error)),
+            Ok(false) => Err(BodyError::Lost(Loss::Full)),
+            Err(error) => Err(self.end(error)),
         }
     }
 
-    fn still_there(&self) -> Result<(), BodyError> {
-        self.ended.as_ref().map_or(Ok(()), |why| Err(BodyError::Lost(why.clone())))
+    /// Why the connection ended, for a log.
+    #[must_use]
+    pub const fn ended(&self) -> Option<&RemoteError> {
+        self.ended.as_ref()
     }
 
-    fn end(&mut self, error: &RemoteError) -> BodyError {
-        let why = std::error::Error::source(error).map_or(error.to_string(), |source| format!("{error}: {source}"));
-        self.ended = Some(why.clone());
-        BodyError::Lost(why)
+    fn still_there(&self) -> Result<(), BodyError> {
+        self.ended.as_ref().map_or(Ok(()), |why| Err(BodyError::Lost(loss(why))))
+    }
+
+    fn end(&mut self, error: RemoteError) -> BodyError {
+        let loss = loss(&error);
+        self.ended = Some(error);
+        BodyError::Lost(loss)
+    }
+}
+
+/// What the real-time loop is told.
+fn loss(error: &RemoteError) -> Loss {
+    match error {
+        RemoteError::Closed | RemoteError::Refused(_) => Loss::Closed,
+        RemoteError::Malformed(_) => Loss::Malformed,
+        RemoteError::Connect { source, .. } | RemoteError::Listen { source, .. } | RemoteError::Io { source, .. } => {
+            Loss::System(source.raw_os_error().unwrap_or_default())
+        }
+        RemoteError::Deadline(_) => Loss::Full,
+        RemoteError::Stranger { .. } => Loss::Closed,
     }
 }
 
@@ -119,12 +140,12 @@ impl Body for RemoteBody {
             self.heard_at = Some(now);
         }
         if let Err(error) = received {
-            return Err(self.end(&error));
+            return Err(self.end(error));
         }
         let heard_at = self.heard_at.ok_or(BodyError::NothingSensed)?;
         let silence = now.since(heard_at);
         if silence > self.silence_max {
-            return Err(BodyError::Lost(format!("it has been silent for {silence:?}")));
+            return Err(BodyError::Lost(Loss::Silent(silence)));
         }
         Ok(self.sensors)
     }

@@ -42,9 +42,20 @@ pub enum Malformed {
     Value {
         /// Which field.
         field: &'static str,
-        /// What stood there.
-        value: String,
+        /// What stood there, as its author wrote it.
+        value: Unexpected,
     },
+}
+
+/// A value that means nothing. A figure is kept as it is: reading frames allocates nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Unexpected {
+    /// A number that stands for a kind.
+    #[error("{0}")]
+    Number(u64),
+    /// A text, in a greeting only.
+    #[error("{0}")]
+    Text(String),
 }
 
 /// Why a world does not take a robot.
@@ -138,7 +149,7 @@ pub(crate) fn read_hello(raw: Raw<'_>) -> Result<Result<AgentId, Refusal>, Malfo
         return Ok(Err(Refusal::Version { theirs: VERSION, ours: version }));
     }
     let name = fields.text("agent", NAME_BYTES_MAX)?;
-    let agent = AgentId::new(name).map_err(|why| Malformed::Value { field: "agent", value: why.to_string() })?;
+    let agent = AgentId::new(name).map_err(|why| text_value("agent", why))?;
     fields.end()?;
     Ok(Ok(agent))
 }
@@ -211,10 +222,10 @@ pub(crate) fn read_answer(raw: Raw<'_>) -> Result<Result<Welcome, Refusal>, Malf
     let home = fields.pose("home")?;
     fields.end()?;
     if !descriptor.is_sound() {
-        return Err(value("descriptor", format_args!("{descriptor:?}")));
+        return Err(text_value("descriptor", format_args!("{descriptor:?}")));
     }
     if !home.is_finite() {
-        return Err(value("home", format_args!("{home:?}")));
+        return Err(text_value("home", format_args!("{home:?}")));
     }
     Ok(Ok(Welcome { descriptor, home }))
 }
@@ -272,7 +283,7 @@ pub(crate) fn read_command(raw: Raw<'_>, now: MonoTime, bridge: &mut Bridge) -> 
             let twist = fields.twist("twist")?;
             fields.end()?;
             if !twist.is_finite() {
-                return Err(value("twist", format_args!("{twist:?}")));
+                return Err(value("twist", twist.vx.to_bits()));
             }
             bridge.received(now, sent);
             Ok(Command::Actuate(ActuatorFrame { at: bridge.local(now, sent, age), sequence, mode, twist }))
@@ -378,8 +389,13 @@ fn age(now: MonoTime, at: MonoTime) -> u64 {
     now.as_nanos().saturating_sub(at.as_nanos())
 }
 
-fn value(field: &'static str, value: impl core::fmt::Display) -> Malformed {
-    Malformed::Value { field, value: value.to_string() }
+fn value(field: &'static str, number: impl Into<u64>) -> Malformed {
+    Malformed::Value { field, value: Unexpected::Number(number.into()) }
+}
+
+/// Only for what is read before the real-time loop has the body.
+fn text_value(field: &'static str, text: impl core::fmt::Display) -> Malformed {
+    Malformed::Value { field, value: Unexpected::Text(text.to_string()) }
 }
 
 /// Appends a frame with its length in front. A frame of ours is never longer than the bound.
@@ -463,10 +479,10 @@ impl<'a> Fields<'a> {
     fn text(&mut self, field: &'static str, longest: usize) -> Result<&'a str, Malformed> {
         let length = usize::from(self.u16(field)?);
         if length > longest {
-            return Err(value(field, format_args!("{length} bytes; at most {longest} are allowed")));
+            return Err(text_value(field, format_args!("{length} bytes; at most {longest} are allowed")));
         }
         let bytes = self.take(length, field)?;
-        core::str::from_utf8(bytes).map_err(|_| value(field, "bytes that are no UTF-8"))
+        core::str::from_utf8(bytes).map_err(|_| text_value(field, "bytes that are no UTF-8"))
     }
 
     fn end(self) -> Result<(), Malformed> {

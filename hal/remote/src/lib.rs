@@ -21,6 +21,9 @@
 //! Laws: a robot whose commands stop for [`SILENCE_MAX`] is halted by the world's side; a world that is gone is a
 //! [`BodyError::Lost`](skein_body::BodyError::Lost) on the robot's, with nothing moving. Whether to connect again is
 //! the caller's choice.
+//!
+//! The socket is for its owner alone: its mode is 0600, and each end asks the kernel for the other's user
+//! (`SO_PEERCRED`) and takes only its own user or root.
 
 mod bridge;
 pub mod check;
@@ -30,6 +33,6 @@ mod pipe;
 mod server;
 
 pub use client::{Options, RemoteBody};
-pub use codec::{Command, FRAME_BYTES_MAX, Malformed, Refusal, VERSION, Welcome};
+pub use codec::{Command, FRAME_BYTES_MAX, Malformed, Refusal, Unexpected, VERSION, Welcome};
 pub use pipe::RemoteError;
-pub use server::{Arrival, Connection, Listener, SILENCE_MAX, Sent};
+pub use server::{Arrival, Connection, Listener, SILENCE_MAX, Sent, WEDGED_AFTER};

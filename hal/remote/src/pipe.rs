@@ -44,6 +44,14 @@ pub enum RemoteError {
     /// The other side closed the stream.
     #[error("the other side closed the stream")]
     Closed,
+    /// The peer at the socket runs as another user.
+    #[error("the process at the other end runs as user {theirs}; only user {ours} and root are taken")]
+    Stranger {
+        /// The peer's user id.
+        theirs: u32,
+        /// This process's.
+        ours: u32,
+    },
     /// The system failed to do this.
     #[error("{operation} the stream")]
     Io {

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use core::time::Duration;
-use rustix::net::sockopt::set_socket_send_buffer_size;
+use rustix::net::sockopt::{set_socket_send_buffer_size, socket_peercred};
+use rustix::process::geteuid;
 use skein_body::{Body, BodyError};
 use skein_types::ids::AgentId;
 use skein_types::sensing::SensorFrame;
@@ -18,6 +20,8 @@ use crate::pipe::{Pipe, RemoteError};
 
 /// A robot whose commands stop this long is halted.
 pub const SILENCE_MAX: Duration = Duration::from_millis(100);
+/// A robot that has been silent this long is wedged: another process of its name may take the body.
+pub const WEDGED_AFTER: Duration = Duration::from_secs(2);
 /// A stranger has this long to say its name.
 const HELLO_WITHIN: Duration = Duration::from_secs(2);
 /// Strangers that are waited for at a time; more are turned away at the door.
@@ -60,6 +64,7 @@ impl Listener {
             other => other,
         }
         .map_err(failed)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         Ok(Self { listener, path: path.to_path_buf(), strangers: Vec::new() })
     }
@@ -91,12 +96,22 @@ impl Listener {
         while self.strangers.len() < STRANGERS_MAX {
             // Whoever hangs up between knocking and coming in is nobody; the next call looks again.
             let Ok((stream, _)) = self.listener.accept() else { return };
+            if check_peer(&stream).is_err() {
+                continue;
+            }
             let _a_larger_buffer_works_too = set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
             if let Ok(pipe) = Pipe::new(stream) {
                 self.strangers.push((pipe, now));
             }
         }
     }
+}
+
+/// The process at the other end runs as this user or as root.
+pub(crate) fn check_peer(stream: &UnixStream) -> Result<(), RemoteError> {
+    let peer = socket_peercred(stream).map_err(|e| RemoteError::Io { operation: "ask who is at", source: e.into() })?;
+    let (theirs, ours) = (peer.uid.as_raw(), geteuid().as_raw());
+    if theirs == ours || theirs == 0 { Ok(()) } else { Err(RemoteError::Stranger { theirs, ours }) }
 }
 
 /// Nobody answers at the socket.
@@ -195,6 +210,12 @@ impl Connection {
     #[must_use]
     pub fn is_silent(&self, now: MonoTime) -> bool {
         now.since(self.commanded_at) > SILENCE_MAX
+    }
+
+    /// The robot has said nothing for so long that another process of its name may take the body.
+    #[must_use]
+    pub fn is_wedged(&self, now: MonoTime) -> bool {
+        now.since(self.commanded_at) > WEDGED_AFTER
     }
 
     /// Sends what the body senses, with the scan only when it is a new one. Never waits.

@@ -205,7 +205,8 @@ impl Server {
             arrival.refuse(&Refusal::UnknownRobot(names.join(", ")));
             return;
         };
-        if self.connections.contains_key(&number) {
+        // A process that hangs does not keep the body: it was halted long ago, and finds its stream closed.
+        if self.connections.get(&number).is_some_and(|old| !old.is_wedged(now)) {
             arrival.refuse(&Refusal::AlreadyConnected);
             return;
         }

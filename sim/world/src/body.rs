@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use skein_body::{Body, BodyError};
+use skein_body::{Body, BodyError, Loss, Unable};
 use skein_types::body::BodyDescriptor;
 use skein_types::motion::ActuatorFrame;
 use skein_types::sensing::SensorFrame;
@@ -59,9 +59,9 @@ impl Body for SimBody {
 
 fn refusal(error: CommandError) -> BodyError {
     match error {
-        CommandError::NoRobot(_) => BodyError::Lost(error.to_string()),
+        CommandError::NoRobot(_) => BodyError::Lost(Loss::Absent),
         CommandError::NotFinite => BodyError::NotFinite,
         CommandError::Late(age) => BodyError::Late { age, limit: SILENCE_MAX },
-        CommandError::Powerless => BodyError::Refused(error.to_string()),
+        CommandError::Powerless => BodyError::Refused(Unable::Powerless),
     }
 }
