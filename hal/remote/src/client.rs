@@ -45,8 +45,8 @@ pub struct RemoteBody {
     sensors: SensorFrame,
     /// When a frame was last read; `None` before the first.
     heard_at: Option<MonoTime>,
-    /// Why it is over, once it is: kept for whoever drops this body, off the real-time loop.
-    ended: Option<RemoteError>,
+    /// Why it is over, once it is.
+    ended: Option<Loss>,
 }
 
 impl RemoteBody {
@@ -89,23 +89,17 @@ impl RemoteBody {
         match self.pipe.send(|out| write_command(out, now, command)) {
             Ok(true) => Ok(()),
             Ok(false) => Err(BodyError::Lost(Loss::Full)),
-            Err(error) => Err(self.end(error)),
+            Err(error) => Err(self.end(&error)),
         }
     }
 
-    /// Why the connection ended, for a log.
-    #[must_use]
-    pub const fn ended(&self) -> Option<&RemoteError> {
-        self.ended.as_ref()
-    }
-
     fn still_there(&self) -> Result<(), BodyError> {
-        self.ended.as_ref().map_or(Ok(()), |why| Err(BodyError::Lost(loss(why))))
+        self.ended.map_or(Ok(()), |loss| Err(BodyError::Lost(loss)))
     }
 
-    fn end(&mut self, error: RemoteError) -> BodyError {
-        let loss = loss(&error);
-        self.ended = Some(error);
+    fn end(&mut self, error: &RemoteError) -> BodyError {
+        let loss = loss(error);
+        self.ended = Some(loss);
         BodyError::Lost(loss)
     }
 }
@@ -140,7 +134,7 @@ impl Body for RemoteBody {
             self.heard_at = Some(now);
         }
         if let Err(error) = received {
-            return Err(self.end(error));
+            return Err(self.end(&error));
         }
         let heard_at = self.heard_at.ok_or(BodyError::NothingSensed)?;
         let silence = now.since(heard_at);

@@ -33,6 +33,7 @@ pub const CRATES: &[Crate] = &[
     shell("skein-body-remote", &["skein-body"]),
     core("skein-coord", &["skein-space"]),
     core("skein-agent", &["skein-space", "skein-coord", "skein-reflex", "skein-body"]),
+    core("skein-robot", &["skein-agent", "skein-reflex", "skein-body", "skein-coord"]),
     core("skein-supervisor", &["skein-space"]),
     core("skein-world", &["skein-space", "skein-body"]),
     shell("skein-mesh", &["skein-coord", "skein-wire"]),

@@ -1,0 +1,734 @@
+//! The latch of one robot: its own register and the fleet's, who may change them, and what must be on disk before
+//! anybody is told so.
+//!
+//! ```text
+//!   supervisor ─┐                         ┌─► Publish(LatchView)   the cell that the reflex reads each tick
+//!   debug API  ─┤                         ├─► Save{ticket}         the latch file; one at a time, the newest content
+//!   mesh       ─┼──► LatchAuthority ──────┼─► Ack{path}            after Saved, or with "not kept" and why
+//!   reflex     ─┤    handle/poll_output   ├─► Inform(LatchSet)     the agent
+//!   clock      ─┘                         ├─► Report               the supervisor
+//!                                         └─► Gossip               the peers
+//! ```
+//!
+//! Important terms:
+//!
+//! - *Stamp*: counts how often this robot went from latched to released since its boot. The reflex restores power in
+//!   the tick that reads a higher stamp with [`Latch::Released`].
+//! - *Local stop*: a STOP that the robot raises itself (lost power, tip-over, unreadable record). Others may meanwhile
+//!   have released an older stop of it, so it opens an epoch that is beyond any that they can hold: the seconds since
+//!   1970, or [`LOCAL_STEP`] further where the clock is not set. Only a release that names this epoch ends it.
+//! - *Kept*: what the robot obeys is on its disk.
+//!
+//! Invariants, each held by a test:
+//!
+//! 1. A request takes effect once, over whichever paths and however often it comes.
+//! 2. A release ends the epoch that it names; a later stop stays.
+//! 3. An ack says "kept" only after the content it is about was saved.
+//! 4. A stop is published in the call that brought it, whatever the disk does.
+//! 5. Memory is bounded, whoever sends what.
+
+mod gossip;
+mod lease;
+mod record;
+
+pub use gossip::{KNOWN_MAX, RELAY_FOR};
+pub use lease::{LOCAL_LEASE, LeaseHeld};
+pub use record::{CRASH_WINDOW, CRASHES_MAX, Found, LatchFileContents, RECORD_VERSION, Start};
+
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use skein_types::authority::{
+    Epoch, LatchAction, LatchGossip, LatchOrder, LatchRegister, LatchReport, LatchRequest, LatchScope, LatchSet,
+    LatchView, LeaseGrant, Principal, RelayedRequest, ReleaseRefused, Term,
+};
+use skein_types::ids::{AgentId, BootId, CommandId, FleetId, OperatorId};
+use skein_types::link::CommandOutcome;
+use skein_types::safety::{Cause, Causes, Latch};
+use skein_types::time::{MonoTime, WallTime};
+use thiserror::Error;
+use uuid::Uuid;
+
+use gossip::{Gossip, push_bounded};
+use lease::LeaseTable;
+
+/// Requests that are remembered, so that each takes effect once.
+const RECENT_MAX: usize = 64;
+/// Acks that wait for the disk; more are answered at once as not kept.
+const WAITING_MAX: usize = 64;
+/// A disk that takes longer than this has not kept it, as far as an ack says.
+const SAVE_WITHIN: Duration = Duration::from_secs(2);
+/// After a failure the disk is tried again this often.
+const SAVE_AGAIN: Duration = Duration::from_secs(1);
+/// How far a local stop goes ahead at least.
+pub const LOCAL_STEP: u64 = 1024;
+/// A register from the mesh whose epoch is this far ahead is a forgery: it could never be released.
+const EPOCH_JUMP_MAX: u64 = 1 << 40;
+
+/// How a request came in, and where its ack goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LatchPath {
+    /// Over the supervisor's stream, in this command.
+    Supervisor(CommandId),
+    /// Over the debug API, from the caller of this number.
+    DebugApi(u64),
+    /// From a peer; nobody waits for an ack.
+    Mesh,
+}
+
+/// What happened outside.
+#[derive(Clone, Debug)]
+pub enum LatchInput {
+    /// A person asks, at the robot itself or over a peer.
+    Request {
+        /// How it came.
+        from: LatchPath,
+        /// Another robot that is to get it over the mesh; `None` is this one (or the fleet, as the scope says).
+        target: Option<AgentId>,
+        /// As it was asked.
+        request: LatchRequest,
+    },
+    /// The supervisor orders: merge, then apply.
+    Order {
+        /// The command that carries it.
+        command: CommandId,
+        /// State and request.
+        order: LatchOrder,
+    },
+    /// A peer passes on what it knows.
+    Gossip(Box<LatchGossip>),
+    /// The reflex latched by itself.
+    ReflexLatched {
+        /// Every cause that it holds.
+        causes: Causes,
+        /// The stamp that it had read by then: one that has not seen the last release says nothing new.
+        stamp: u64,
+        /// For the record.
+        at: WallTime,
+    },
+    /// The disk has answered.
+    Saved {
+        /// Of [`LatchOutput::Save`].
+        ticket: u64,
+        /// Kept, or why not.
+        result: Result<(), String>,
+    },
+    /// The supervisor says who holds the lease.
+    Lease(Option<LeaseGrant>),
+    /// A person drives or has not given control back.
+    Manual(bool),
+    /// A command carried this term.
+    Term(Term),
+    /// The process ends in order and the body stands.
+    CleanShutdown,
+    /// Time has passed.
+    Tick,
+}
+
+/// What is to be done outside.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LatchOutput {
+    /// Into the cell of the reflex, before anything else.
+    Publish(LatchView),
+    /// Onto the disk: file, then folder. One is under way at a time.
+    Save {
+        /// Comes back with [`LatchInput::Saved`].
+        ticket: u64,
+        /// All of it.
+        contents: Box<LatchFileContents>,
+    },
+    /// To whoever asked.
+    Ack {
+        /// How the request came.
+        path: LatchPath,
+        /// How it fared.
+        outcome: LatchOutcome,
+    },
+    /// To the agent.
+    Inform(LatchSet),
+    /// To the supervisor.
+    Report(LatchReport),
+    /// To the peers.
+    Gossip(Box<LatchGossip>),
+}
+
+/// How a request fared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LatchOutcome {
+    /// The request; nil for an order without one.
+    pub request: CommandId,
+    /// What came of it.
+    pub verdict: LatchVerdict,
+    /// What the robot obeyed after it.
+    pub latches: LatchSet,
+    /// That is on the disk.
+    pub kept: bool,
+    /// Why it is not; empty when it is.
+    pub error: String,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LatchVerdict {
+    /// It changed the register.
+    Applied,
+    /// It had taken effect before, or there was nothing to do.
+    AlreadyDone,
+    /// It is being passed on to the robot it is for.
+    Relayed,
+    /// It has no effect.
+    Refused(LatchRefusal),
+}
+
+/// Why a request has no effect. STOP and KILL are never refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum LatchRefusal {
+    /// It is not about the stop that holds.
+    #[error(transparent)]
+    Release(#[from] ReleaseRefused),
+    /// Somebody else is in control.
+    #[error(transparent)]
+    Lease(#[from] LeaseHeld),
+    /// Only a person releases.
+    #[error("{0} cannot release: only an operator can")]
+    NoOperator(Principal),
+}
+
+impl LatchOutcome {
+    /// As the answer to a command of the supervisor.
+    #[must_use]
+    pub fn command_outcome(&self) -> CommandOutcome {
+        match &self.verdict {
+            LatchVerdict::Refused(refusal) => CommandOutcome::Rejected(refusal.to_string()),
+            LatchVerdict::Applied | LatchVerdict::AlreadyDone | LatchVerdict::Relayed if self.kept => {
+                CommandOutcome::Done
+            }
+            LatchVerdict::Applied | LatchVerdict::AlreadyDone | LatchVerdict::Relayed => {
+                CommandOutcome::Failed(format!("{}, not kept: {}", level_name(self.latches.level()), self.error))
+            }
+        }
+    }
+}
+
+/// As people say it.
+#[must_use]
+pub const fn level_name(level: Latch) -> &'static str {
+    match level {
+        Latch::Released => "released",
+        Latch::Stop => "stopped",
+        Latch::Kill => "power cut",
+    }
+}
+
+/// Where an ack goes once the disk has what it is about.
+#[derive(Clone, Debug)]
+struct WaitingAck {
+    path: LatchPath,
+    request: CommandId,
+    verdict: LatchVerdict,
+    /// What the robot obeyed after the request: what is kept may not be what it obeys by the time of the ack.
+    latches: LatchSet,
+    needs: u64,
+}
+
+/// A save that the shell has been given.
+#[derive(Clone, Copy, Debug)]
+struct UnderWay {
+    ticket: u64,
+    since: MonoTime,
+    overdue: bool,
+}
+
+/// How far the disk is behind.
+#[derive(Clone, Debug, Default)]
+struct Keeping {
+    /// Rises with each change of what is to be kept.
+    version: u64,
+    saved: u64,
+    under_way: Option<UnderWay>,
+    error: String,
+    again_at: MonoTime,
+}
+
+impl Keeping {
+    const fn is_kept(&self) -> bool {
+        self.saved == self.version
+    }
+
+    /// There is something new to keep: a disk that has just failed is tried again at once.
+    const fn change(&mut self, now: MonoTime) {
+        self.version += 1;
+        self.again_at = now;
+    }
+
+    fn is_overdue(&self) -> bool {
+        self.under_way.is_some_and(|save| save.overdue)
+    }
+
+    fn next_deadline(&self) -> Option<MonoTime> {
+        match self.under_way {
+            Some(save) if !save.overdue => Some(save.since + SAVE_WITHIN),
+            Some(_) => None,
+            None => (!self.is_kept()).then_some(self.again_at),
+        }
+    }
+}
+
+/// The latch of one robot.
+#[derive(Debug)]
+pub struct LatchAuthority {
+    robot: AgentId,
+    fleet: FleetId,
+    boot: BootId,
+    kernel_boot: String,
+    latches: LatchSet,
+    published: LatchView,
+    term: Term,
+    clean: bool,
+    starts: Vec<MonoTime>,
+    recent: VecDeque<CommandId>,
+    own_requests: u64,
+    keeping: Keeping,
+    waiting: VecDeque<WaitingAck>,
+    lease: LeaseTable,
+    manual: bool,
+    gossip: Gossip,
+    reported: Option<LatchReport>,
+    outputs: VecDeque<LatchOutput>,
+}
+
+impl LatchAuthority {
+    /// The latch as a start finds it. Its first outputs say what holds; nothing may move before they are drained.
+    #[must_use]
+    pub fn start(now: MonoTime, start: &Start, found: Found) -> Self {
+        let begun = record::begin(start, found);
+        let mut authority = Self {
+            robot: start.robot.clone(),
+            fleet: start.fleet.clone(),
+            boot: start.boot,
+            kernel_boot: start.kernel_boot.clone(),
+            published: LatchView { level: begun.latches.level(), stamp: 0 },
+            latches: begun.latches,
+            term: begun.term,
+            clean: false,
+            starts: begun.starts,
+            recent: begun.recent.into_iter().take(RECENT_MAX).collect(),
+            own_requests: 0,
+            keeping: Keeping { version: 1, ..Keeping::default() },
+            waiting: VecDeque::new(),
+            lease: LeaseTable::default(),
+            manual: false,
+            gossip: Gossip::default(),
+            reported: None,
+            outputs: VecDeque::new(),
+        };
+        if let Some(why) = begun.stop {
+            authority.stop_locally(now, &why, start.wall);
+        }
+        authority.outputs.push_front(LatchOutput::Publish(authority.published));
+        authority.outputs.push_back(LatchOutput::Inform(authority.latches.clone()));
+        authority.after(now);
+        authority
+    }
+
+    /// One change; its outputs are drained with [`Self::poll_output`].
+    pub fn handle(&mut self, now: MonoTime, input: LatchInput) {
+        match input {
+            LatchInput::Request { from, target, request } => self.on_request(now, from, target, &request),
+            LatchInput::Order { command, order } => self.on_order(now, command, &order),
+            LatchInput::Gossip(gossip) => self.on_gossip(now, *gossip),
+            LatchInput::ReflexLatched { causes, stamp, at } => self.on_reflex(now, causes, stamp, at),
+            LatchInput::Saved { ticket, result } => self.on_saved(now, ticket, result),
+            LatchInput::Lease(grant) => self.lease.set(now, grant),
+            LatchInput::Manual(manual) => self.manual = manual,
+            LatchInput::Term(term) => self.on_term(term),
+            LatchInput::CleanShutdown => {
+                self.clean = true;
+                self.keeping.change(now);
+            }
+            LatchInput::Tick => {}
+        }
+        self.after(now);
+    }
+
+    /// What is to be done, in this order.
+    pub fn poll_output(&mut self) -> Option<LatchOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`Self::handle`] with [`LatchInput::Tick`] at the latest.
+    #[must_use]
+    pub fn next_deadline(&self) -> MonoTime {
+        let others = [self.keeping.next_deadline(), self.lease.ends_at()].into_iter().flatten().min();
+        others.map_or(self.gossip.due(), |at| at.min(self.gossip.due()))
+    }
+
+    /// What the robot obeys.
+    #[must_use]
+    pub const fn latches(&self) -> &LatchSet {
+        &self.latches
+    }
+
+    /// What the cell of the reflex holds.
+    #[must_use]
+    pub const fn view(&self) -> LatchView {
+        self.published
+    }
+
+    /// The highest term seen.
+    #[must_use]
+    pub const fn term(&self) -> Term {
+        self.term
+    }
+
+    /// Whether a command of this term may be obeyed. STOP and KILL are not asked.
+    #[must_use]
+    pub fn admits(&self, term: Term) -> bool {
+        term >= self.term
+    }
+
+    /// For Hello, and for whoever looks.
+    #[must_use]
+    pub fn report(&self, now: MonoTime) -> LatchReport {
+        LatchReport {
+            latches: self.latches.clone(),
+            kept: self.keeping.is_kept(),
+            error: self.keeping.error.clone(),
+            manual: self.manual,
+            lease: self.lease.view(now),
+            term: self.term,
+        }
+    }
+
+    /// Registers of other robots as peers pass them on, with the moment each was last heard of.
+    pub fn known(&self) -> impl Iterator<Item = (&AgentId, &LatchRegister, MonoTime)> {
+        self.gossip.known()
+    }
+
+    /// Takes or renews the lease at the robot itself.
+    ///
+    /// # Errors
+    /// [`LeaseHeld`] names the holder.
+    pub fn take_lease(&mut self, now: MonoTime, operator: &OperatorId) -> Result<LeaseGrant, LeaseHeld> {
+        let id = self.next_id();
+        let taken = self.lease.take(now, operator, id.0);
+        self.after(now);
+        taken
+    }
+
+    /// Ends the lease; `false` when this operator does not hold it.
+    pub fn give_back_lease(&mut self, now: MonoTime, operator: &OperatorId) -> bool {
+        let ended = self.lease.give_back(operator);
+        self.after(now);
+        ended
+    }
+
+    fn on_request(&mut self, now: MonoTime, from: LatchPath, target: Option<AgentId>, request: &LatchRequest) {
+        let elsewhere = target.as_ref().is_some_and(|robot| *robot != self.robot);
+        if request.scope == LatchScope::Robot && elsewhere {
+            self.gossip.relay(now, RelayedRequest { target, request: request.clone() });
+            return self.ack(from, request.id, LatchVerdict::Relayed);
+        }
+        let verdict = self.apply(now, request, true);
+        if request.scope == LatchScope::Fleet && !matches!(verdict, LatchVerdict::Refused(_)) {
+            self.gossip.relay(now, RelayedRequest { target: None, request: request.clone() });
+        }
+        self.ack(from, request.id, verdict);
+    }
+
+    fn on_order(&mut self, now: MonoTime, command: CommandId, order: &LatchOrder) {
+        self.set(now, self.latches.merge(&order.state));
+        let path = LatchPath::Supervisor(command);
+        match &order.request {
+            // The supervisor has looked at the lease, and its picture of it is the newer one.
+            Some(request) => {
+                let verdict = self.apply(now, request, false);
+                self.ack(path, request.id, verdict);
+            }
+            None => self.ack(path, CommandId(Uuid::nil()), LatchVerdict::AlreadyDone),
+        }
+    }
+
+    fn on_gossip(&mut self, now: MonoTime, gossip: LatchGossip) {
+        if gossip.sender == self.robot {
+            return;
+        }
+        let mut merged = self.latches.clone();
+        if plausible(&merged.fleet, &gossip.fleet) {
+            merged.fleet = merged.fleet.merge(&gossip.fleet);
+        }
+        for (robot, register) in gossip.robots {
+            if robot != self.robot {
+                self.gossip.learn(now, robot, &register);
+            } else if plausible(&merged.own, &register) && (register.is_latched() || !merged.own.is_latched()) {
+                // A peer never releases this robot: only requests and the supervisor do.
+                merged.own = merged.own.merge(&register);
+            }
+        }
+        self.set(now, merged);
+        for relayed in gossip.requests {
+            self.on_relayed(now, relayed);
+        }
+    }
+
+    fn on_relayed(&mut self, now: MonoTime, relayed: RelayedRequest) {
+        let RelayedRequest { target, request } = &relayed;
+        if self.recent.contains(&request.id) {
+            return;
+        }
+        let urgent = request.action.is_stopping() && self.latches.level() == Latch::Released;
+        if !self.gossip.admit(now) && !urgent {
+            return;
+        }
+        match request.scope {
+            LatchScope::Fleet => {
+                if self.gossip.relay(now, RelayedRequest { target: None, request: request.clone() }) {
+                    self.apply(now, request, true);
+                }
+            }
+            LatchScope::Robot if target.as_ref() == Some(&self.robot) => drop(self.apply(now, request, true)),
+            LatchScope::Robot if target.is_some() => drop(self.gossip.relay(now, relayed)),
+            LatchScope::Robot => {}
+        }
+    }
+
+    fn on_reflex(&mut self, now: MonoTime, causes: Causes, stamp: u64, at: WallTime) {
+        if self.latches.level() != Latch::Released || stamp < self.published.stamp || causes.is_empty() {
+            return;
+        }
+        let why: Vec<&str> = causes.iter().map(reason_of).collect();
+        self.stop_locally(now, &why.join(", "), at);
+    }
+
+    fn stop_locally(&mut self, now: MonoTime, why: &str, at: WallTime) {
+        let own = self.latches.own.clone();
+        let seconds = u64::try_from(at.unix_millis() / 1000).unwrap_or(0);
+        let request = LatchRequest {
+            id: self.next_id(),
+            scope: LatchScope::Robot,
+            action: LatchAction::Stop,
+            reason: why.to_owned(),
+            by: Principal::Robot(self.robot.clone()),
+            at,
+        };
+        let ahead = LatchRegister {
+            epoch: Epoch(own.epoch.0.saturating_add(LOCAL_STEP).max(seconds)),
+            level: Latch::Released,
+            ..own.clone()
+        };
+        // A stop is never refused.
+        let Ok(stopped) = ahead.apply(&request) else { return };
+        let stopped = LatchRegister { level: stopped.level.max(own.level), ..stopped };
+        self.set(now, LatchSet { own: stopped, fleet: self.latches.fleet.clone() });
+    }
+
+    /// Ids of this robot's own requests: the random boot id, counted on.
+    fn next_id(&mut self) -> CommandId {
+        self.own_requests += 1;
+        CommandId(Uuid::from_u128(self.boot.0.as_u128().wrapping_add(u128::from(self.own_requests))))
+    }
+
+    fn on_term(&mut self, term: Term) {
+        if term > self.term {
+            self.term = term;
+            self.keeping.version += 1;
+        }
+    }
+
+    fn apply(&mut self, now: MonoTime, request: &LatchRequest, ask_lease: bool) -> LatchVerdict {
+        if self.recent.contains(&request.id) {
+            return LatchVerdict::AlreadyDone;
+        }
+        if let Err(refusal) = self.permit(now, request, ask_lease) {
+            return LatchVerdict::Refused(refusal);
+        }
+        match self.latches.apply(request) {
+            Err(refused) => LatchVerdict::Refused(refused.into()),
+            Ok(changed) => {
+                let verdict = if changed == self.latches { LatchVerdict::AlreadyDone } else { LatchVerdict::Applied };
+                self.remember(request.id);
+                self.set(now, changed);
+                verdict
+            }
+        }
+    }
+
+    fn permit(&self, now: MonoTime, request: &LatchRequest, ask_lease: bool) -> Result<(), LatchRefusal> {
+        match (&request.by, request.action.is_stopping()) {
+            (_, true) => Ok(()),
+            (Principal::Operator(operator), false) if ask_lease => Ok(self.lease.permit(now, operator)?),
+            (Principal::Operator(_), false) => Ok(()),
+            (by @ (Principal::Robot(_) | Principal::Service(_)), false) => Err(LatchRefusal::NoOperator(by.clone())),
+        }
+    }
+
+    fn remember(&mut self, id: CommandId) {
+        if !id.0.is_nil() && !self.recent.contains(&id) {
+            push_bounded(&mut self.recent, id, RECENT_MAX);
+        }
+    }
+
+    /// The one place where the registers change.
+    fn set(&mut self, now: MonoTime, latches: LatchSet) {
+        if latches == self.latches {
+            return;
+        }
+        let before = self.latches.level();
+        // What set a register has taken effect here, whether it came as a request or as state.
+        self.remember(latches.own.request);
+        self.remember(latches.fleet.request);
+        self.latches = latches;
+        let level = self.latches.level();
+        let released = before != Latch::Released && level == Latch::Released;
+        let view = LatchView { level, stamp: self.published.stamp + u64::from(released) };
+        if view != self.published {
+            self.published = view;
+            self.outputs.push_back(LatchOutput::Publish(view));
+        }
+        self.keeping.change(now);
+        self.outputs.push_back(LatchOutput::Inform(self.latches.clone()));
+        self.gossip.hurry(now);
+    }
+
+    /// Acks at once where nothing is to be kept, otherwise after the disk.
+    fn ack(&mut self, path: LatchPath, request: CommandId, verdict: LatchVerdict) {
+        if path == LatchPath::Mesh {
+            return;
+        }
+        let needs = match verdict {
+            LatchVerdict::Relayed | LatchVerdict::Refused(_) => 0,
+            LatchVerdict::Applied | LatchVerdict::AlreadyDone => self.keeping.version,
+        };
+        let ack = WaitingAck { path, request, verdict, latches: self.latches.clone(), needs };
+        if needs <= self.keeping.saved {
+            self.say(ack, Ok(()));
+        } else if self.waiting.len() >= WAITING_MAX {
+            self.say(ack, Err("too many requests wait for the disk".to_owned()));
+        } else {
+            self.waiting.push_back(ack);
+        }
+    }
+
+    fn say(&mut self, ack: WaitingAck, kept: Result<(), String>) {
+        let outcome = LatchOutcome {
+            request: ack.request,
+            verdict: ack.verdict,
+            latches: ack.latches,
+            kept: kept.is_ok(),
+            error: kept.err().unwrap_or_default(),
+        };
+        self.outputs.push_back(LatchOutput::Ack { path: ack.path, outcome });
+    }
+
+    fn on_saved(&mut self, now: MonoTime, ticket: u64, result: Result<(), String>) {
+        if self.keeping.under_way.take_if(|save| save.ticket == ticket).is_none() {
+            return;
+        }
+        match result {
+            Ok(()) => {
+                self.keeping.saved = ticket;
+                self.keeping.error.clear();
+                self.answer(|ack| ack.needs <= ticket, &Ok(()));
+            }
+            Err(why) => {
+                self.keeping.again_at = now + SAVE_AGAIN;
+                self.keeping.error.clone_from(&why);
+                self.answer(|_| true, &Err(why));
+            }
+        }
+    }
+
+    fn answer(&mut self, which: impl Fn(&WaitingAck) -> bool, kept: &Result<(), String>) {
+        let (answered, waiting): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut self.waiting).into_iter().partition(which);
+        self.waiting = waiting;
+        for ack in answered {
+            self.say(ack, kept.clone());
+        }
+    }
+
+    /// What each change, and time alone, makes due.
+    fn after(&mut self, now: MonoTime) {
+        self.lease.expire(now);
+        self.look_after_the_disk(now);
+        self.report_changes(now);
+        if self.gossip.due() <= now {
+            let (sequence, mut robots, requests) = self.gossip.next(now);
+            robots.insert(0, (self.robot.clone(), self.latches.own.clone()));
+            self.outputs.push_back(LatchOutput::Gossip(Box::new(LatchGossip {
+                sender: self.robot.clone(),
+                boot: self.boot,
+                sequence,
+                fleet: self.latches.fleet.clone(),
+                robots,
+                requests,
+            })));
+        }
+    }
+
+    fn look_after_the_disk(&mut self, now: MonoTime) {
+        if let Some(save) = self.keeping.under_way.as_mut()
+            && !save.overdue
+            && now.since(save.since) >= SAVE_WITHIN
+        {
+            save.overdue = true;
+            self.keeping.error = format!("the disk does not answer within {} s", SAVE_WITHIN.as_secs());
+        }
+        if self.keeping.is_overdue() {
+            let why = Err(self.keeping.error.clone());
+            self.answer(|_| true, &why);
+        }
+        if self.keeping.under_way.is_none() && !self.keeping.is_kept() && self.keeping.again_at <= now {
+            let ticket = self.keeping.version;
+            self.keeping.under_way = Some(UnderWay { ticket, since: now, overdue: false });
+            self.outputs.push_back(LatchOutput::Save { ticket, contents: Box::new(self.contents()) });
+        }
+    }
+
+    fn contents(&self) -> LatchFileContents {
+        LatchFileContents {
+            version: RECORD_VERSION,
+            fleet: self.fleet.clone(),
+            robot: self.robot.clone(),
+            latches: self.latches.clone(),
+            term: self.term,
+            kernel_boot: self.kernel_boot.clone(),
+            clean: self.clean,
+            starts: self.starts.clone(),
+            recent: self.recent.iter().copied().collect(),
+        }
+    }
+
+    /// A lease that only gets older is no change.
+    fn report_changes(&mut self, now: MonoTime) {
+        let report = self.report(now);
+        let lease = report.lease.as_ref().map(|lease| (lease.id, &lease.operator));
+        let same = self.reported.as_ref().is_some_and(|before| {
+            let lease_before = before.lease.as_ref().map(|lease| (lease.id, &lease.operator));
+            before.latches == report.latches
+                && (before.kept, &before.error, before.manual) == (report.kept, &report.error, report.manual)
+                && before.term == report.term
+                && lease_before == lease
+        });
+        if !same {
+            self.reported = Some(report.clone());
+            self.outputs.push_back(LatchOutput::Report(report));
+        }
+    }
+}
+
+fn reason_of(cause: Cause) -> &'static str {
+    match cause {
+        Cause::PowerLoss => "the motors lost their power",
+        Cause::Tilt => "it tipped over",
+        other => other.name(),
+    }
+}
+
+/// Not so far ahead that it could only be a forgery.
+fn plausible(own: &LatchRegister, other: &LatchRegister) -> bool {
+    other.epoch.0.saturating_sub(own.epoch.0) <= EPOCH_JUMP_MAX
+}
+
+#[cfg(test)]
+mod tests;
