@@ -60,6 +60,8 @@ pub struct RobotConfig {
     pub backoff: Option<Backoff>,
     /// The boot id of its machine's kernel.
     pub kernel_boot: String,
+    /// The mesh authenticates its peers, so a release may come over it.
+    pub mesh_may_release: bool,
 }
 
 /// What one of its threads does next.
@@ -183,7 +185,8 @@ impl<B: Body> Robot<B> {
         key: Option<Box<dyn RobotKey>>,
     ) -> Self {
         let RobotIdentity { robot, fleet, boot, .. } = config.identity.clone();
-        let start = Start { robot: robot.clone(), fleet, boot, kernel_boot: config.kernel_boot.clone(), now, wall };
+        let (kernel_boot, mesh_may_release) = (config.kernel_boot.clone(), config.mesh_may_release);
+        let start = Start { robot: robot.clone(), fleet, boot, kernel_boot, now, wall, mesh_may_release };
         let latch = LatchAuthority::start(now, &start, found);
         let mut tactical = TacticalCore::new(Agent::new(config.agent.clone()));
         tactical.on_wall(now, wall);

@@ -25,7 +25,8 @@
 //! 2. A release ends the epoch that it names; a later stop stays.
 //! 3. An ack says "kept" only after the content it is about was saved.
 //! 4. A stop is published in the call that brought it, whatever the disk does.
-//! 5. Memory is bounded, whoever sends what.
+//! 5. A mesh that does not authenticate its peers stops robots and releases none.
+//! 6. Memory is bounded, whoever sends what.
 
 mod gossip;
 mod lease;
@@ -189,6 +190,11 @@ pub enum LatchRefusal {
     /// Somebody else is in control.
     #[error(transparent)]
     Lease(#[from] LeaseHeld),
+    /// The mesh does not authenticate its peers.
+    #[error(
+        "a release does not travel over a mesh that does not authenticate its peers: ask that robot or the supervisor"
+    )]
+    MeshUnauthenticated,
     /// Only a person releases.
     #[error("{0} cannot release: only an operator can")]
     NoOperator(Principal),
@@ -281,6 +287,7 @@ pub struct LatchAuthority {
     fleet: FleetId,
     boot: BootId,
     kernel_boot: String,
+    mesh_may_release: bool,
     latches: LatchSet,
     published: LatchView,
     term: Term,
@@ -307,6 +314,7 @@ impl LatchAuthority {
             fleet: start.fleet.clone(),
             boot: start.boot,
             kernel_boot: start.kernel_boot.clone(),
+            mesh_may_release: start.mesh_may_release,
             published: LatchView { level: begun.latches.level(), stamp: 0 },
             latches: begun.latches,
             term: begun.term,
@@ -425,12 +433,18 @@ impl LatchAuthority {
 
     fn on_request(&mut self, now: MonoTime, from: LatchPath, target: Option<AgentId>, request: &LatchRequest) {
         let elsewhere = target.as_ref().is_some_and(|robot| *robot != self.robot);
+        let travels = request.action.is_stopping() || self.mesh_may_release;
         if request.scope == LatchScope::Robot && elsewhere {
-            self.gossip.relay(now, RelayedRequest { target, request: request.clone() });
-            return self.ack(from, request.id, LatchVerdict::Relayed);
+            let verdict = if travels {
+                self.gossip.relay(now, RelayedRequest { target, request: request.clone() });
+                LatchVerdict::Relayed
+            } else {
+                LatchVerdict::Refused(LatchRefusal::MeshUnauthenticated)
+            };
+            return self.ack(from, request.id, verdict);
         }
         let verdict = self.apply(now, request, true);
-        if request.scope == LatchScope::Fleet && !matches!(verdict, LatchVerdict::Refused(_)) {
+        if travels && request.scope == LatchScope::Fleet && !matches!(verdict, LatchVerdict::Refused(_)) {
             self.gossip.relay(now, RelayedRequest { target: None, request: request.clone() });
         }
         self.ack(from, request.id, verdict);
@@ -454,14 +468,14 @@ impl LatchAuthority {
             return;
         }
         let mut merged = self.latches.clone();
-        if plausible(&merged.fleet, &gossip.fleet) {
+        if plausible(&merged.fleet, &gossip.fleet) && (gossip.fleet.is_latched() || self.mesh_may_release) {
             merged.fleet = merged.fleet.merge(&gossip.fleet);
         }
         for (robot, register) in gossip.robots {
             if robot != self.robot {
                 self.gossip.learn(now, robot, &register);
-            } else if plausible(&merged.own, &register) && (register.is_latched() || !merged.own.is_latched()) {
-                // A peer never releases this robot: only requests and the supervisor do.
+            } else if plausible(&merged.own, &register) && register.is_latched() {
+                // No peer knows better than this robot that it is free.
                 merged.own = merged.own.merge(&register);
             }
         }
@@ -473,7 +487,7 @@ impl LatchAuthority {
 
     fn on_relayed(&mut self, now: MonoTime, relayed: RelayedRequest) {
         let RelayedRequest { target, request } = &relayed;
-        if self.recent.contains(&request.id) {
+        if self.recent.contains(&request.id) || !(request.action.is_stopping() || self.mesh_may_release) {
             return;
         }
         let urgent = request.action.is_stopping() && self.latches.level() == Latch::Released;

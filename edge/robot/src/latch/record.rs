@@ -78,6 +78,8 @@ pub struct Start {
     pub now: MonoTime,
     /// For the record.
     pub wall: WallTime,
+    /// The mesh authenticates its peers, so a release may come over it. Otherwise it only stops.
+    pub mesh_may_release: bool,
 }
 
 /// What a start begins with.

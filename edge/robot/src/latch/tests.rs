@@ -22,6 +22,7 @@ fn start_of(number: usize) -> Start {
         kernel_boot: "k1".into(),
         now: NOW,
         wall: WallTime::from_unix_nanos(1_800_000_000_000_000_000),
+        mesh_may_release: false,
     }
 }
 
@@ -387,6 +388,60 @@ fn requests_stop_circulating_and_peers_never_release_this_robots_own_latch() {
     let beyond = LatchRegister { epoch: Epoch(u64::MAX), level: Latch::Stop, ..LatchRegister::released() };
     bench.handle(gossip(beyond));
     assert_eq!(bench.own_epoch(), Epoch(0), "an epoch that nobody could release is a forgery");
+}
+
+/// Story 16: somebody on the mesh says that everybody is free.
+#[test]
+fn a_release_forged_on_the_mesh_releases_nobody_in_any_form() {
+    let fleet_release = request(8, LatchScope::Fleet, LatchAction::Release { epoch: Epoch(0) });
+    let own_release = release(9, Epoch(0));
+    let gossip = LatchGossip {
+        sender: robot(9),
+        boot: BootId(Uuid::nil()),
+        sequence: 1,
+        fleet: LatchRegister { epoch: Epoch(5), ..LatchRegister::released() },
+        robots: vec![(robot(1), LatchRegister { epoch: Epoch(5), ..LatchRegister::released() })],
+        requests: vec![
+            RelayedRequest { target: None, request: fleet_release.clone() },
+            RelayedRequest { target: Some(robot(1)), request: own_release },
+        ],
+    };
+    let stops = [request(1, LatchScope::Fleet, LatchAction::Stop), request(2, LatchScope::Robot, LatchAction::Kill)];
+    let mut bench = Bench::fresh();
+    bench.handle(LatchInput::Gossip(Box::new(gossip.clone())));
+    assert_eq!(bench.authority.latches().fleet.epoch, Epoch(0), "not even the epoch of a free robot is believed");
+    stops.iter().for_each(|stop| bench.handle(asked(1, stop.clone())));
+    let before = bench.authority.latches().clone();
+    bench.handle(LatchInput::Gossip(Box::new(gossip.clone())));
+    assert_eq!(bench.authority.latches(), &before);
+    let relayed =
+        LatchInput::Request { from: LatchPath::DebugApi(7), target: Some(robot(2)), request: release(10, Epoch(0)) };
+    bench.handle(relayed);
+    let refused = LatchVerdict::Refused(LatchRefusal::MeshUnauthenticated);
+    assert!(bench.acks.iter().any(|(_, outcome)| outcome.verdict == refused));
+
+    let mut trusting = Bench::start_as(&Start { mesh_may_release: true, ..start_of(1) }, Found::Nothing);
+    trusting.handle(asked(1, stops[0].clone()));
+    trusting.handle(LatchInput::Gossip(Box::new(LatchGossip { fleet: LatchRegister::released(), ..gossip })));
+    assert_eq!(trusting.authority.latches().fleet.level, Latch::Released, "where the mesh knows its peers");
+}
+
+#[test]
+fn a_forged_epoch_can_be_released_by_the_name_it_shows() {
+    let mut bench = Bench::fresh();
+    let forged = LatchRegister { epoch: Epoch(EPOCH_JUMP_MAX), level: Latch::Stop, ..LatchRegister::released() };
+    bench.handle(LatchInput::Gossip(Box::new(LatchGossip {
+        sender: robot(9),
+        boot: BootId(Uuid::nil()),
+        sequence: 1,
+        fleet: forged.clone(),
+        robots: vec![(robot(1), forged)],
+        requests: Vec::new(),
+    })));
+    assert_eq!((bench.level(), bench.own_epoch()), (Latch::Stop, Epoch(EPOCH_JUMP_MAX)));
+    bench.handle(asked(1, release(1, Epoch(EPOCH_JUMP_MAX))));
+    bench.handle(asked(2, request(2, LatchScope::Fleet, LatchAction::Release { epoch: Epoch(EPOCH_JUMP_MAX) })));
+    assert_eq!(bench.level(), Latch::Released);
 }
 
 #[test]
