@@ -17,7 +17,7 @@ use skein_body::{Body, BodyError, FenceVerdict, Loss, SafeBody};
 use skein_reflex::{Reflex, ReflexOutput};
 use skein_types::authority::LatchView;
 use skein_types::motion::{DriveMode, Setpoint};
-use skein_types::safety::{Cause, Causes, Latch, ReflexReport, Surroundings};
+use skein_types::safety::{Cause, Causes, ReflexReport, Surroundings};
 use skein_types::sensing::SensorFrame;
 use skein_types::time::MonoTime;
 
@@ -82,8 +82,6 @@ pub struct RealtimeCore<B> {
     frame: SensorFrame,
     refused: u32,
     lost: Option<LostBody<B>>,
-    /// The stamp of the last release that was carried out.
-    released: u64,
 }
 
 impl<B: Body> RealtimeCore<B> {
@@ -91,26 +89,23 @@ impl<B: Body> RealtimeCore<B> {
     #[must_use]
     pub fn new(body: Box<SafeBody<B>>, reflex: Reflex) -> Self {
         let frame = SensorFrame::unknown(body.descriptor().lidar_range);
-        Self { body: Some(body), reflex, sensor: HazardSensor::default(), frame, refused: 0, lost: None, released: 0 }
+        Self { body: Some(body), reflex, sensor: HazardSensor::default(), frame, refused: 0, lost: None }
     }
 
     /// Runs one tick.
     pub fn tick(&mut self, now: MonoTime, inputs: &TickInputs<'_>) -> TickOutcome<B> {
         let hazards = self.sense(now);
         let here = self.frame.estimate.pose.position;
-        let mut surroundings = with_straight_hazards(now, inputs.surroundings, inputs.hazards, here);
-        surroundings.latch = inputs.latch.level;
-        let restores = inputs.latch.level == Latch::Released && inputs.latch.stamp > self.released;
-        let output = self.reflex.tick(now, &self.frame, inputs.setpoint, &surroundings);
-        if restores {
-            self.released = inputs.latch.stamp;
+        let surroundings = with_straight_hazards(now, inputs.surroundings, inputs.hazards, here);
+        let output = self.reflex.tick(now, &self.frame, inputs.setpoint, &surroundings, inputs.latch);
+        if output.restore_power {
             let restored = self.body.as_mut().map(|body| body.restore_power(now));
             self.note(restored);
         }
         let acted = self.body.as_mut().map(|body| body.actuate(now, &output.actuators));
         self.note(acted);
         let report = self.with_fence(&output);
-        let record = TickRecord { frame: self.frame, report, latch: inputs.latch, latched: Causes::NONE };
+        let record = TickRecord { frame: self.frame, report, latch: inputs.latch, latched: output.latched };
         TickOutcome { record, hazards, lost: self.lost.take(), refused: core::mem::take(&mut self.refused) }
     }
 

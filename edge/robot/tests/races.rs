@@ -37,7 +37,6 @@ const TICK: Duration = Duration::from_millis(10);
 struct Floor(Rc<RefCell<State>>);
 
 struct State {
-    descriptor: BodyDescriptor,
     pose: Pose,
     twist: Twist,
     powered: bool,
@@ -53,7 +52,6 @@ struct State {
 impl Floor {
     fn new() -> Self {
         Self(Rc::new(RefCell::new(State {
-            descriptor: BodyDescriptor::rover(),
             pose: Pose::new(10.0, 10.0, 0.0),
             twist: Twist::ZERO,
             powered: true,
@@ -387,6 +385,25 @@ fn a_restart_between_save_and_ack_keeps_the_stop_and_one_before_the_save_was_nev
     rig.drive();
     rig.run(50);
     assert_eq!(rig.floor.speed(), 0.0);
+}
+
+#[test]
+fn lost_power_raises_the_robots_own_stop_without_the_agent_and_a_release_ends_it() {
+    let mut rig = Rig::driving();
+    rig.hangs = true;
+    rig.floor.0.borrow_mut().powered = false;
+    rig.run(5);
+    assert_eq!(rig.level(), Latch::Stop);
+    assert!(rig.robot.latch().latches().own.reason.contains("power"));
+    rig.save();
+    rig.restart();
+    assert_eq!(rig.level(), Latch::Stop, "after the process");
+    rig.hangs = false;
+    rig.run(10);
+    rig.save();
+    rig.release();
+    rig.run(300);
+    assert_eq!((rig.level(), rig.floor.0.borrow().powered), (Latch::Released, true));
 }
 
 #[test]

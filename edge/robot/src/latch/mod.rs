@@ -735,6 +735,7 @@ fn reason_of(cause: Cause) -> &'static str {
     match cause {
         Cause::PowerLoss => "the motors lost their power",
         Cause::Tilt => "it tipped over",
+        Cause::EmergencyStop => "its emergency-stop button was pressed",
         other => other.name(),
     }
 }
