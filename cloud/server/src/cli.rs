@@ -108,7 +108,7 @@ pub fn main() -> ExitCode {
         );
         return ExitCode::SUCCESS;
     }
-    // Two threads carry every stream; whatever blocks (the owner, reading the record, previews) has threads of its own.
+    // Two threads carry every stream; whatever blocks (the core, reading the record, previews) has threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(4)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
-use skein_supervisor::{Answer, Request as Wanted, Whom, Wish};
+use skein_supervisor::{Answer, OperatorCommand, OperatorRequest, RobotTargets};
 use skein_types::fleet::{FleetView, RobotView};
 use skein_types::ids::{AgentId, EventId, MissionId};
 use skein_types::link::CommandOutcome;
@@ -13,8 +13,8 @@ use skein_types::mission::{Mission, MissionSpec, Preview};
 use skein_types::time::WallTime;
 use skein_wire::bounds::DECISIONS_MAX;
 use skein_wire::request::{
-    EventFilter, Explanation, KillOrder, Lease, Missions, ReleaseOrder, ReleaseOutcomes, RobotOutcome, Robots,
-    StopOrder, StopOutcomes, Submit, TakeLease, Targets, mission_id, mission_states, robot_id,
+    EventFilter, Explanation, KillOrder, Lease, Missions, ResumeOrder, ResumeOutcomes, RobotOutcome, Robots, StopOrder,
+    StopOutcomes, Submit, TakeLease, Targets, mission_id, mission_states, robot_id,
 };
 use skein_wire::v1;
 use skein_wire::v1::mission_control_server::MissionControl;
@@ -27,11 +27,11 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use crate::core_actor::{CommandedRobots, CoreHandle, CoreMessage, Published};
 use crate::events::Records;
 use crate::meter::Meter;
-use crate::owner::{Commanded, Desk, Job, Published};
 use crate::problem::Problem;
-use crate::watch::{HEARTBEAT, Viewer, seen};
+use crate::viewer::{HEARTBEAT, Viewer, seen};
 
 /// The metadata key under which a caller shows its lease.
 pub(crate) const LEASE_KEY: &str = "skein-lease";
@@ -47,7 +47,7 @@ const DECISIONS: usize = 20;
 /// What every service needs.
 #[derive(Clone)]
 pub(crate) struct Services {
-    pub(crate) desk: Desk,
+    pub(crate) core: CoreHandle,
     pub(crate) records: Records,
     pub(crate) published: Published,
     pub(crate) meter: Arc<Meter>,
@@ -57,15 +57,19 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Gives a wish to the core.
-    pub(crate) async fn wish(&self, lease: Option<Uuid>, request: Wanted) -> Result<Answer, Problem> {
-        let wish = Box::new(Wish { lease, request });
-        Ok(self.desk.ask(|reply| Job::Wish { wish, reply }).await??)
+    /// Gives a request to the core.
+    pub(crate) async fn request(&self, lease: Option<Uuid>, command: OperatorCommand) -> Result<Answer, Problem> {
+        let request = Box::new(OperatorRequest { lease, command });
+        Ok(self.core.ask(|reply| CoreMessage::Request { request, reply }).await??)
     }
 
-    /// A wish whose answer is a mission.
-    pub(crate) async fn mission_wish(&self, lease: Option<Uuid>, request: Wanted) -> Result<Mission, Problem> {
-        match self.wish(lease, request).await? {
+    /// A request whose answer is a mission.
+    pub(crate) async fn mission_request(
+        &self,
+        lease: Option<Uuid>,
+        command: OperatorCommand,
+    ) -> Result<Mission, Problem> {
+        match self.request(lease, command).await? {
             Answer::Mission(mission) => Ok(*mission),
             Answer::Commands(_) | Answer::Lease(_) | Answer::Released => Err(mixed_up()),
         }
@@ -74,28 +78,33 @@ impl Services {
     /// Submits a mission under an id of its own.
     pub(crate) async fn submit(&self, lease: Option<Uuid>, key: String, spec: MissionSpec) -> Result<Mission, Problem> {
         let id = MissionId(Uuid::now_v7());
-        self.mission_wish(lease, Wanted::Submit { id, key, spec }).await
+        self.mission_request(lease, OperatorCommand::Submit { id, key, spec }).await
     }
 
     pub(crate) async fn mission(&self, id: MissionId) -> Result<Mission, Problem> {
-        Ok(self.desk.ask(|reply| Job::Mission(id, reply)).await??)
+        Ok(self.core.ask(|reply| CoreMessage::Mission(id, reply)).await??)
     }
 
     pub(crate) async fn robot(&self, agent: AgentId) -> Result<RobotView, Problem> {
-        Ok(self.desk.ask(|reply| Job::Robot(agent, reply)).await??)
+        Ok(self.core.ask(|reply| CoreMessage::Robot(agent, reply)).await??)
     }
 
     /// Plans on a copy of the core, so that nobody waits for it.
     pub(crate) async fn preview(&self, spec: MissionSpec) -> Result<Preview, Problem> {
-        let copy = self.desk.ask(Job::Copy).await?;
+        let copy = self.core.ask(CoreMessage::Copy).await?;
         let planned = tokio::task::spawn_blocking(move || copy.preview(crate::clock::now(), &spec));
         Ok(planned.await.map_err(|_| mixed_up())??)
     }
 
     /// Commands robots and waits a moment for what they say.
-    pub(crate) async fn command(&self, lease: Option<Uuid>, request: Wanted) -> Result<Vec<RobotOutcome>, Problem> {
-        let wish = Box::new(Wish { lease, request });
-        let Commanded { commands, mut outcomes } = self.desk.ask(|reply| Job::Command { wish, reply }).await??;
+    pub(crate) async fn command(
+        &self,
+        lease: Option<Uuid>,
+        command: OperatorCommand,
+    ) -> Result<Vec<RobotOutcome>, Problem> {
+        let request = Box::new(OperatorRequest { lease, command });
+        let CommandedRobots { commands, mut outcomes } =
+            self.core.ask(|reply| CoreMessage::Command { request, reply }).await??;
         let mut said = Vec::new();
         #[expect(clippy::disallowed_methods, reason = "the runtime's own clock is what its timer wants")]
         let end = Instant::from_std(std::time::Instant::now()) + OUTCOMES_WITHIN;
@@ -114,7 +123,7 @@ impl Services {
                 Some(CommandOutcome::Rejected(why) | CommandOutcome::Failed(why)) => (false, why.clone()),
                 None => (false, "has not answered yet; it is told again until it does".to_owned()),
             };
-            all.push(RobotOutcome { robot, acknowledged, latch, text, latches: Default::default() });
+            all.push(RobotOutcome { robot, acknowledged, latch, text });
         }
         Ok(all)
     }
@@ -161,10 +170,10 @@ fn lease_of(metadata: &MetadataMap) -> Result<Option<Uuid>, Problem> {
     shown_lease(metadata.get(LEASE_KEY).and_then(|value| value.to_str().ok()))
 }
 
-fn whom(targets: Targets) -> Whom {
+fn robot_targets(targets: Targets) -> RobotTargets {
     match targets {
-        Targets::All => Whom::All,
-        Targets::Robots(robots) => Whom::These(robots),
+        Targets::All => RobotTargets::All,
+        Targets::Robots(robots) => RobotTargets::These(robots),
     }
 }
 
@@ -190,26 +199,26 @@ impl MissionControl for Control {
     async fn pause_mission(&self, request: Request<v1::PauseMissionRequest>) -> Served<v1::PauseMissionResponse> {
         let lease = lease_of(request.metadata())?;
         let id = mission_id(&request.get_ref().mission).map_err(Problem::from)?;
-        Ok(Response::new(self.0.mission_wish(lease, Wanted::Pause(id)).await?.into()))
+        Ok(Response::new(self.0.mission_request(lease, OperatorCommand::Pause(id)).await?.into()))
     }
 
     async fn resume_mission(&self, request: Request<v1::ResumeMissionRequest>) -> Served<v1::ResumeMissionResponse> {
         let lease = lease_of(request.metadata())?;
         let id = mission_id(&request.get_ref().mission).map_err(Problem::from)?;
-        Ok(Response::new(self.0.mission_wish(lease, Wanted::Resume(id)).await?.into()))
+        Ok(Response::new(self.0.mission_request(lease, OperatorCommand::Resume(id)).await?.into()))
     }
 
     async fn cancel_mission(&self, request: Request<v1::CancelMissionRequest>) -> Served<v1::CancelMissionResponse> {
         let lease = lease_of(request.metadata())?;
         let wire = request.into_inner();
         let mission = mission_id(&wire.mission).map_err(Problem::from)?;
-        let wanted = Wanted::Cancel { mission, reason: wire.reason };
-        Ok(Response::new(self.0.mission_wish(lease, wanted).await?.into()))
+        let wanted = OperatorCommand::Cancel { mission, reason: wire.reason };
+        Ok(Response::new(self.0.mission_request(lease, wanted).await?.into()))
     }
 
     async fn list_missions(&self, request: Request<v1::ListMissionsRequest>) -> Served<v1::ListMissionsResponse> {
         let states = mission_states(&request.get_ref().states).map_err(Problem::from)?;
-        let missions = self.0.desk.ask(|reply| Job::Missions(states, reply)).await.map_err(Problem::from)?;
+        let missions = self.0.core.ask(|reply| CoreMessage::Missions(states, reply)).await.map_err(Problem::from)?;
         Ok(Response::new(Missions(missions).into()))
     }
 
@@ -219,31 +228,31 @@ impl MissionControl for Control {
     }
 
     async fn stop(&self, request: Request<v1::StopRequest>) -> Served<v1::StopResponse> {
-        let StopOrder { targets, reason, .. } = StopOrder::try_from(request.into_inner()).map_err(Problem::from)?;
-        let outcomes = self.0.command(None, Wanted::Stop { whom: whom(targets), reason }).await?;
+        let StopOrder { targets, reason } = StopOrder::try_from(request.into_inner()).map_err(Problem::from)?;
+        let outcomes = self.0.command(None, OperatorCommand::Stop { targets: robot_targets(targets), reason }).await?;
         Ok(Response::new(StopOutcomes(outcomes).into()))
     }
 
     async fn kill(&self, request: Request<v1::KillRequest>) -> Served<v1::KillResponse> {
-        let KillOrder { robot, reason, .. } = KillOrder::try_from(request.into_inner()).map_err(Problem::from)?;
-        let outcomes = self.0.command(None, Wanted::Kill { robot, reason }).await?;
+        let KillOrder { robot, reason } = KillOrder::try_from(request.into_inner()).map_err(Problem::from)?;
+        let outcomes = self.0.command(None, OperatorCommand::Kill { robot, reason }).await?;
         let outcome = outcomes.into_iter().next().ok_or_else(mixed_up)?;
         Ok(Response::new(outcome.into()))
     }
 
-    async fn release(&self, request: Request<v1::ReleaseRequest>) -> Served<v1::ReleaseResponse> {
+    async fn resume(&self, request: Request<v1::ResumeRequest>) -> Served<v1::ResumeResponse> {
         let lease = lease_of(request.metadata())?;
-        let ReleaseOrder { targets, reason, .. } =
-            ReleaseOrder::try_from(request.into_inner()).map_err(Problem::from)?;
-        let outcomes = self.0.command(lease, Wanted::Release { whom: whom(targets), reason }).await?;
-        Ok(Response::new(ReleaseOutcomes(outcomes).into()))
+        let ResumeOrder { targets, reason } = ResumeOrder::try_from(request.into_inner()).map_err(Problem::from)?;
+        let outcomes =
+            self.0.command(lease, OperatorCommand::Release { targets: robot_targets(targets), reason }).await?;
+        Ok(Response::new(ResumeOutcomes(outcomes).into()))
     }
 
     async fn take_lease(&self, request: Request<v1::TakeLeaseRequest>) -> Served<v1::TakeLeaseResponse> {
         let TakeLease { operator, robots, time_to_live } =
             TakeLease::try_from(request.into_inner()).map_err(Problem::from)?;
-        let wanted = Wanted::TakeLease { id: Uuid::now_v7(), operator, robots, time_to_live };
-        match self.0.wish(None, wanted).await? {
+        let wanted = OperatorCommand::TakeLease { id: Uuid::now_v7(), operator, robots, time_to_live };
+        match self.0.request(None, wanted).await? {
             Answer::Lease(lease) => {
                 let skein_supervisor::LeaseView { id, operator, robots, expires_at } = lease;
                 Ok(Response::new(Lease { id, operator, robots, expires_at }.into()))
@@ -252,24 +261,16 @@ impl MissionControl for Control {
         }
     }
 
-    async fn renew_lease(&self, _request: Request<v1::RenewLeaseRequest>) -> Served<v1::RenewLeaseResponse> {
-        Err(tonic::Status::unimplemented("leases are renewed by taking them again"))
-    }
-
-    async fn list_leases(&self, _request: Request<v1::ListLeasesRequest>) -> Served<v1::ListLeasesResponse> {
-        Err(tonic::Status::unimplemented("leases are not listed"))
-    }
-
     async fn release_lease(&self, request: Request<v1::ReleaseLeaseRequest>) -> Served<v1::ReleaseLeaseResponse> {
         let shown = shown_lease(Some(request.get_ref().lease.as_str()))?;
         if let Some(id) = shown {
-            self.0.wish(shown, Wanted::ReleaseLease(id)).await?;
+            self.0.request(shown, OperatorCommand::ReleaseLease(id)).await?;
         }
         Ok(Response::new(v1::ReleaseLeaseResponse {}))
     }
 
     async fn list_robots(&self, _request: Request<v1::ListRobotsRequest>) -> Served<v1::ListRobotsResponse> {
-        Ok(Response::new(Robots(self.0.desk.ask(Job::Robots).await.map_err(Problem::from)?).into()))
+        Ok(Response::new(Robots(self.0.core.ask(CoreMessage::Robots).await.map_err(Problem::from)?).into()))
     }
 
     async fn get_robot(&self, request: Request<v1::GetRobotRequest>) -> Served<v1::GetRobotResponse> {
@@ -299,7 +300,7 @@ impl MissionControl for Control {
     async fn watch_fleet(&self, request: Request<v1::WatchFleetRequest>) -> Served<Self::WatchFleetStream> {
         let services = &self.0;
         let viewer = Viewer {
-            pictures: services.published.pictures.clone(),
+            snapshots: services.published.snapshots.clone(),
             meter: services.meter.clone(),
             epoch: services.epoch,
             since: seen(&request.get_ref().resume_token, services.epoch),

@@ -1,4 +1,4 @@
-//! Questions about the record, answered on reading connections beside the owner's.
+//! Questions about the record, answered on reading connections beside the core's.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +10,7 @@ use skein_wire::bounds::EVENTS_MAX;
 use skein_wire::request::{EventFilter, EventPage};
 use tokio::sync::watch;
 
-use crate::owner::Closing;
+use crate::core_actor::Closing;
 use crate::problem::Problem;
 use crate::store::{Reader, Selection, StoreError};
 
@@ -66,15 +66,8 @@ impl Records {
 
     /// The fleet as it was; empty before the first event.
     pub(crate) async fn state_at(&self, at: WallTime) -> Result<FleetView, Problem> {
-        let found = self.read(move |reader| reader.picture_at(at)).await?;
-        Ok(found.unwrap_or(FleetView {
-            sequence: 0,
-            at,
-            robots: Vec::new(),
-            missions: Vec::new(),
-            alarms: Vec::new(),
-            hazards: Vec::new(),
-        }))
+        let found = self.read(move |reader| reader.snapshot_at(at)).await?;
+        Ok(found.unwrap_or(FleetView { sequence: 0, at, robots: Vec::new(), missions: Vec::new() }))
     }
 
     /// Follows the record from after an event, or from now.

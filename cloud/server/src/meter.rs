@@ -54,18 +54,18 @@ figures! {
     robots_connected: "skein_robots_connected", "gauge", "Robots with an open stream.";
     robots_known: "skein_robots_known", "gauge", "Robots that were ever seen.";
     missions_open: "skein_missions_open", "gauge", "Missions that are not at their end.";
-    viewers: "skein_viewers", "gauge", "Open streams of pictures.";
-    queue: "skein_owner_queue_length", "gauge", "Jobs that wait for the owner of the core.";
+    viewers: "skein_viewers", "gauge", "Open streams of snapshots.";
+    queue: "skein_owner_queue_length", "gauge", "Jobs that wait for the core of the core.";
     reports: "skein_robot_reports_total", "counter", "Messages from robots that were taken in.";
     refused: "skein_refused_messages_total", "counter", "Messages from robots that made no sense.";
     commands: "skein_commands_sent_total", "counter", "Commands put on robots' streams, repetitions included.";
     unsent: "skein_commands_unsent_total", "counter", "Commands for which a robot's stream had no room; they are repeated.";
-    requests: "skein_requests_total", "counter", "Wishes of people and programs.";
-    refusals: "skein_requests_refused_total", "counter", "Wishes that were refused.";
+    requests: "skein_requests_total", "counter", "Requests of people and programs.";
+    refusals: "skein_requests_refused_total", "counter", "Requests that were refused.";
     events: "skein_events_kept_total", "counter", "Entries added to the record.";
     commits: "skein_store_commits_total", "counter", "Transactions made durable.";
     commit_micros: "skein_store_commit_microseconds_total", "counter", "Time spent on making them durable.";
-    pictures: "skein_pictures_total", "counter", "Pictures of the fleet that were taken.";
+    snapshots: "skein_pictures_total", "counter", "Pictures of the fleet that were taken.";
     shown: "skein_pictures_sent_total", "counter", "Pictures and heartbeats that viewers got.";
 }
 

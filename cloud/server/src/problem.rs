@@ -8,7 +8,7 @@ use skein_supervisor::Refusal;
 use skein_wire::WireError;
 use tonic::{Code, Status};
 
-use crate::owner::Closing;
+use crate::core_actor::Closing;
 use crate::store::StoreError;
 
 /// The metadata key that carries the code of a refusal.

@@ -17,7 +17,7 @@ use futures::StreamExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use skein_supervisor::{Request as Wanted, Whom};
+use skein_supervisor::{OperatorCommand, RobotTargets};
 use skein_types::event::EventKind;
 use skein_types::geo::Datum;
 use skein_types::ids::{AgentId, MissionId};
@@ -27,7 +27,7 @@ use skein_wire::request::EventFilter;
 use uuid::Uuid;
 
 use crate::control::{LEASE_KEY, Services, parse_event, shown_lease};
-use crate::owner::Job;
+use crate::core_actor::CoreMessage;
 use crate::problem::Problem;
 use crate::zone;
 
@@ -107,10 +107,10 @@ async fn healthz() -> &'static str {
 }
 
 async fn readyz(State(api): State<Api>) -> Result<&'static str, Problem> {
-    if api.services.desk.is_open() {
+    if api.services.core.is_open() {
         return Ok("ready\n");
     }
-    Err(crate::owner::Closing.into())
+    Err(crate::core_actor::Closing.into())
 }
 
 async fn metrics(State(api): State<Api>) -> impl IntoResponse {
@@ -233,7 +233,7 @@ async fn list_missions(
     asked: Result<Query<StateQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let states = query(asked)?.state.into_iter().collect();
-    let missions = api.services.desk.ask(|reply| Job::Missions(states, reply)).await?;
+    let missions = api.services.core.ask(|reply| CoreMessage::Missions(states, reply)).await?;
     Ok(Json(json!({"missions": missions})).into_response())
 }
 
@@ -258,19 +258,19 @@ async fn act(
     let ReasonBody { reason } = parse(&headers, body)?;
     let mission = parse_id(&id)?;
     let wanted = match action.as_str() {
-        "pause" => Wanted::Pause(mission),
-        "resume" => Wanted::Resume(mission),
-        "cancel" => Wanted::Cancel { mission, reason },
+        "pause" => OperatorCommand::Pause(mission),
+        "resume" => OperatorCommand::Resume(mission),
+        "cancel" => OperatorCommand::Cancel { mission, reason },
         other => {
             let detail = format!("a mission cannot be asked to {other:?}");
             return Err(Problem::new(StatusCode::NOT_FOUND, "no_such_action", detail, "pause, resume or cancel"));
         }
     };
-    Ok(Json(api.services.mission_wish(lease, wanted).await?).into_response())
+    Ok(Json(api.services.mission_request(lease, wanted).await?).into_response())
 }
 
 async fn list_robots(State(api): State<Api>) -> Result<Response, Problem> {
-    Ok(Json(json!({"robots": api.services.desk.ask(Job::Robots).await?})).into_response())
+    Ok(Json(json!({"robots": api.services.core.ask(CoreMessage::Robots).await?})).into_response())
 }
 
 async fn get_robot(State(api): State<Api>, Path(name): Path<String>) -> Result<Response, Problem> {
@@ -290,7 +290,7 @@ async fn why(State(api): State<Api>, Path(name): Path<String>) -> Result<Respons
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WhomBody {
+struct TargetsBody {
     #[serde(default)]
     robots: Vec<AgentId>,
     #[serde(default)]
@@ -299,11 +299,11 @@ struct WhomBody {
     reason: String,
 }
 
-impl WhomBody {
-    fn whom(self) -> Result<(Whom, String), Problem> {
+impl TargetsBody {
+    fn targets(self) -> Result<(RobotTargets, String), Problem> {
         match (self.all, self.robots.is_empty()) {
-            (true, true) => Ok((Whom::All, self.reason)),
-            (false, false) => Ok((Whom::These(self.robots), self.reason)),
+            (true, true) => Ok((RobotTargets::All, self.reason)),
+            (false, false) => Ok((RobotTargets::These(self.robots), self.reason)),
             (true, false) | (false, true) => Err(Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "whom",
@@ -319,8 +319,8 @@ async fn stop(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let (whom, reason) = parse::<WhomBody>(&headers, body)?.whom()?;
-    commanded(&api, None, Wanted::Stop { whom, reason }).await
+    let (targets, reason) = parse::<TargetsBody>(&headers, body)?.targets()?;
+    commanded(&api, None, OperatorCommand::Stop { targets, reason }).await
 }
 
 async fn resume(
@@ -329,11 +329,11 @@ async fn resume(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let (whom, reason) = parse::<WhomBody>(&headers, body)?.whom()?;
-    commanded(&api, lease, Wanted::Release { whom, reason }).await
+    let (targets, reason) = parse::<TargetsBody>(&headers, body)?.targets()?;
+    commanded(&api, lease, OperatorCommand::Release { targets, reason }).await
 }
 
-async fn commanded(api: &Api, lease: Option<Uuid>, wanted: Wanted) -> Result<Response, Problem> {
+async fn commanded(api: &Api, lease: Option<Uuid>, wanted: OperatorCommand) -> Result<Response, Problem> {
     let outcomes = api.services.command(lease, wanted).await?;
     let outcomes: Vec<Value> = outcomes
         .into_iter()

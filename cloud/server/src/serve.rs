@@ -27,13 +27,13 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use uuid::Uuid;
 
 use crate::control::{Control, LEASE_KEY, Services};
+use crate::core_actor::{CoreActor, CoreHandle, MESSAGES_MAX};
 use crate::events::Records;
-use crate::links::Links;
 use crate::mapfile::LoadedMap;
 use crate::meter::Meter;
-use crate::owner::{Desk, JOBS_MAX, Owner};
 use crate::problem::Problem;
 use crate::rest::{self, Api};
+use crate::robot_links::RobotLinks;
 use crate::store::{Store, StoreError};
 
 /// A peer that does not answer a ping is gone; its stream ends.
@@ -72,8 +72,8 @@ pub enum ServeError {
     /// Nothing can be kept.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The owner's thread could not be started or failed.
-    #[error("the owner's thread {0}")]
+    /// The core's thread could not be started or failed.
+    #[error("the core's thread {0}")]
     Thread(String),
     /// gRPC reflection could not be set up.
     #[error("cannot describe the services: {0}")]
@@ -89,7 +89,7 @@ pub struct Running {
     closing: CancellationToken,
     tasks: TaskTracker,
     server: tokio::task::JoinHandle<Result<(), ServeError>>,
-    owner: std::thread::JoinHandle<Result<(), StoreError>>,
+    core: std::thread::JoinHandle<Result<(), StoreError>>,
 }
 
 impl Running {
@@ -104,7 +104,7 @@ impl Running {
         self.closing.cancelled().await;
     }
 
-    /// Ends all streams, lets the owner finish its round, closes the store.
+    /// Ends all streams, lets the core finish its round, closes the store.
     ///
     /// # Errors
     /// [`ServeError`] when something failed while it ran or ended.
@@ -122,11 +122,11 @@ impl Running {
                 Ok(())
             }
         };
-        let owner = tokio::task::spawn_blocking(move || self.owner.join());
-        match tokio::time::timeout(CLOSE_WITHIN, owner).await {
+        let core = tokio::task::spawn_blocking(move || self.core.join());
+        match tokio::time::timeout(CLOSE_WITHIN, core).await {
             Ok(Ok(Ok(kept))) => kept?,
             Ok(Ok(Err(_)) | Err(_)) => return Err(ServeError::Thread("ended badly".to_owned())),
-            Err(_elapsed) => tracing::warn!("the owner did not end in time"),
+            Err(_elapsed) => tracing::warn!("the core did not end in time"),
         }
         served
     }
@@ -147,13 +147,13 @@ pub async fn start(config: &ServerConfig, map: LoadedMap) -> Result<Running, Ser
     let epoch = u64::from_be_bytes(low_half(Uuid::now_v7()));
     let core = SupervisorConfig { map_hash: map.hash.clone(), ..SupervisorConfig::new(config.fleet.clone(), epoch) };
     let meter = Arc::new(Meter::default());
-    let (owner, published) = Owner::new(Supervisor::new(core, map.planning.clone()), store, meter.clone())?;
-    let (jobs, inbox) = mpsc::channel(JOBS_MAX);
+    let (core, published) = CoreActor::new(Supervisor::new(core, map.planning.clone()), store, meter.clone())?;
+    let (jobs, inbox) = mpsc::channel(MESSAGES_MAX);
     let closing = CancellationToken::new();
-    let owner = own(owner, inbox, closing.clone())?;
+    let core = own(core, inbox, closing.clone())?;
     let tasks = TaskTracker::new();
     let services = Services {
-        desk: Desk::new(jobs),
+        core: CoreHandle::new(jobs),
         records: Records::new(reader, published.newest.clone()),
         published,
         meter,
@@ -165,7 +165,7 @@ pub async fn start(config: &ServerConfig, map: LoadedMap) -> Result<Running, Ser
     let serving = serve(listener, routes, closing.clone());
     #[expect(clippy::disallowed_methods, reason = "the one task that serves; Running awaits it")]
     let server = tokio::spawn(serving);
-    Ok(Running { address, closing, tasks, server, owner })
+    Ok(Running { address, closing, tasks, server, core })
 }
 
 fn low_half(id: Uuid) -> [u8; 8] {
@@ -174,15 +174,15 @@ fn low_half(id: Uuid) -> [u8; 8] {
     low
 }
 
-/// Starts the owner's thread; when it fails, everything ends.
+/// Starts the core's thread; when it fails, everything ends.
 fn own(
-    owner: Owner,
-    inbox: mpsc::Receiver<crate::owner::Job>,
+    core: CoreActor,
+    inbox: mpsc::Receiver<crate::core_actor::CoreMessage>,
     closing: CancellationToken,
 ) -> Result<std::thread::JoinHandle<Result<(), StoreError>>, ServeError> {
     let runtime = tokio::runtime::Handle::current();
     let run = move || {
-        let ended = owner.run(inbox, &runtime);
+        let ended = core.run(inbox, &runtime);
         if let Err(error) = &ended {
             tracing::error!(%error, "nothing can be kept any more: ending");
         }
@@ -190,7 +190,7 @@ fn own(
         ended
     };
     std::thread::Builder::new()
-        .name("owner".to_owned())
+        .name("core".to_owned())
         .spawn(run)
         .map_err(|error| ServeError::Thread(format!("cannot be started: {error}")))
 }
@@ -214,8 +214,8 @@ async fn routes(
     map: LoadedMap,
     address: SocketAddr,
 ) -> Result<Router, ServeError> {
-    let links = Links {
-        desk: services.desk.clone(),
+    let links = RobotLinks {
+        core: services.core.clone(),
         meter: services.meter.clone(),
         tasks: services.tasks.clone(),
         closing: services.closing.clone(),
@@ -223,7 +223,7 @@ async fn routes(
     let agents = AgentControlServer::new(links).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let control = MissionControlServer::new(Control(services.clone())).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<AgentControlServer<Links>>().await;
+    health.set_serving::<AgentControlServer<RobotLinks>>().await;
     health.set_serving::<MissionControlServer<Control>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTOR_SET)

@@ -1,7 +1,7 @@
 //! What survives the process: SQLite in the state folder.
 //!
 //! `supervisor.db` holds the records the core must have again (missions, robots, STOP for all) and the events; each
-//! transaction is synced to the disk before anything that depends on it is sent. `history.db` holds a picture of the
+//! transaction is synced to the disk before anything that depends on it is sent. `history.db` holds a snapshot of the
 //! fleet for each second in which something changed; losing its last seconds in a power cut is no harm.
 
 use std::fs::{File, TryLockError};
@@ -18,8 +18,8 @@ use thiserror::Error;
 
 /// Most entries of the record that are kept; the oldest go first.
 const EVENTS_MAX: i64 = 1_000_000;
-/// Most pictures that are kept: some hours of a fleet at work.
-const PICTURES_MAX: i64 = 20_000;
+/// Most snapshots that are kept: some hours of a fleet at work.
+const SNAPSHOTS_MAX: i64 = 20_000;
 /// Bounds are looked at after so many additions.
 const PRUNE_EVERY: u32 = 1_000;
 /// The layout of the tables.
@@ -73,13 +73,13 @@ fn sql(doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
     move |source| StoreError::Sql { doing, source }
 }
 
-/// The writing end, used by the owner alone.
+/// The writing end, used by the core alone.
 pub(crate) struct Store {
     main: Connection,
     history: Connection,
     dir: PathBuf,
     added: u32,
-    pictures: u32,
+    snapshots: u32,
     /// Held as long as the process lives.
     _lock: File,
 }
@@ -106,7 +106,7 @@ impl Store {
         layout(&main, &dir.join("supervisor.db"), MAIN_TABLES)?;
         let history = connect(&dir.join("history.db"), "NORMAL")?;
         layout(&history, &dir.join("history.db"), HISTORY_TABLES)?;
-        Ok(Self { main, history, dir: dir.to_owned(), added: 0, pictures: 0, _lock: lock })
+        Ok(Self { main, history, dir: dir.to_owned(), added: 0, snapshots: 0, _lock: lock })
     }
 
     /// What the core left behind, as it must get it again.
@@ -159,20 +159,20 @@ impl Store {
         Ok(kept)
     }
 
-    /// Keeps a picture of the fleet.
-    pub(crate) fn keep_picture(&mut self, view: FleetView) -> Result<(), StoreError> {
+    /// Keeps a snapshot of the fleet.
+    pub(crate) fn append_snapshot(&mut self, view: FleetView) -> Result<(), StoreError> {
         let at = view.at.unix_nanos();
         let body = view.to_bytes();
         let add = "INSERT OR REPLACE INTO pictures(at, body) VALUES (?1, ?2)";
         self.history
             .prepare_cached(add)
             .and_then(|mut add| add.execute(params![at, body]))
-            .map_err(sql("keep a picture"))?;
-        self.pictures += 1;
-        if self.pictures >= PRUNE_EVERY {
-            self.pictures = 0;
+            .map_err(sql("keep a snapshot"))?;
+        self.snapshots += 1;
+        if self.snapshots >= PRUNE_EVERY {
+            self.snapshots = 0;
             let oldest = "DELETE FROM pictures WHERE at NOT IN (SELECT at FROM pictures ORDER BY at DESC LIMIT ?1)";
-            self.history.execute(oldest, [PICTURES_MAX]).map_err(sql("forget the oldest pictures"))?;
+            self.history.execute(oldest, [SNAPSHOTS_MAX]).map_err(sql("forget the oldest snapshots"))?;
         }
         Ok(())
     }
@@ -330,14 +330,14 @@ impl Reader {
         found.optional().map_err(sql("look an event up"))
     }
 
-    /// The last picture that was taken not after a moment; none before the first.
-    pub(crate) fn picture_at(&self, at: WallTime) -> Result<Option<FleetView>, StoreError> {
+    /// The last snapshot that was taken not after a moment; none before the first.
+    pub(crate) fn snapshot_at(&self, at: WallTime) -> Result<Option<FleetView>, StoreError> {
         let query = "SELECT body FROM pictures WHERE at <= ?1 ORDER BY at DESC LIMIT 1";
         let body: Option<Vec<u8>> = self
             .history
             .query_row(query, [at.unix_nanos()], |row| row.get(0))
             .optional()
-            .map_err(sql("look a picture up"))?;
+            .map_err(sql("look a snapshot up"))?;
         Ok(body.and_then(|body| FleetView::from_bytes(&body).ok()))
     }
 }

@@ -1,18 +1,15 @@
 //! What goes into the supervisor and what comes out.
 
 use core::time::Duration;
-use serde::{Deserialize, Serialize};
-use skein_types::body::BodyDescriptor;
-use skein_types::event::Event;
-use skein_types::geometry::{Point, Pose};
-use skein_types::ids::{AgentId, BootId, CommandId, FleetId, Generation, MissionId, OperatorId};
+use skein_types::geometry::Point;
+use skein_types::ids::{AgentId, CommandId, FleetId, MissionId, OperatorId};
 use skein_types::link::{AgentReport, CloudCommand, CommandOutcome, Hello};
-use skein_types::mission::{Mission, MissionSpec, MissionState, SliceState};
-use skein_types::region::Region;
-use skein_types::time::{MonoTime, WallTime};
+use skein_types::mission::{Mission, MissionSpec};
+use skein_types::time::WallTime;
 use skein_types::units::{Meters, MetersPerSecond, Percent};
 use uuid::Uuid;
 
+use crate::record::Record;
 use crate::refusal::Refusal;
 
 /// How the supervisor behaves. Every figure has a sensible default.
@@ -20,9 +17,9 @@ use crate::refusal::Refusal;
 pub struct SupervisorConfig {
     /// Robots of other fleets are refused.
     pub fleet: FleetId,
-    /// Drawn anew for each start of the process, so that no command and no event of two lives share an id.
+    /// Drawn anew for each start of the process, so that no command id and no event id is used twice.
     pub epoch: u64,
-    /// Hash of the map, in hex: a robot that says another one gets no work. Empty: not compared.
+    /// Hash of the map, in hex: a robot that reports another one gets no work. Empty: not compared.
     pub map_hash: String,
     /// A robot that is silent for longer is lost.
     pub lost_after: Duration,
@@ -30,7 +27,7 @@ pub struct SupervisorConfig {
     pub restart_grace: Duration,
     /// An unacknowledged command is sent again after this.
     pub resend_after: Duration,
-    /// A release is not tried for longer than this: nobody expects it any more.
+    /// A release is not sent for longer than this: the operator does not expect it any more.
     pub release_expiry: Duration,
     /// A queued mission waits this long after the last robot came, so that it is split once and not six times.
     pub settle: Duration,
@@ -44,7 +41,7 @@ pub struct SupervisorConfig {
     pub goal: f64,
     /// Coverage at which a survey ends although robots are still at work on the rest.
     pub enough: f64,
-    /// How often squares that were left over are given out again.
+    /// How often residual cells are given out again.
     pub retries: u32,
     /// Charge below which a robot gets no new work.
     pub battery_min: Percent,
@@ -85,93 +82,93 @@ impl SupervisorConfig {
 pub enum Input {
     /// The wall clock, whenever the shell reads it; kept going by the monotonic clock in between.
     Wall(WallTime),
-    /// What [`Output::Persist`] said in earlier lives, oldest first. Before anything else.
+    /// What [`Output::Persist`] recorded before this start, oldest first. Before anything else.
     Restore(Vec<Record>),
     /// A robot opened a stream.
     Connected(Box<Hello>),
-    /// A robot said something (a `Hello` counts as [`Input::Connected`]).
+    /// A robot reported something (a `Hello` counts as [`Input::Connected`]).
     Report {
-        /// Who.
+        /// The robot the stream belongs to.
         agent: AgentId,
-        /// What.
+        /// Its report.
         report: AgentReport,
     },
     /// A robot's stream ended.
-    Gone(AgentId),
-    /// A person or a program wants something; exactly one [`Output::Answer`] follows.
-    Request(Box<Wish>),
+    Disconnected(AgentId),
+    /// An operator or a program requests something; exactly one [`Output::Answer`] follows.
+    Request(Box<OperatorRequest>),
     /// Time passed.
     Tick,
 }
 
-/// A wish with the name of who has it.
+/// A command of an operator or a program.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Wish {
+pub struct OperatorRequest {
     /// The lease it is given under.
     pub lease: Option<Uuid>,
-    /// What is wanted.
-    pub request: Request,
+    /// What is to be done.
+    pub command: OperatorCommand,
 }
 
-impl Wish {
-    /// A wish under no lease.
+impl OperatorRequest {
+    /// A request under no lease.
     #[must_use]
-    pub const fn new(request: Request) -> Self {
-        Self { lease: None, request }
+    pub const fn new(command: OperatorCommand) -> Self {
+        Self { lease: None, command }
     }
 }
 
 /// Which robots a command is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whom {
-    /// Every robot, those that come later included.
+pub enum RobotTargets {
+    /// Every robot, those that connect later included.
     All,
-    /// These.
+    /// These robots.
     These(Vec<AgentId>),
 }
 
-/// What a person or a program may want.
+/// What an operator or a program may ask for.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Request {
+pub enum OperatorCommand {
     /// A new mission. The same key again gives the same mission; an empty key is none.
     Submit {
         /// Its id, made by the shell.
         id: MissionId,
-        /// Chosen by the client.
+        /// Idempotency key chosen by the client.
         key: String,
-        /// What is wanted.
+        /// Objective, zone, priority and robots.
         spec: MissionSpec,
     },
     /// Halt a mission's work, keep the orders.
     Pause(MissionId),
-    /// Go on with it.
+    /// Go on with a paused mission.
     Resume(MissionId),
-    /// End it.
+    /// End a mission.
     Cancel {
-        /// Which.
+        /// The mission to end.
         mission: MissionId,
-        /// Why; may be empty.
+        /// For the record; may be empty.
         reason: String,
     },
-    /// Halt robots until a person releases them.
+    /// Halt robots until an operator releases them.
     Stop {
-        /// Whom.
-        whom: Whom,
-        /// Why; may be empty.
+        /// The robots to halt.
+        targets: RobotTargets,
+        /// For the record; may be empty.
         reason: String,
     },
     /// Cut the power of one robot.
     Kill {
-        /// Whose.
+        /// The robot to cut off.
         robot: AgentId,
-        /// Why; may not be empty.
+        /// For the record; may not be empty.
         reason: String,
     },
     /// Release STOP or KILL.
     Release {
-        /// Whom.
-        whom: Whom,
-        /// Why; may be empty.
+        /// The robots to release.
+        targets: RobotTargets,
+        /// For the record; may be empty.
         reason: String,
     },
     /// Sole control of robots for a while.
@@ -180,43 +177,43 @@ pub enum Request {
         id: Uuid,
         /// Who asks.
         operator: OperatorId,
-        /// Over which robots; none named means all.
+        /// The robots; none named means all.
         robots: Vec<AgentId>,
         /// For how long.
         time_to_live: Duration,
     },
-    /// Gives it back.
+    /// Give a lease back.
     ReleaseLease(Uuid),
 }
 
 /// What the shell has to do, in this order: a record is durable before the next output is looked at.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// Keep this.
+    /// Make this durable.
     Persist(Record),
     /// Send this to a robot, if its stream is open.
     Send {
-        /// To whom.
+        /// The receiver.
         agent: AgentId,
-        /// What.
+        /// The message.
         command: CloudCommand,
     },
     /// To the request that was just handled.
     Answer(Result<Answer, Refusal>),
     /// This robot's stream is to be closed.
-    TurnAway {
-        /// Whose.
+    RejectRobot {
+        /// The robot.
         agent: AgentId,
-        /// Why.
+        /// Why it is refused.
         refusal: Refusal,
     },
-    /// A robot answered a command that a person waits for.
+    /// A robot answered a command that an operator waits for.
     Acknowledged {
-        /// Who.
+        /// The robot.
         agent: AgentId,
-        /// Which.
+        /// The command it answered.
         command: CommandId,
-        /// How it fared.
+        /// Its answer.
         outcome: CommandOutcome,
     },
 }
@@ -226,7 +223,7 @@ pub enum Output {
 pub enum Answer {
     /// The mission as it stands.
     Mission(Box<Mission>),
-    /// Commands on their way, one for each robot.
+    /// Commands under way, one for each robot.
     Commands(Vec<(AgentId, CommandId)>),
     /// The lease that was given.
     Lease(LeaseView),
@@ -239,126 +236,37 @@ pub enum Answer {
 pub struct LeaseView {
     /// Needed to give orders under it and to give it back.
     pub id: Uuid,
-    /// Who holds it.
+    /// Its holder.
     pub operator: OperatorId,
-    /// Over which robots; none named means all.
+    /// The robots it covers; none named means all.
     pub robots: Vec<AgentId>,
-    /// Until when, on the supervisor's wall clock.
+    /// Its end, on the supervisor's wall clock.
     pub expires_at: WallTime,
 }
 
-/// What must survive the supervisor.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Record {
-    /// A mission as it stands; replaces the one before.
-    Mission(Box<MissionRecord>),
-    /// A robot as it is known; replaces the one before.
-    Robot(Box<RobotRecord>),
-    /// STOP for everyone, and why; `None` when it was released.
-    StopAll(Option<String>),
-    /// Entries of the record, of robots or of the supervisor. Twice the same entry is once.
-    Events(Vec<Event>),
-}
-
-/// Everything about a mission that a new life of the supervisor needs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MissionRecord {
-    /// Which.
-    pub id: MissionId,
-    /// The client's key; empty when there was none.
-    pub key: String,
-    /// What was asked.
-    pub spec: MissionSpec,
-    /// Where it is.
-    pub state: MissionState,
-    /// Where it was before it was paused.
-    pub paused_from: Option<MissionState>,
-    /// Why it is there.
-    pub reason: String,
-    /// The squares it is measured by.
-    pub area: Region,
-    /// Squares that nobody has now.
-    pub unowned: Region,
-    /// Squares that a robot left over; tried again when all else is done.
-    pub leftover: Region,
-    /// Places to hold that nobody holds now.
-    pub posts: Vec<Point>,
-    /// Parts, one a robot.
-    pub parts: Vec<PartRecord>,
-    /// How often left-over squares were given out again.
-    pub retried: u32,
-    /// When it was accepted.
-    pub submitted_at: WallTime,
-    /// When it last changed.
-    pub updated_at: WallTime,
-}
-
-/// One robot's part of a mission.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PartRecord {
-    /// Whose.
-    pub agent: AgentId,
-    /// Of which order.
-    pub generation: Generation,
-    /// Where it is with it.
-    pub state: SliceState,
-    /// Why.
-    pub reason: String,
-    /// Squares it was given, as area, m².
-    pub given_area: f64,
-    /// What is still to be swept.
-    pub remaining: Region,
-    /// Of a former part: how much of it was left when it was taken away, m².
-    pub left_area: f64,
-    /// The place to hold, of a guard.
-    pub post: Option<Point>,
-    /// It was taken away: kept only to be shown.
-    pub former: bool,
-}
-
-/// Everything about a robot that a new life of the supervisor needs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RobotRecord {
-    /// Who.
-    pub agent: AgentId,
-    /// Its last known life.
-    pub boot: BootId,
-    /// What body.
-    pub body: BodyDescriptor,
-    /// Where it started.
-    pub home: Pose,
-    /// Of the last order.
-    pub generation: Generation,
-    /// Where its debug API listens.
-    pub debug_address: String,
-    /// Version of its software.
-    pub software: String,
-}
-
-/// Why the supervisor wants to be woken.
+/// Why the supervisor asks to be woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// Look after the silent, the idle, the unacknowledged and the queued.
+pub enum TimerKind {
+    /// Check silent and idle robots, unanswered commands and queued missions.
     Housekeeping,
 }
 
-impl core::fmt::Display for Why {
+impl core::fmt::Display for TimerKind {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::Housekeeping => f.write_str("look after the silent, the idle, the unacknowledged and the queued"),
+            Self::Housekeeping => f.write_str("check robots, unanswered commands and queued missions"),
         }
     }
 }
 
-/// Where a robot is, for planning: its place and what it can do.
+/// A robot as the planner sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Worker {
-    /// Who.
+    /// Its name.
     pub agent: AgentId,
-    /// Where.
+    /// Where it is, in the map's frame.
     pub at: Point,
-    /// What it can do in a given time, relative to others.
+    /// What it can do in a given time, m²/s before losses.
     pub ability: f64,
     /// How fast it can go.
     pub speed: MetersPerSecond,
@@ -367,6 +275,3 @@ pub struct Worker {
     /// Seconds of work it has already.
     pub busy: f64,
 }
-
-/// When something last happened, for ages.
-pub(crate) type At = MonoTime;

@@ -1,39 +1,52 @@
-//! The supervisor's core: takes missions in, splits them, gives each robot its part, follows what becomes of it and
-//! hands work over when a robot fails, is stopped, gets lost or has nothing to do.
+//! The supervisor's core: takes missions, splits them, assigns each robot its slice, follows the progress, and moves
+//! work when a robot fails, is stopped, is lost or has nothing to do.
 //!
 //! ```text
-//! people    Request  --> intake --> queue --> split and assign --> Assign, Cancel, Pause, Stop …  --> robots
-//! robots    Hello, Ack, Progress, Telemetry, Events --> reconcile, follow, hand over, finish      --> view, record
+//! operators  Request --> commands --> missions --> dispatch: split, reclaim, rebalance, completion --> orders to robots
+//! robots     Hello, Ack, Progress, Telemetry, Events --> robot_link, progress --> reconcile --> view, records
 //! ```
 //!
-//! It has the one shape of a core: [`Supervisor::handle`] for one mutation, [`Supervisor::poll_output`] until `None`,
-//! [`Supervisor::next_deadline`]. Same inputs, same outputs. Records come before the commands that depend on them.
+//! It has the shape of every core here: [`Supervisor::handle`] for one mutation, [`Supervisor::poll_output`] until
+//! `None`, [`Supervisor::next_deadline`]. Same inputs, same outputs. Records come before the commands that depend on
+//! them.
 //!
-//! What always holds:
-//! 1. An accepted mission ends in exactly one of DONE, FAILED and CANCELLED, and never leaves it.
-//! 2. Every square of a survey is done, in exactly one robot's part, or waits for a robot.
+//! Invariants:
+//! 1. An accepted mission ends in exactly one of DONE, FAILED and CANCELLED, and stays there.
+//! 2. Every cell of a survey is swept, in exactly one robot's slice, unowned, or residual.
 //! 3. Generations of the orders to one robot only rise, over restarts too: each order makes all earlier ones stale.
 //! 4. A command is sent until it is answered, pointless or past its time, always with the same id.
 
+mod allocation;
 mod api;
-mod fleet;
-mod intake;
+mod area;
+mod assignment;
+mod commands;
+mod completion;
+mod dispatch;
+mod guard;
 mod journal;
-mod lease;
+mod latches;
+mod leases;
 mod mission;
+mod missions;
+mod outbound;
+mod preview;
+mod progress;
+mod rebalance;
+mod reclaim;
+mod record;
 mod refusal;
-mod robots;
-mod safety;
+mod robot;
+mod robot_link;
+mod split;
 mod supervisor;
-mod tend;
-mod terrain;
 mod view;
-mod work;
 
 pub use api::{
-    Answer, Input, LeaseView, MissionRecord, Output, PartRecord, Record, Request, RobotRecord, SupervisorConfig, Whom,
-    Why, Wish, Worker,
+    Answer, Input, LeaseView, OperatorCommand, OperatorRequest, Output, RobotTargets, SupervisorConfig, TimerKind,
+    Worker,
 };
 pub use journal::SUPERVISOR;
+pub use record::{MissionRecord, Record, RobotRecord, SliceRecord};
 pub use refusal::Refusal;
 pub use supervisor::Supervisor;

@@ -1,4 +1,4 @@
-//! One mission: its states, its parts and how much of it is left.
+//! One mission: its state, its cells, and when it must be recorded.
 //!
 //! ```text
 //!            +-------------------------- pause / resume --------------------------+
@@ -8,119 +8,101 @@
 //!            |  +--------+          +--------> CANCELLED <------------------------+
 //!            +--------------------------------> CANCELLED, FAILED
 //! ```
-//!
-//! Every square of a survey is done, belongs to exactly one part, is unowned and waits for a robot, or is left over
-//! because its robot could not sweep it: `area = done + remaining of the parts + unowned + leftover`, each apart from
-//! the others. What is done is never said by anyone, it is what is in none of the others.
 
-use std::collections::BTreeMap;
-
+use core::time::Duration;
 use skein_types::geometry::Point;
-use skein_types::ids::{AgentId, Generation, MissionId};
-use skein_types::mission::{Mission as MissionView, MissionSpec, MissionState, Objective, Slice, SliceState};
+use skein_types::ids::{AgentId, MissionId};
+use skein_types::mission::{
+    Mission as MissionView, MissionSpec, MissionState, Objective, Slice as SliceView, SliceState,
+};
 use skein_types::region::{Region, RegionError};
-use skein_types::time::WallTime;
+use skein_types::time::{MonoTime, WallTime};
 use skein_types::units::Percent;
 
-use crate::api::{At, MissionRecord, PartRecord};
+use crate::area::{MissionArea, Slice};
+use crate::record::{MissionRecord, SliceRecord};
 
-/// Most former parts that are kept to be shown.
-const FORMER_MAX: usize = 64;
-
-/// One robot's part.
-#[derive(Clone, Debug)]
-pub(crate) struct Part {
-    pub(crate) generation: Generation,
-    pub(crate) state: SliceState,
-    pub(crate) reason: String,
-    /// Squares it was given, as area, m².
-    pub(crate) given_area: f64,
-    /// What is still to be swept; it never grows but by a new order.
-    pub(crate) remaining: Region,
-    /// Of a part that was taken away: how much of it was left then, m².
-    pub(crate) left_area: f64,
-    /// The place to hold, of a guard.
-    pub(crate) post: Option<Point>,
-    /// When it last shrank or was given out.
-    pub(crate) moved_at: At,
-    /// When it was given out.
-    pub(crate) given_at: At,
-}
+/// Progress alone is recorded this often; an earlier state only means that a few cells are swept again.
+const PROGRESS_PERIOD: Duration = Duration::from_secs(5);
 
 /// One mission.
 #[derive(Clone, Debug)]
 pub(crate) struct Mission {
-    pub(crate) id: MissionId,
-    pub(crate) key: String,
-    pub(crate) spec: MissionSpec,
+    id: MissionId,
+    key: String,
+    spec: MissionSpec,
     state: MissionState,
     paused_from: Option<MissionState>,
     reason: String,
-    /// The squares it is measured by.
-    pub(crate) area: Region,
-    /// Squares that nobody has.
-    pub(crate) unowned: Region,
-    /// Squares that a robot gave back as done although it had not swept them; tried again when all else is done.
-    pub(crate) leftover: Region,
-    /// Places to hold that nobody holds.
-    pub(crate) posts: Vec<Point>,
-    pub(crate) parts: BTreeMap<AgentId, Part>,
-    /// Parts that were taken away, to be shown.
-    pub(crate) former: Vec<(AgentId, Part)>,
-    pub(crate) retried: u32,
-    pub(crate) submitted_at: WallTime,
-    pub(crate) updated_at: WallTime,
-    /// Times that a free robot took work from another.
-    pub(crate) shared: u32,
-    /// When work last changed hands.
-    pub(crate) divided_at: At,
-    /// When anything was last achieved, or there was last somebody to achieve it.
-    pub(crate) moved_at: At,
-    /// Of the supervisor when it last changed.
-    pub(crate) revision: u64,
-    /// Must be kept before the next command leaves.
-    pub(crate) dirty: bool,
-    /// Only progress changed since it was kept.
-    pub(crate) progressed: bool,
-    pub(crate) saved_at: At,
+    submitted_at: WallTime,
+    updated_at: WallTime,
+    area: MissionArea,
+    /// Places to hold that no robot holds.
+    posts: Vec<Point>,
+    /// How often residual cells were given out again.
+    retried: u32,
+    /// How often a free robot took work from another.
+    rebalanced: u32,
+    /// When cells were last offered to robots.
+    allocated_at: MonoTime,
+    /// When anything was last achieved, or a robot was last given something to achieve.
+    moved_at: MonoTime,
+    /// Of the view of the fleet when it last changed.
+    revision: u64,
+    recording: Recording,
+}
+
+/// Whether the mission must be recorded before the next command leaves.
+#[derive(Clone, Copy, Debug)]
+struct Recording {
+    due: bool,
+    progressed: bool,
+    recorded_at: MonoTime,
 }
 
 /// A mission as it comes in.
-pub(crate) struct Wanted {
+pub(crate) struct NewMission {
     pub(crate) id: MissionId,
     pub(crate) key: String,
     pub(crate) spec: MissionSpec,
     pub(crate) area: Region,
+    /// An empty region of the same frame.
+    pub(crate) nothing: Region,
 }
 
 impl Mission {
     /// An accepted mission that waits for robots.
-    pub(crate) fn queued(wanted: Wanted, nothing: Region, now: At, wall: WallTime) -> Self {
-        let Wanted { id, key, spec, area } = wanted;
+    pub(crate) fn new(new: NewMission, now: MonoTime, wall: WallTime) -> Self {
         Self {
-            id,
-            key,
-            spec,
-            leftover: nothing,
+            id: new.id,
+            key: new.key,
+            spec: new.spec,
             state: MissionState::Draft,
             paused_from: None,
             reason: String::new(),
-            unowned: area.clone(),
-            area,
-            posts: Vec::new(),
-            parts: BTreeMap::new(),
-            former: Vec::new(),
-            retried: 0,
             submitted_at: wall,
             updated_at: wall,
-            shared: 0,
-            divided_at: now,
+            area: MissionArea::new(new.area, new.nothing),
+            posts: Vec::new(),
+            retried: 0,
+            rebalanced: 0,
+            allocated_at: now,
             moved_at: now,
             revision: 0,
-            dirty: true,
-            progressed: false,
-            saved_at: now,
+            recording: Recording { due: true, progressed: false, recorded_at: now },
         }
+    }
+
+    pub(crate) const fn id(&self) -> MissionId {
+        self.id
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(crate) const fn spec(&self) -> &MissionSpec {
+        &self.spec
     }
 
     pub(crate) const fn state(&self) -> MissionState {
@@ -135,12 +117,53 @@ impl Mission {
         self.paused_from
     }
 
+    pub(crate) const fn area(&self) -> &MissionArea {
+        &self.area
+    }
+
+    pub(crate) fn posts(&self) -> &[Point] {
+        &self.posts
+    }
+
+    pub(crate) const fn retried(&self) -> u32 {
+        self.retried
+    }
+
+    pub(crate) const fn rebalanced(&self) -> u32 {
+        self.rebalanced
+    }
+
+    pub(crate) const fn allocated_at(&self) -> MonoTime {
+        self.allocated_at
+    }
+
+    pub(crate) const fn moved_at(&self) -> MonoTime {
+        self.moved_at
+    }
+
+    pub(crate) const fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub(crate) const fn set_revision(&mut self, revision: u64) {
+        self.revision = revision;
+    }
+
+    /// The robot may take part.
+    pub(crate) fn admits(&self, agent: &AgentId) -> bool {
+        self.spec.robots.is_empty() || self.spec.robots.contains(agent)
+    }
+
+    pub(crate) const fn is_guard(&self) -> bool {
+        matches!(self.spec.objective, Objective::Guard)
+    }
+
     /// Robots may be given work for it.
     pub(crate) const fn is_under_way(&self) -> bool {
         matches!(self.state, MissionState::Assigned | MissionState::Running)
     }
 
-    /// The one way from state to state. `false` when the way does not exist; then nothing changed.
+    /// The only transition between states. `false` when the diagram has no such arrow; then nothing changed.
     pub(crate) fn enter(&mut self, to: MissionState, reason: &str, wall: WallTime) -> bool {
         if !leads_to(self.state, to) {
             return false;
@@ -156,94 +179,142 @@ impl Mission {
         self.reason.clear();
         self.reason.push_str(reason);
         self.updated_at = wall;
-        self.dirty = true;
-    }
-
-    /// Parts that a robot still works on.
-    pub(crate) fn open_parts(&self) -> impl Iterator<Item = (&AgentId, &Part)> {
-        self.parts.iter().filter(|(_, part)| !part.state.is_terminal())
-    }
-
-    /// Squares that are not swept yet.
-    pub(crate) fn left(&self) -> u64 {
-        self.unowned.len() + self.leftover.len() + self.parts.values().map(|part| part.remaining.len()).sum::<u64>()
+        self.recording.due = true;
     }
 
     /// Share of the area that was swept, 0 to 1; of a guard, share of the posts that are held.
     pub(crate) fn covered(&self) -> f64 {
-        if self.spec.objective == Objective::Guard {
-            let held = |part: &&Part| matches!(part.state, SliceState::Executing | SliceState::Done);
-            let posts = self.posts.len() + self.parts.len();
-            return self.parts.values().filter(held).count() as f64 / posts.max(1) as f64;
+        if !self.is_guard() {
+            return self.area.covered();
         }
-        let area = self.area.len();
-        if area == 0 { 0.0 } else { 1.0 - self.left().min(area) as f64 / area as f64 }
+        let held = |slice: &&Slice| matches!(slice.state, SliceState::Executing | SliceState::Done);
+        let posts = self.posts.len() + self.area.slices().len();
+        self.area.slices().values().filter(held).count() as f64 / posts.max(1) as f64
     }
 
-    /// A robot's part goes back to nobody and is only shown from now on.
-    pub(crate) fn take_away(&mut self, agent: &AgentId, reason: &str) -> Result<(), RegionError> {
-        let Some(part) = self.parts.get(agent) else { return Ok(()) };
-        self.unowned = self.unowned.union(&part.remaining)?;
-        let Some(mut part) = self.parts.remove(agent) else { return Ok(()) };
-        self.posts.extend(part.post.take());
-        if !part.state.is_terminal() {
-            part.state = SliceState::Cancelled;
-        }
-        part.reason = reason.to_owned();
-        self.remember(agent, part)
+    /// Its cells were computed anew because it is about to be split.
+    pub(crate) fn reset_area(&mut self, area: Region) {
+        self.area.reset(area);
     }
 
-    /// A robot that is ready with its part gets other work: what it left over waits for the others to be ready, too.
-    pub(crate) fn retire(&mut self, agent: &AgentId) -> Result<(), RegionError> {
-        let Some(part) = self.parts.get(agent).filter(|part| part.state.is_terminal()) else { return Ok(()) };
-        self.leftover = self.leftover.union(&part.remaining)?;
-        if let Some(part) = self.parts.remove(agent) {
-            self.remember(agent, part)?;
+    /// A guard holds these places and sweeps nothing.
+    pub(crate) fn set_posts(&mut self, posts: Vec<Point>) -> Result<(), RegionError> {
+        self.posts = posts;
+        self.area.disclaim_unowned()
+    }
+
+    /// Places that found no robot.
+    pub(crate) fn keep_open_posts(&mut self, posts: Vec<Point>) {
+        self.posts = posts;
+    }
+
+    /// A robot is given a slice in place of the one it has.
+    pub(crate) fn assign(&mut self, agent: &AgentId, slice: Slice, now: MonoTime) -> Result<(), RegionError> {
+        self.area.assign(agent, slice)?;
+        self.recording.due = true;
+        self.moved_at = now;
+        self.allocated_at = now;
+        Ok(())
+    }
+
+    /// A robot's slice becomes unowned; its post is open again.
+    pub(crate) fn reclaim(&mut self, agent: &AgentId, reason: &str) -> Result<(), RegionError> {
+        let post = self.area.reclaim(agent, reason)?;
+        self.posts.extend(post);
+        self.recording.due = true;
+        Ok(())
+    }
+
+    /// Residual cells are given out again, once more.
+    pub(crate) fn retry_residual(&mut self) -> Result<(), RegionError> {
+        self.retried += 1;
+        self.recording.due = true;
+        self.area.reopen_residual()
+    }
+
+    pub(crate) const fn note_rebalance(&mut self) {
+        self.rebalanced += 1;
+    }
+
+    pub(crate) const fn note_allocation(&mut self, now: MonoTime) {
+        self.allocated_at = now;
+    }
+
+    /// The robot reports what is left of its slice.
+    pub(crate) fn shrink(&mut self, agent: &AgentId, left: &Region, now: MonoTime) -> Result<(), RegionError> {
+        if self.area.shrink(agent, left)? > 0 {
+            self.recording.progressed = true;
+            self.moved_at = now;
+            if let Some(slice) = self.area.slice_mut(agent) {
+                slice.moved_at = now;
+            }
         }
         Ok(())
     }
 
-    /// What was left over is to be given out again.
-    pub(crate) fn take_up_leftover(&mut self) -> Result<(), RegionError> {
-        self.unowned = self.unowned.union(&self.leftover)?;
-        self.leftover = self.leftover.difference(&self.leftover)?;
-        self.dirty = true;
-        Ok(())
+    /// The robot reports the state of its open slice. `true` when it changed.
+    pub(crate) fn report_slice(&mut self, agent: &AgentId, state: SliceState, reason: String, now: MonoTime) -> bool {
+        let Some(slice) = self.area.slice_mut(agent) else { return false };
+        if !reason.is_empty() {
+            slice.reason = reason;
+        }
+        if slice.state == state {
+            return false;
+        }
+        slice.state = state;
+        slice.moved_at = now;
+        self.moved_at = now;
+        self.recording.due = true;
+        true
     }
 
-    /// Keeps a part to be shown; its squares are somewhere else.
-    fn remember(&mut self, agent: &AgentId, mut part: Part) -> Result<(), RegionError> {
-        part.left_area = part.remaining.area();
-        part.remaining = part.remaining.difference(&part.remaining)?;
-        if self.former.len() >= FORMER_MAX {
-            self.former.remove(0);
+    /// An open slice ends although its robot did not say so.
+    pub(crate) fn end_slice(&mut self, agent: &AgentId, state: SliceState, reason: &str) {
+        if let Some(slice) = self.area.slice_mut(agent) {
+            slice.state = state;
+            reason.clone_into(&mut slice.reason);
+            self.recording.due = true;
         }
-        self.former.push((agent.clone(), part));
-        self.dirty = true;
-        Ok(())
+    }
+
+    /// After a pause no slice counts as stuck.
+    pub(crate) fn restart_timers(&mut self, now: MonoTime) {
+        self.moved_at = now;
+        self.area.slices_mut().for_each(|slice| slice.moved_at = now);
+    }
+
+    /// Its record, when one is due: state changes at once, progress alone every [`PROGRESS_PERIOD`].
+    pub(crate) fn take_record(&mut self, now: MonoTime) -> Option<MissionRecord> {
+        let recording = &mut self.recording;
+        let progress_due = recording.progressed && now.since(recording.recorded_at) >= PROGRESS_PERIOD;
+        if !recording.due && !progress_due {
+            return None;
+        }
+        *recording = Recording { due: false, progressed: false, recorded_at: now };
+        Some(self.record())
     }
 
     /// As people see it.
     pub(crate) fn view(&self) -> MissionView {
-        let former = self.former.iter().map(|(agent, part)| slice(agent, part, part.left_area));
-        let parts = self.parts.iter().map(|(agent, part)| slice(agent, part, part.remaining.area()));
+        let former = self.area.former().iter().map(|(agent, slice)| slice_view(agent, slice, slice.left_area));
+        let slices = self.area.slices().iter().map(|(agent, slice)| slice_view(agent, slice, slice.remaining.area()));
         MissionView {
             id: self.id,
             spec: self.spec.clone(),
             state: self.state,
             reason: self.reason.clone(),
             covered: Percent(100.0 * self.covered()),
-            area: self.area.area(),
-            slices: former.chain(parts).collect(),
+            area: self.area.area().area(),
+            slices: former.chain(slices).collect(),
             submitted_at: self.submitted_at,
             updated_at: self.updated_at,
         }
     }
 
-    /// What a new life of the supervisor needs of it.
-    pub(crate) fn record(&self) -> MissionRecord {
-        let former = self.former.iter().map(|(agent, part)| part_record(agent, part, true));
-        let parts = self.parts.iter().map(|(agent, part)| part_record(agent, part, false));
+    /// What a restarted supervisor needs of it.
+    fn record(&self) -> MissionRecord {
+        let former = self.area.former().iter().map(|(agent, slice)| slice_record(agent, slice, true));
+        let slices = self.area.slices().iter().map(|(agent, slice)| slice_record(agent, slice, false));
         MissionRecord {
             id: self.id,
             key: self.key.clone(),
@@ -251,55 +322,50 @@ impl Mission {
             state: self.state,
             paused_from: self.paused_from,
             reason: self.reason.clone(),
-            area: self.area.clone(),
-            unowned: self.unowned.clone(),
-            leftover: self.leftover.clone(),
+            area: self.area.area().clone(),
+            unowned: self.area.unowned().clone(),
+            residual: self.area.residual().clone(),
             posts: self.posts.clone(),
-            parts: former.chain(parts).collect(),
+            slices: former.chain(slices).collect(),
             retried: self.retried,
             submitted_at: self.submitted_at,
             updated_at: self.updated_at,
         }
     }
 
-    /// As an earlier life of the supervisor left it.
-    pub(crate) fn restored(record: MissionRecord, now: At) -> Self {
-        let (former, parts): (Vec<PartRecord>, Vec<PartRecord>) =
-            record.parts.into_iter().partition(|part| part.former);
-        let part = |record: PartRecord| {
-            let part = Part {
-                generation: record.generation,
-                state: record.state,
-                reason: record.reason,
-                given_area: record.given_area,
-                remaining: record.remaining,
-                left_area: record.left_area,
-                post: record.post,
-                moved_at: now,
-                given_at: now,
-            };
-            (record.agent, part)
-        };
-        let wanted = Wanted { id: record.id, key: record.key, spec: record.spec, area: record.area };
+    /// As it was recorded before a restart.
+    pub(crate) fn restored(record: MissionRecord, now: MonoTime) -> Self {
+        let (former, slices): (Vec<SliceRecord>, Vec<SliceRecord>) =
+            record.slices.into_iter().partition(|slice| slice.former);
+        let restore = |records: Vec<SliceRecord>| records.into_iter().map(move |record| restored_slice(record, now));
         Self {
+            id: record.id,
+            key: record.key,
+            spec: record.spec,
             state: record.state,
             paused_from: record.paused_from,
             reason: record.reason,
-            unowned: record.unowned,
-            leftover: record.leftover.clone(),
-            posts: record.posts,
-            parts: parts.into_iter().map(part).collect(),
-            former: former.into_iter().map(part).collect(),
-            retried: record.retried,
             submitted_at: record.submitted_at,
             updated_at: record.updated_at,
-            dirty: false,
-            ..Self::queued(wanted, record.leftover, now, record.submitted_at)
+            area: MissionArea::restored(
+                record.area,
+                record.unowned,
+                record.residual,
+                restore(slices).collect(),
+                restore(former).collect(),
+            ),
+            posts: record.posts,
+            retried: record.retried,
+            rebalanced: 0,
+            allocated_at: now,
+            moved_at: now,
+            revision: 0,
+            recording: Recording { due: false, progressed: false, recorded_at: now },
         }
     }
 }
 
-/// The ways between states; the diagram above.
+/// The arrows of the diagram.
 const fn leads_to(from: MissionState, to: MissionState) -> bool {
     use MissionState::{Assigned, Cancelled, Done, Draft, Failed, Paused, Queued, Running};
     match from {
@@ -311,29 +377,44 @@ const fn leads_to(from: MissionState, to: MissionState) -> bool {
     }
 }
 
-fn slice(agent: &AgentId, part: &Part, left: f64) -> Slice {
-    let covered = if part.given_area > 0.0 { 100.0 * (1.0 - left / part.given_area) } else { 0.0 };
-    let covered = if part.state == SliceState::Done && part.post.is_some() { 100.0 } else { covered };
-    Slice {
+fn slice_view(agent: &AgentId, slice: &Slice, left: f64) -> SliceView {
+    let covered = if slice.given_area > 0.0 { 100.0 * (1.0 - left / slice.given_area) } else { 0.0 };
+    let covered = if slice.state == SliceState::Done && slice.post.is_some() { 100.0 } else { covered };
+    SliceView {
         agent: agent.clone(),
-        generation: part.generation,
-        state: part.state,
-        reason: part.reason.clone(),
-        area: part.given_area,
+        generation: slice.generation,
+        state: slice.state,
+        reason: slice.reason.clone(),
+        area: slice.given_area,
         covered: Percent(covered.clamp(0.0, 100.0)),
     }
 }
 
-fn part_record(agent: &AgentId, part: &Part, former: bool) -> PartRecord {
-    PartRecord {
+fn slice_record(agent: &AgentId, slice: &Slice, former: bool) -> SliceRecord {
+    SliceRecord {
         agent: agent.clone(),
-        generation: part.generation,
-        state: part.state,
-        reason: part.reason.clone(),
-        given_area: part.given_area,
-        remaining: part.remaining.clone(),
-        left_area: part.left_area,
-        post: part.post,
+        generation: slice.generation,
+        state: slice.state,
+        reason: slice.reason.clone(),
+        given_area: slice.given_area,
+        remaining: slice.remaining.clone(),
+        left_area: slice.left_area,
+        post: slice.post,
         former,
     }
+}
+
+fn restored_slice(record: SliceRecord, now: MonoTime) -> (AgentId, Slice) {
+    let slice = Slice {
+        generation: record.generation,
+        state: record.state,
+        reason: record.reason,
+        given_area: record.given_area,
+        remaining: record.remaining,
+        left_area: record.left_area,
+        post: record.post,
+        moved_at: now,
+        given_at: now,
+    };
+    (record.agent, slice)
 }

@@ -1,4 +1,4 @@
-//! Why a wish was refused.
+//! TimerKind a request was refused.
 
 use skein_types::ids::{AgentId, FleetId, MissionId, OperatorId};
 use skein_types::link::{SCHEMA, SchemaRange};
@@ -6,7 +6,7 @@ use skein_types::mission::{MissionState, Objective, TEXT_BYTES_MAX};
 use skein_types::time::WallTime;
 use thiserror::Error;
 
-/// Why a wish was refused, with a code for programs and a hint for people.
+/// TimerKind a request was refused, with a code for programs and a hint for people.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum Refusal {
     /// The zone and the map have no square in common.
@@ -32,7 +32,7 @@ pub enum Refusal {
     /// Not built.
     #[error("the objective {0:?} is not supported")]
     Objective(Objective),
-    /// Nobody of that name was ever seen.
+    /// No robot of that name is known.
     #[error("there is no robot {0}")]
     UnknownRobot(AgentId),
     /// No such mission.
@@ -42,16 +42,16 @@ pub enum Refusal {
     #[error("there is no such lease, or it has run out")]
     UnknownLease,
     /// The mission's state does not allow it.
-    #[error("mission {mission} is {state:?} and cannot be {wish}")]
+    #[error("mission {mission} is {state:?} and cannot be {attempt}")]
     State {
-        /// Which.
+        /// The mission meant.
         mission: MissionId,
         /// Where it is.
         state: MissionState,
         /// What was wanted of it.
-        wish: &'static str,
+        attempt: &'static str,
     },
-    /// Somebody else has sole control.
+    /// Another operator has sole control.
     #[error("{operator} has control of {what} until {until} (unix ms)", until = until.unix_millis())]
     LeaseHeld {
         /// Who.
@@ -61,7 +61,7 @@ pub enum Refusal {
         /// Until when.
         until: WallTime,
     },
-    /// The same key for another wish.
+    /// The same key for another request.
     #[error("the idempotency key {key:?} was used for another mission, {mission}")]
     KeyReused {
         /// Which key.
@@ -75,7 +75,7 @@ pub enum Refusal {
     /// A text is too long.
     #[error("{field} has {bytes} bytes, more than {TEXT_BYTES_MAX}")]
     TextTooLong {
-        /// Which.
+        /// The name of the field.
         field: &'static str,
         /// How long it is.
         bytes: usize,
@@ -143,7 +143,7 @@ impl Refusal {
             Self::LeaseHeld { .. } => "ask them to release it, or wait until it runs out; STOP needs no lease",
             Self::KeyReused { .. } => "choose a new key for a new mission",
             Self::TooManyMissions(_) => "cancel some of them",
-            Self::TextTooLong { .. } => "say it shorter",
+            Self::TextTooLong { .. } => "shorten the text",
             Self::Missing(_) => "fill it in",
             Self::WrongFleet(_) => "start the robot with this supervisor's fleet name",
             Self::WrongSchema(_) => "run robot and supervisor of the same release",

@@ -3,26 +3,27 @@
 use skein_types::fleet::{FleetView, RobotView};
 use skein_types::ids::AgentId;
 
-use crate::api::At;
+use skein_types::time::MonoTime;
+
 use crate::mission::Mission;
 use crate::refusal::Refusal;
 use crate::supervisor::Supervisor;
 
 impl Supervisor {
-    /// A picture of everything, with the age of every robot's last word.
+    /// The whole fleet, with the age of each robot's last report.
     #[must_use]
-    pub fn fleet_view(&self, now: At) -> FleetView {
+    pub fn fleet_view(&self, now: MonoTime) -> FleetView {
         self.changes(now, 0)
     }
 
-    /// A picture of what changed after a revision; its own `sequence` is the revision to ask with the next time.
+    /// What changed after a revision; its own `sequence` is the revision to ask with the next time.
     #[must_use]
-    pub fn changes(&self, now: At, since: u64) -> FleetView {
+    pub fn changes(&self, now: MonoTime, since: u64) -> FleetView {
         let robots = self.robots.values().filter(|robot| robot.revision > since);
-        let missions = self.missions.values().filter(|mission| mission.revision > since);
+        let missions = self.missions.values().filter(|mission| mission.revision() > since);
         FleetView {
-            sequence: self.revision,
-            at: self.wall_now(now),
+            sequence: self.out.revision(),
+            at: self.out.wall_now(now),
             robots: robots.map(|robot| robot.view(now)).collect(),
             missions: missions.map(Mission::view).collect(),
             alarms: Vec::new(),
@@ -34,7 +35,7 @@ impl Supervisor {
     #[must_use]
     pub fn revisions(&self) -> (Vec<u64>, Vec<u64>) {
         let robots = self.robots.values().map(|robot| robot.revision).collect();
-        (robots, self.missions.values().map(|mission| mission.revision).collect())
+        (robots, self.missions.values().map(Mission::revision).collect())
     }
 
     /// How many robots were ever seen.
@@ -46,7 +47,7 @@ impl Supervisor {
     /// How many missions are not at their end.
     #[must_use]
     pub fn missions_open(&self) -> usize {
-        self.missions.values().filter(|mission| !mission.state().is_terminal()).count()
+        self.missions.open().count()
     }
 
     /// How many robots have an open stream.
@@ -59,43 +60,33 @@ impl Supervisor {
     ///
     /// # Errors
     /// [`Refusal::UnknownRobot`].
-    pub fn robot(&self, now: At, agent: &AgentId) -> Result<RobotView, Refusal> {
+    pub fn robot(&self, now: MonoTime, agent: &AgentId) -> Result<RobotView, Refusal> {
         self.robots.get(agent).map(|robot| robot.view(now)).ok_or_else(|| Refusal::UnknownRobot(agent.clone()))
     }
 
     /// Rises with every change that people may see.
     #[must_use]
     pub const fn revision(&self) -> u64 {
-        self.revision
+        self.out.revision()
     }
 }
 
 impl Supervisor {
-    /// Looks for a broken invariant, for tests: squares that two have or nobody, and robots that think otherwise.
+    /// Looks for a broken invariant, for tests: cells with two owners or none, and robots whose state contradicts their slice.
     ///
     /// # Errors
     /// A sentence that names it.
     pub fn audit(&self) -> Result<(), String> {
         for mission in self.missions.values() {
-            let mut seen = self.terrain.empty().map_err(|e| e.to_string())?;
-            let parts = mission.parts.values().map(|part| &part.remaining);
-            let all = [&mission.unowned, &mission.leftover].into_iter().chain(parts);
-            for region in all {
-                if !seen.intersection(region).map_err(|e| e.to_string())?.is_empty() {
-                    return Err(format!("{}: squares are given twice", mission.id));
-                }
-                seen = seen.union(region).map_err(|e| e.to_string())?;
-            }
-            if !seen.difference(&mission.area).map_err(|e| e.to_string())?.is_empty() {
-                return Err(format!("{}: squares outside its area are given", mission.id));
-            }
+            let id = mission.id();
+            mission.area().audit().map_err(|error| format!("{id}: {error}"))?;
             if mission.state().is_terminal() {
                 continue;
             }
-            for (agent, part) in mission.open_parts() {
+            for (agent, slice) in mission.area().open_slices() {
                 let robot = self.robots.get(agent).ok_or(format!("{agent} is not known"))?;
-                if robot.mission != Some(mission.id) || part.generation > robot.known.generation {
-                    return Err(format!("{agent} does not know of its part of {}", mission.id));
+                if robot.mission != Some(id) || slice.generation > robot.record.generation {
+                    return Err(format!("{agent} does not know of its slice of {id}"));
                 }
             }
         }

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use skein_supervisor::{Input, Output, Request, Supervisor, Whom};
+use skein_supervisor::{Input, OperatorCommand, Output, RobotTargets, Supervisor};
 use skein_types::coord::AgentState;
 use skein_types::event::first_break;
 use skein_types::geometry::Point;
@@ -97,17 +97,18 @@ fn apply(stage: &mut Stage, twist: &Twist) {
         Twist::RestartSupervisor => stage.restart(),
         Twist::Stop(i) => {
             let robot = stage.robots[i].id.clone();
-            let _refused = stage.ask(Request::Stop { whom: Whom::These(vec![robot]), reason: String::new() });
+            let _refused =
+                stage.ask(OperatorCommand::Stop { targets: RobotTargets::These(vec![robot]), reason: String::new() });
         }
         Twist::ReleaseAll => {
-            let _refused = stage.ask(Request::Release { whom: Whom::All, reason: String::new() });
+            let _refused = stage.ask(OperatorCommand::Release { targets: RobotTargets::All, reason: String::new() });
         }
         Twist::Pause | Twist::Resume | Twist::Cancel => {
             let Some(mission) = second(stage) else { return };
             let request = match twist {
-                Twist::Pause => Request::Pause(mission),
-                Twist::Resume => Request::Resume(mission),
-                _ => Request::Cancel { mission, reason: String::new() },
+                Twist::Pause => OperatorCommand::Pause(mission),
+                Twist::Resume => OperatorCommand::Resume(mission),
+                _ => OperatorCommand::Cancel { mission, reason: String::new() },
             };
             let _refused = stage.ask(request);
         }
@@ -140,7 +141,7 @@ fn calm(stage: &mut Stage) {
         .map(|mission| mission.id)
         .collect();
     for mission in waiting {
-        let _ended_before = stage.ask(Request::Cancel { mission, reason: String::new() });
+        let _ended_before = stage.ask(OperatorCommand::Cancel { mission, reason: String::new() });
     }
 }
 

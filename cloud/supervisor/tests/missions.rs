@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use skein_supervisor::{Answer, Input, Refusal, Request, Whom};
+use skein_supervisor::{Answer, Input, OperatorCommand, Refusal, RobotTargets};
 use skein_types::coord::AgentState;
 use skein_types::geometry::Point;
 use skein_types::ids::{MissionId, OperatorId};
@@ -164,7 +164,7 @@ fn a_robot_that_is_ready_early_takes_work_from_a_slow_one() {
     let id = slow.submit(survey((0.0, 0.0), (20.0, 15.0))).unwrap();
     assert!(slow.run_to_the_end(Duration::from_secs(3000)));
     assert_eq!(slow.mission(id).state, MissionState::Done);
-    let shares = slow.event_names().iter().filter(|name| *name == "shared").count();
+    let shares = slow.event_names().iter().filter(|name| *name == "slice_split").count();
     assert!((1..=12).contains(&shares), "{shares} shares");
 }
 
@@ -211,16 +211,16 @@ fn paused_work_halts_and_goes_on_where_it_was() {
     let mut stage = Stage::new(2);
     let id = stage.submit(survey((0.0, 0.0), (20.0, 15.0))).unwrap();
     stage.run(Duration::from_secs(3));
-    stage.ask(Request::Pause(id)).unwrap();
+    stage.ask(OperatorCommand::Pause(id)).unwrap();
     stage.run(Duration::from_secs(1));
     let covered = stage.mission(id).covered;
     stage.run(Duration::from_secs(30));
     assert_eq!(stage.mission(id).covered, covered);
     assert_eq!(stage.mission(id).state, MissionState::Paused);
-    stage.ask(Request::Resume(id)).unwrap();
+    stage.ask(OperatorCommand::Resume(id)).unwrap();
     assert!(stage.run_to_the_end(MINUTES));
     assert_eq!(stage.mission(id).state, MissionState::Done);
-    assert!(matches!(stage.ask(Request::Resume(id)), Err(Refusal::State { .. })));
+    assert!(matches!(stage.ask(OperatorCommand::Resume(id)), Err(Refusal::State { .. })));
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn a_cancelled_mission_frees_its_robots_and_stays_cancelled() {
     let mut stage = Stage::new(2);
     let id = stage.submit(survey((0.0, 0.0), (20.0, 15.0))).unwrap();
     stage.run(Duration::from_secs(2));
-    stage.ask(Request::Cancel { mission: id, reason: "lunch".to_owned() }).unwrap();
+    stage.ask(OperatorCommand::Cancel { mission: id, reason: "lunch".to_owned() }).unwrap();
     stage.run(Duration::from_secs(1));
     assert!(stage.robots.iter().all(|robot| robot.work.is_none()));
     assert_eq!((stage.mission(id).state, stage.mission(id).reason.as_str()), (MissionState::Cancelled, "lunch"));
@@ -254,7 +254,7 @@ fn a_guard_is_held_until_it_is_cancelled_and_handed_over_when_its_robot_is_lost(
     let mission = stage.mission(id);
     assert_eq!((mission.state, mission.covered.0), (MissionState::Running, 100.0));
     assert!(mission.slices.iter().any(|slice| slice.agent != guard && slice.state == SliceState::Executing));
-    stage.ask(Request::Cancel { mission: id, reason: String::new() }).unwrap();
+    stage.ask(OperatorCommand::Cancel { mission: id, reason: String::new() }).unwrap();
     assert_eq!(stage.mission(id).state, MissionState::Cancelled);
 }
 
@@ -277,14 +277,15 @@ fn wishes_that_cannot_be_fulfilled_are_refused_with_the_reason() {
     assert!(stage.supervisor.missions().next().is_none());
     assert!(stage.event_names().iter().any(|name| name == "mission_refused"));
     let unknown = MissionId(Uuid::from_u128(99));
-    assert_eq!(stage.ask(Request::Pause(unknown)), Err(Refusal::UnknownMission(unknown)));
+    assert_eq!(stage.ask(OperatorCommand::Pause(unknown)), Err(Refusal::UnknownMission(unknown)));
 }
 
 #[test]
 fn the_same_key_gives_the_same_mission_also_after_a_restart() {
     let mut stage = Stage::new(1);
     let spec = survey((1.0, 1.0), (5.0, 5.0));
-    let submit = |id: u128, spec| Request::Submit { id: MissionId(Uuid::from_u128(id)), key: "k".to_owned(), spec };
+    let submit =
+        |id: u128, spec| OperatorCommand::Submit { id: MissionId(Uuid::from_u128(id)), key: "k".to_owned(), spec };
     let id_of = |answer| match answer {
         Ok(Answer::Mission(mission)) => mission.id,
         other => panic!("{other:?}"),
@@ -323,7 +324,8 @@ fn a_restarted_supervisor_knows_the_mission_and_assigns_nothing_twice() {
 fn stop_is_sent_until_every_robot_says_so_and_holds_for_latecomers() {
     let mut stage = Stage::new(3);
     stage.robots[1].mute = true;
-    let Ok(Answer::Commands(commands)) = stage.ask(Request::Stop { whom: Whom::All, reason: "drill".to_owned() })
+    let Ok(Answer::Commands(commands)) =
+        stage.ask(OperatorCommand::Stop { targets: RobotTargets::All, reason: "drill".to_owned() })
     else {
         panic!("no commands");
     };
@@ -341,7 +343,7 @@ fn stop_is_sent_until_every_robot_says_so_and_holds_for_latecomers() {
     stage.connect(2);
     stage.run(Duration::from_secs(1));
     assert_eq!(stage.robots[2].latch, Latch::Stop);
-    stage.ask(Request::Release { whom: Whom::All, reason: String::new() }).unwrap();
+    stage.ask(OperatorCommand::Release { targets: RobotTargets::All, reason: String::new() }).unwrap();
     stage.run(Duration::from_secs(2));
     assert!((0..3).all(|i| stage.supervisor.robot(stage.now, &name(i)).unwrap().latch == Latch::Released));
 }
@@ -349,16 +351,19 @@ fn stop_is_sent_until_every_robot_says_so_and_holds_for_latecomers() {
 #[test]
 fn kill_needs_a_reason_and_a_robot_and_a_late_release_is_forgotten() {
     let mut stage = Stage::new(2);
-    assert_eq!(stage.ask(Request::Kill { robot: name(0), reason: " ".to_owned() }), Err(Refusal::Missing("reason")));
+    assert_eq!(
+        stage.ask(OperatorCommand::Kill { robot: name(0), reason: " ".to_owned() }),
+        Err(Refusal::Missing("reason"))
+    );
     assert!(matches!(
-        stage.ask(Request::Kill { robot: name(7), reason: "x".to_owned() }),
+        stage.ask(OperatorCommand::Kill { robot: name(7), reason: "x".to_owned() }),
         Err(Refusal::UnknownRobot(_))
     ));
-    stage.ask(Request::Kill { robot: name(0), reason: "smoke".to_owned() }).unwrap();
+    stage.ask(OperatorCommand::Kill { robot: name(0), reason: "smoke".to_owned() }).unwrap();
     stage.run(Duration::from_secs(1));
     assert_eq!(stage.supervisor.robot(stage.now, &name(0)).unwrap().latch, Latch::Kill);
     stage.disconnect(0);
-    stage.ask(Request::Release { whom: Whom::These(vec![name(0)]), reason: String::new() }).unwrap();
+    stage.ask(OperatorCommand::Release { targets: RobotTargets::These(vec![name(0)]), reason: String::new() }).unwrap();
     stage.run(Duration::from_secs(12));
     stage.connect(0);
     stage.run(Duration::from_secs(3));
@@ -369,7 +374,7 @@ fn kill_needs_a_reason_and_a_robot_and_a_late_release_is_forgotten() {
 fn a_lease_keeps_others_from_giving_orders_until_it_runs_out() {
     let mut stage = Stage::new(2);
     let (lease, operator) = (Uuid::from_u128(5), OperatorId::new("ann").unwrap());
-    let take = |operator: &OperatorId, id| Request::TakeLease {
+    let take = |operator: &OperatorId, id| OperatorCommand::TakeLease {
         id,
         operator: operator.clone(),
         robots: Vec::new(),
@@ -378,19 +383,19 @@ fn a_lease_keeps_others_from_giving_orders_until_it_runs_out() {
     stage.ask(take(&operator, lease)).unwrap();
     let bob = OperatorId::new("bob").unwrap();
     assert_eq!(stage.ask(take(&bob, Uuid::from_u128(6))).unwrap_err().code(), "lease_held");
-    let submit = Request::Submit {
+    let submit = OperatorCommand::Submit {
         id: MissionId(Uuid::from_u128(50)),
         key: String::new(),
         spec: survey((1.0, 1.0), (15.0, 9.0)),
     };
     assert_eq!(stage.ask(submit.clone()).unwrap_err().code(), "lease_held");
     stage.ask_under(Some(lease), submit).unwrap();
-    let cancel = Request::Cancel { mission: MissionId(Uuid::from_u128(50)), reason: String::new() };
+    let cancel = OperatorCommand::Cancel { mission: MissionId(Uuid::from_u128(50)), reason: String::new() };
     assert_eq!(stage.ask(cancel.clone()).unwrap_err().code(), "lease_held");
-    stage.ask(Request::Stop { whom: Whom::All, reason: String::new() }).unwrap();
+    stage.ask(OperatorCommand::Stop { targets: RobotTargets::All, reason: String::new() }).unwrap();
     stage.run(Duration::from_secs(21));
     stage.ask(cancel).unwrap();
-    assert_eq!(stage.ask(Request::ReleaseLease(lease)), Err(Refusal::UnknownLease));
+    assert_eq!(stage.ask(OperatorCommand::ReleaseLease(lease)), Err(Refusal::UnknownLease));
 }
 
 #[test]
@@ -430,7 +435,7 @@ fn a_robot_with_another_map_or_of_another_fleet_gets_no_work() {
     assert_eq!(stage.mission(id).state, MissionState::Queued);
     hello.fleet = skein_types::ids::FleetId::new("others").unwrap();
     stage.handle(Input::Connected(Box::new(hello)));
-    assert_eq!(stage.turned_away.last().unwrap().1.code(), "wrong_fleet");
+    assert_eq!(stage.rejected.last().unwrap().1.code(), "wrong_fleet");
 }
 
 #[test]

@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use skein_space::map::{Cell, OccupancyMap};
 use skein_space::planning::{PlanningMap, PlanningParams};
-use skein_supervisor::{Answer, Input, Output, Record, Refusal, Request, Supervisor, SupervisorConfig, Wish};
-use skein_types::authority::LatchReport;
+use skein_supervisor::{
+    Answer, Input, OperatorCommand, OperatorRequest, Output, Record, Refusal, Supervisor, SupervisorConfig,
+};
 use skein_types::body::BodyDescriptor;
 use skein_types::coord::AgentState;
 use skein_types::event::Event;
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::ids::{AgentId, BootId, CommandId, FleetId, Generation, MissionId};
-use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Hello, Order, SCHEMA};
+use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Hello, Order, SCHEMA_VERSION};
 use skein_types::mission::{Mission, MissionSpec, MissionState, Objective, Priority, SliceProgress, SliceState, Task};
 use skein_types::polygon::Polygon;
 use skein_types::region::{Region, RegionFrame};
@@ -134,13 +135,11 @@ impl FakeRobot {
             body: BodyDescriptor::rover(),
             home: Pose::new(self.at.x, self.at.y, 0.0),
             software: "0.1.0".to_owned(),
-            schema: SCHEMA,
+            schema_version: SCHEMA_VERSION,
             last_command: self.last,
             working_on: self.work.as_ref().map(|(mission, generation, _)| (*mission, *generation)),
             debug_address: String::new(),
             map_hash: String::new(),
-            latch: LatchReport::default(),
-            proof: None,
         }
     }
 
@@ -221,7 +220,7 @@ impl FakeRobot {
                 self.latch = Latch::Released;
                 CommandOutcome::Done
             }
-            Order::EventsKept { .. } | Order::Latch(_) | Order::Lease(_) | Order::Hazards(_) => return Vec::new(),
+            Order::EventsKept { .. } => return Vec::new(),
         };
         self.seen.insert(command.id, outcome.clone());
         self.last = Some(command.id);
@@ -317,7 +316,7 @@ pub struct Stage {
     pub answers: Vec<Result<Answer, Refusal>>,
     pub acknowledged: Vec<(AgentId, CommandId, CommandOutcome)>,
     pub sent: Vec<(AgentId, CloudCommand)>,
-    pub turned_away: Vec<(AgentId, Refusal)>,
+    pub rejected: Vec<(AgentId, Refusal)>,
     ends: BTreeMap<MissionId, MissionState>,
     missions: u128,
 }
@@ -341,7 +340,7 @@ impl Stage {
             answers: Vec::new(),
             acknowledged: Vec::new(),
             sent: Vec::new(),
-            turned_away: Vec::new(),
+            rejected: Vec::new(),
             ends: BTreeMap::new(),
             missions: 0,
         };
@@ -371,7 +370,7 @@ impl Stage {
                     self.sent.push((agent, command));
                 }
                 Output::Answer(answer) => self.answers.push(answer),
-                Output::TurnAway { agent, refusal } => self.turned_away.push((agent, refusal)),
+                Output::RejectRobot { agent, refusal } => self.rejected.push((agent, refusal)),
                 Output::Acknowledged { agent, command, outcome } => self.acknowledged.push((agent, command, outcome)),
             }
         }
@@ -404,7 +403,7 @@ impl Stage {
         robot.connected = false;
         robot.inbox.clear();
         let id = robot.id.clone();
-        self.handle(Input::Gone(id));
+        self.handle(Input::Disconnected(id));
     }
 
     /// The supervisor's process dies and starts again on what it kept. Every stream breaks.
@@ -455,13 +454,13 @@ impl Stage {
         false
     }
 
-    pub fn ask(&mut self, request: Request) -> Result<Answer, Refusal> {
+    pub fn ask(&mut self, request: OperatorCommand) -> Result<Answer, Refusal> {
         self.ask_under(None, request)
     }
 
-    pub fn ask_under(&mut self, lease: Option<Uuid>, request: Request) -> Result<Answer, Refusal> {
+    pub fn ask_under(&mut self, lease: Option<Uuid>, request: OperatorCommand) -> Result<Answer, Refusal> {
         let before = self.answers.len();
-        self.handle(Input::Request(Box::new(Wish { lease, request })));
+        self.handle(Input::Request(Box::new(OperatorRequest { lease, command: request })));
         assert_eq!(self.answers.len(), before + 1, "one answer to each request");
         self.answers.last().cloned().unwrap()
     }
@@ -469,7 +468,7 @@ impl Stage {
     pub fn submit(&mut self, spec: MissionSpec) -> Result<MissionId, Refusal> {
         self.missions += 1;
         let id = MissionId(Uuid::from_u128(self.missions));
-        match self.ask(Request::Submit { id, key: String::new(), spec })? {
+        match self.ask(OperatorCommand::Submit { id, key: String::new(), spec })? {
             Answer::Mission(mission) => Ok(mission.id),
             other => panic!("{other:?}"),
         }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use skein_space::planning::PlanningMap;
 use skein_supervisor::{
-    Answer, Input, MissionRecord, Output, Record, Request, RobotRecord, Supervisor, SupervisorConfig, Wish,
+    Answer, Input, MissionRecord, OperatorCommand, OperatorRequest, Output, Record, RobotRecord, Supervisor,
+    SupervisorConfig,
 };
 use skein_types::ids::{AgentId, FleetId, MissionId};
 use skein_types::link::CloudCommand;
@@ -113,7 +114,7 @@ impl SimSupervisor {
                 Output::Answer(Ok(Answer::Mission(mission))) => self.mission = Some(mission.id),
                 Output::Answer(Ok(_)) | Output::Acknowledged { .. } => {}
                 Output::Answer(Err(refusal)) => self.refusals.push(refusal.to_string()),
-                Output::TurnAway { agent, refusal } => self.refusals.push(format!("{agent}: {refusal}")),
+                Output::RejectRobot { agent, refusal } => self.refusals.push(format!("{agent}: {refusal}")),
             }
         }
         commands
@@ -121,8 +122,8 @@ impl SimSupervisor {
 
     pub(crate) fn submit(&mut self, now: MonoTime, spec: MissionSpec) -> Vec<(AgentId, CloudCommand)> {
         let id = MissionId(Uuid::from_u128(1));
-        let request = Request::Submit { id, key: "run".to_owned(), spec };
-        self.handle(now, Input::Request(Box::new(Wish::new(request))))
+        let request = OperatorCommand::Submit { id, key: "run".to_owned(), spec };
+        self.handle(now, Input::Request(Box::new(OperatorRequest::new(request))))
     }
 
     pub(crate) fn next_deadline(&self) -> Option<MonoTime> {

@@ -1,4 +1,4 @@
-//! The owner: one thread that has the core and the store, and does one round after the other.
+//! The core: one thread that has the core and the store, and does one round after the other.
 //!
 //! A round takes what waits (up to a bound), lets the core handle each, commits all records in one transaction, and
 //! then sends commands and answers. So a record is always durable before anybody can know of what depends on it, and a
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use skein_supervisor::{Answer, Input, Output, Record, Refusal, Supervisor, Wish};
+use skein_supervisor::{Answer, Input, OperatorRequest, Output, Record, Refusal, Supervisor};
 use skein_types::fleet::{FleetView, RobotView};
 use skein_types::ids::{AgentId, CommandId, MissionId};
 use skein_types::link::{AgentReport, CloudCommand, CommandOutcome, Hello};
@@ -22,18 +22,18 @@ use crate::meter::Meter;
 use crate::store::{Store, StoreError};
 
 /// Jobs that may wait: a second of reports of a hundred robots. Beyond that, streams are slowed by their flow control.
-pub(crate) const JOBS_MAX: usize = 1024;
+pub(crate) const MESSAGES_MAX: usize = 1024;
 /// Jobs of one round, so that its commit does not keep the first of them waiting for long.
 const ROUND_MAX: usize = 256;
-/// How often viewers get a picture.
-pub(crate) const PICTURE_PERIOD: Duration = Duration::from_millis(100);
-/// How often a picture is kept while anything changes.
+/// How often viewers get a snapshot.
+pub(crate) const SNAPSHOT_PERIOD: Duration = Duration::from_millis(100);
+/// How often a snapshot is kept while anything changes.
 const HISTORY_PERIOD: Duration = Duration::from_secs(1);
 /// How often the core is told the wall clock.
 const WALL_PERIOD: Duration = Duration::from_secs(1);
 
-/// What the owner is asked to do.
-pub(crate) enum Job {
+/// What the core is asked to do.
+pub(crate) enum CoreMessage {
     /// A robot opened a stream: its commands go there.
     Opened { hello: Box<Hello>, to: mpsc::Sender<CloudCommand>, reply: oneshot::Sender<Result<u64, Refusal>> },
     /// A robot said something on a stream.
@@ -41,9 +41,9 @@ pub(crate) enum Job {
     /// A stream ended.
     Closed { stream: u64, agent: AgentId },
     /// A person or a program wants something.
-    Wish { wish: Box<Wish>, reply: oneshot::Sender<Result<Answer, Refusal>> },
-    /// Like [`Job::Wish`]; the answers of the robots that it commands are wanted, too.
-    Command { wish: Box<Wish>, reply: oneshot::Sender<Result<Commanded, Refusal>> },
+    Request { request: Box<OperatorRequest>, reply: oneshot::Sender<Result<Answer, Refusal>> },
+    /// Like [`CoreMessage::Request`]; the answers of the robots that it commands are wanted, too.
+    Command { request: Box<OperatorRequest>, reply: oneshot::Sender<Result<CommandedRobots, Refusal>> },
     /// A copy of the core, to plan with elsewhere.
     Copy(oneshot::Sender<Box<Supervisor>>),
     /// One mission.
@@ -57,20 +57,20 @@ pub(crate) enum Job {
 }
 
 /// Commands on their way and what the robots say to them, as it comes.
-pub(crate) struct Commanded {
+pub(crate) struct CommandedRobots {
     pub(crate) commands: Vec<(AgentId, CommandId)>,
     pub(crate) outcomes: mpsc::Receiver<(AgentId, CommandOutcome)>,
 }
 
-/// A picture of the fleet, and when each part of it last changed.
+/// A snapshot of the fleet, and when each part of it last changed.
 #[derive(Clone, Debug)]
-pub(crate) struct Picture {
+pub(crate) struct FleetSnapshot {
     pub(crate) view: FleetView,
     pub(crate) robots: Vec<u64>,
     pub(crate) missions: Vec<u64>,
 }
 
-impl Picture {
+impl FleetSnapshot {
     pub(crate) fn empty() -> Self {
         let view = FleetView {
             sequence: 0,
@@ -84,11 +84,11 @@ impl Picture {
     }
 }
 
-/// What the owner publishes.
+/// What the core publishes.
 #[derive(Clone)]
 pub(crate) struct Published {
-    /// Ten pictures a second while anybody looks; the latest wins.
-    pub(crate) pictures: watch::Receiver<Arc<Picture>>,
+    /// Ten snapshots a second while anybody looks; the latest wins.
+    pub(crate) snapshots: watch::Receiver<Arc<FleetSnapshot>>,
     /// The row of the newest entry of the record.
     pub(crate) newest: watch::Receiver<i64>,
 }
@@ -99,16 +99,16 @@ struct Stream {
 }
 
 /// The core, the store and the streams.
-pub(crate) struct Owner {
+pub(crate) struct CoreActor {
     supervisor: Supervisor,
     store: Store,
     meter: Arc<Meter>,
     streams: BTreeMap<AgentId, Stream>,
     opened: u64,
     waiting: BTreeMap<CommandId, mpsc::Sender<(AgentId, CommandOutcome)>>,
-    pictures: watch::Sender<Arc<Picture>>,
+    snapshots: watch::Sender<Arc<FleetSnapshot>>,
     newest: watch::Sender<i64>,
-    picture_at: MonoTime,
+    snapshot_at: MonoTime,
     history_at: MonoTime,
     wall_at: MonoTime,
     history_revision: u64,
@@ -117,17 +117,17 @@ pub(crate) struct Owner {
     records: Vec<Record>,
     replies: Vec<Reply>,
     answer: Option<Result<Answer, Refusal>>,
-    turned_away: Option<Refusal>,
+    rejected: Option<Refusal>,
 }
 
 /// An answer that waits for the commit of its round.
 enum Reply {
     Opened(oneshot::Sender<Result<u64, Refusal>>, Result<u64, Refusal>),
-    Wish(oneshot::Sender<Result<Answer, Refusal>>, Result<Answer, Refusal>),
-    Command(oneshot::Sender<Result<Commanded, Refusal>>, Result<Commanded, Refusal>),
+    OperatorRequest(oneshot::Sender<Result<Answer, Refusal>>, Result<Answer, Refusal>),
+    Command(oneshot::Sender<Result<CommandedRobots, Refusal>>, Result<CommandedRobots, Refusal>),
 }
 
-impl Owner {
+impl CoreActor {
     /// Restores the core from the store.
     pub(crate) fn new(
         mut supervisor: Supervisor,
@@ -140,18 +140,18 @@ impl Owner {
         if !records.is_empty() {
             supervisor.handle(now, Input::Restore(records));
         }
-        let (pictures, seen) = watch::channel(Arc::new(Picture::empty()));
+        let (snapshots, seen) = watch::channel(Arc::new(FleetSnapshot::empty()));
         let (newest, newest_seen) = watch::channel(store.newest_row());
-        let mut owner = Self {
+        let mut core = Self {
             supervisor,
             store,
             meter,
             streams: BTreeMap::new(),
             opened: 0,
             waiting: BTreeMap::new(),
-            pictures,
+            snapshots,
             newest,
-            picture_at: now,
+            snapshot_at: now,
             history_at: now,
             wall_at: now,
             history_revision: 0,
@@ -159,18 +159,18 @@ impl Owner {
             records: Vec::new(),
             replies: Vec::new(),
             answer: None,
-            turned_away: None,
+            rejected: None,
         };
-        owner.drain();
-        owner.finish_round()?;
-        Ok((owner, Published { pictures: seen, newest: newest_seen }))
+        core.drain();
+        core.finish_round()?;
+        Ok((core, Published { snapshots: seen, newest: newest_seen }))
     }
 
     /// Works until every sender of jobs is gone. Returns early only when nothing can be kept any more: to go on
     /// without a record would break every promise.
     pub(crate) fn run(
         mut self,
-        mut jobs: mpsc::Receiver<Job>,
+        mut jobs: mpsc::Receiver<CoreMessage>,
         runtime: &tokio::runtime::Handle,
     ) -> Result<(), StoreError> {
         loop {
@@ -197,50 +197,50 @@ impl Owner {
     /// Until when there is nothing to do but for new jobs.
     fn wait(&self) -> Instant {
         let now = clock::now();
-        let looked_at = self.pictures.receiver_count() > 1;
-        let picture = if looked_at { self.picture_at } else { self.history_at };
+        let looked_at = self.snapshots.receiver_count() > 1;
+        let snapshot = if looked_at { self.snapshot_at } else { self.history_at };
         let core = self.supervisor.next_deadline().map_or(MonoTime::MAX, |(at, _)| at);
-        let next = core.min(picture).min(self.wall_at);
+        let next = core.min(snapshot).min(self.wall_at);
         // The one clock of waiting; how long is decided on the clock of the core.
         #[expect(clippy::disallowed_methods, reason = "the runtime's own clock is what its timer wants")]
         let runtime_now = Instant::from_std(std::time::Instant::now());
         runtime_now + next.since(now)
     }
 
-    fn take(&mut self, job: Job) {
+    fn take(&mut self, job: CoreMessage) {
         let now = clock::now();
         match job {
-            Job::Opened { hello, to, reply } => self.open(now, hello, to, reply),
-            Job::Report { stream, agent, report } => {
+            CoreMessage::Opened { hello, to, reply } => self.open(now, hello, to, reply),
+            CoreMessage::Report { stream, agent, report } => {
                 if self.is_current(stream, &agent) {
                     self.meter.reports.add(1);
                     self.feed(now, Input::Report { agent, report });
                 }
             }
-            Job::Closed { stream, agent } => {
+            CoreMessage::Closed { stream, agent } => {
                 if self.is_current(stream, &agent) {
                     self.streams.remove(&agent);
-                    self.feed(now, Input::Gone(agent));
+                    self.feed(now, Input::Disconnected(agent));
                 }
             }
-            Job::Wish { wish, reply } => {
-                if let Some(answer) = self.ask(now, wish) {
-                    self.replies.push(Reply::Wish(reply, answer));
+            CoreMessage::Request { request, reply } => {
+                if let Some(answer) = self.ask(now, request) {
+                    self.replies.push(Reply::OperatorRequest(reply, answer));
                 }
             }
-            Job::Command { wish, reply } => {
-                let Some(answer) = self.ask(now, wish) else { return };
+            CoreMessage::Command { request, reply } => {
+                let Some(answer) = self.ask(now, request) else { return };
                 let commanded = answer.map(|answer| self.await_outcomes(answer));
                 self.replies.push(Reply::Command(reply, commanded));
             }
-            Job::Copy(reply) => drop(reply.send(Box::new(self.supervisor.clone()))),
-            Job::Mission(id, reply) => drop(reply.send(self.supervisor.mission(id))),
-            Job::Missions(states, reply) => {
+            CoreMessage::Copy(reply) => drop(reply.send(Box::new(self.supervisor.clone()))),
+            CoreMessage::Mission(id, reply) => drop(reply.send(self.supervisor.mission(id))),
+            CoreMessage::Missions(states, reply) => {
                 let wanted = |mission: &Mission| states.is_empty() || states.contains(&mission.state);
                 drop(reply.send(self.supervisor.missions().filter(wanted).collect()));
             }
-            Job::Robot(agent, reply) => drop(reply.send(self.supervisor.robot(now, &agent))),
-            Job::Robots(reply) => drop(reply.send(self.supervisor.fleet_view(now).robots)),
+            CoreMessage::Robot(agent, reply) => drop(reply.send(self.supervisor.robot(now, &agent))),
+            CoreMessage::Robots(reply) => drop(reply.send(self.supervisor.fleet_view(now).robots)),
         }
     }
 
@@ -257,7 +257,7 @@ impl Owner {
         // A newer stream of the same robot takes the place of the old, whose task ends when its commands end.
         let before = self.streams.insert(agent.clone(), Stream { number, to });
         self.feed(now, Input::Connected(hello));
-        let answer = match self.turned_away.take() {
+        let answer = match self.rejected.take() {
             None => Ok(number),
             Some(refusal) => {
                 match before {
@@ -274,9 +274,9 @@ impl Owner {
         self.streams.get(agent).is_some_and(|current| current.number == stream)
     }
 
-    fn ask(&mut self, now: MonoTime, wish: Box<Wish>) -> Option<Result<Answer, Refusal>> {
+    fn ask(&mut self, now: MonoTime, request: Box<OperatorRequest>) -> Option<Result<Answer, Refusal>> {
         self.meter.requests.add(1);
-        self.feed(now, Input::Request(wish));
+        self.feed(now, Input::Request(request));
         let answer = self.answer.take();
         if matches!(answer, Some(Err(_))) {
             self.meter.refusals.add(1);
@@ -284,7 +284,7 @@ impl Owner {
         answer
     }
 
-    fn await_outcomes(&mut self, answer: Answer) -> Commanded {
+    fn await_outcomes(&mut self, answer: Answer) -> CommandedRobots {
         let commands = match answer {
             Answer::Commands(commands) => commands,
             Answer::Mission(_) | Answer::Lease(_) | Answer::Released => Vec::new(),
@@ -293,7 +293,7 @@ impl Owner {
         // One answer for each command, so there is always room.
         let (to, outcomes) = mpsc::channel(commands.len().max(1));
         self.waiting.extend(commands.iter().map(|(_, command)| (*command, to.clone())));
-        Commanded { commands, outcomes }
+        CommandedRobots { commands, outcomes }
     }
 
     fn feed(&mut self, now: MonoTime, input: Input) {
@@ -306,7 +306,7 @@ impl Owner {
             match output {
                 Output::Persist(record) => self.records.push(record),
                 Output::Answer(answer) => self.answer = Some(answer),
-                Output::TurnAway { refusal, .. } => self.turned_away = Some(refusal),
+                Output::RejectRobot { refusal, .. } => self.rejected = Some(refusal),
                 Output::Send { .. } | Output::Acknowledged { .. } => self.after.push(output),
             }
         }
@@ -345,14 +345,14 @@ impl Owner {
                         drop(to.try_send((agent, outcome)));
                     }
                 }
-                Output::Persist(_) | Output::Answer(_) | Output::TurnAway { .. } => {}
+                Output::Persist(_) | Output::Answer(_) | Output::RejectRobot { .. } => {}
             }
         }
         for reply in self.replies.drain(..) {
             // A caller that is gone needs no answer.
             match reply {
                 Reply::Opened(to, answer) => drop(to.send(answer)),
-                Reply::Wish(to, answer) => drop(to.send(answer)),
+                Reply::OperatorRequest(to, answer) => drop(to.send(answer)),
                 Reply::Command(to, answer) => drop(to.send(answer)),
             }
         }
@@ -367,27 +367,27 @@ impl Owner {
         }
     }
 
-    /// Shows the fleet to whoever looks, and keeps a picture for later.
+    /// Shows the fleet to whoever looks, and keeps a snapshot for later.
     fn publish(&mut self) -> Result<(), StoreError> {
         let now = clock::now();
-        let (show, keep) = (now >= self.picture_at, now >= self.history_at);
+        let (show, keep) = (now >= self.snapshot_at, now >= self.history_at);
         let changed = self.supervisor.revision() != self.history_revision;
         if show {
-            self.picture_at = now + PICTURE_PERIOD;
+            self.snapshot_at = now + SNAPSHOT_PERIOD;
             self.count();
             // One receiver is kept to make others from.
-            if self.pictures.receiver_count() > 1 {
+            if self.snapshots.receiver_count() > 1 {
                 let (robots, missions) = self.supervisor.revisions();
                 let view = self.supervisor.fleet_view(now);
-                self.meter.pictures.add(1);
-                self.pictures.send_replace(Arc::new(Picture { view, robots, missions }));
+                self.meter.snapshots.add(1);
+                self.snapshots.send_replace(Arc::new(FleetSnapshot { view, robots, missions }));
             }
         }
         if keep {
             self.history_at = now + HISTORY_PERIOD;
             if changed {
                 self.history_revision = self.supervisor.revision();
-                self.store.keep_picture(self.supervisor.fleet_view(now))?;
+                self.store.append_snapshot(self.supervisor.fleet_view(now))?;
             }
         }
         Ok(())
@@ -401,34 +401,34 @@ impl Owner {
     }
 }
 
-/// A way to the owner for everybody else.
+/// A way to the core for everybody else.
 #[derive(Clone)]
-pub(crate) struct Desk {
-    jobs: mpsc::Sender<Job>,
+pub(crate) struct CoreHandle {
+    jobs: mpsc::Sender<CoreMessage>,
 }
 
-/// The owner is gone: the process is ending.
+/// The core is gone: the process is ending.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Closing;
 
-impl Desk {
-    pub(crate) const fn new(jobs: mpsc::Sender<Job>) -> Self {
+impl CoreHandle {
+    pub(crate) const fn new(jobs: mpsc::Sender<CoreMessage>) -> Self {
         Self { jobs }
     }
 
-    /// Hands a job over, waiting while the desk is full.
-    pub(crate) async fn hand_over(&self, job: Job) -> Result<(), Closing> {
+    /// Hands a job over, waiting while the core is full.
+    pub(crate) async fn send(&self, job: CoreMessage) -> Result<(), Closing> {
         self.jobs.send(job).await.map_err(|_| Closing)
     }
 
     /// Asks something and waits for the answer.
-    pub(crate) async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, Closing> {
+    pub(crate) async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> CoreMessage) -> Result<T, Closing> {
         let (reply, answer) = oneshot::channel();
-        self.hand_over(job(reply)).await?;
+        self.send(job(reply)).await?;
         answer.await.map_err(|_| Closing)
     }
 
-    /// Whether the owner still takes jobs.
+    /// Whether the core still takes jobs.
     pub(crate) fn is_open(&self) -> bool {
         !self.jobs.is_closed()
     }

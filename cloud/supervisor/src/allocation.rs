@@ -1,4 +1,4 @@
-//! The map as the supervisor's planning sees it.
+//! How cells and places are shared among robots: pure functions of the map, a region and the workers.
 
 use std::sync::Arc;
 
@@ -14,29 +14,34 @@ use skein_types::units::Meters;
 
 use crate::api::Worker;
 
+/// Share of its top speed that a robot makes on average in a sweep, turns and doors included.
+pub(crate) const CRUISE: f64 = 0.6;
+/// What a robot sweeps of its sensor's widest strip: turns, overlaps and walls cost the rest.
+pub(crate) const SWEEP_YIELD: f64 = 0.5;
+
 /// Most places that stand for a region when it is cut.
 const SAMPLES_MAX: usize = 2000;
 /// Rounds in which the middles of the cells settle.
 const SETTLE_ROUNDS: usize = 8;
-/// How far a place may be from the nearest square a robot can stand on, metres.
+/// How far a place may be from the nearest cell a robot can stand on, metres.
 const NEAR: Meters = Meters(5.0);
 
-/// The planning map with what the supervisor asks of it.
+/// The planning map, shared by everything that allocates on it.
 #[derive(Clone, Debug)]
-pub(crate) struct Terrain {
+pub(crate) struct Allocator {
     map: Arc<PlanningMap>,
 }
 
 /// A zone on the map.
 #[derive(Clone, Debug)]
-pub(crate) struct Ground {
+pub(crate) struct ZoneCells {
     /// Squares of the zone that some robot can cover.
     pub(crate) reachable: Region,
     /// Free area of the zone, m².
     pub(crate) free: f64,
 }
 
-impl Terrain {
+impl Allocator {
     pub(crate) const fn new(map: Arc<PlanningMap>) -> Self {
         Self { map }
     }
@@ -56,11 +61,11 @@ impl Terrain {
         (frame.origin, frame.origin + size)
     }
 
-    /// The squares of a zone that can be covered from where robots stand; from anywhere when there are none.
-    pub(crate) fn ground(&self, zone: &Polygon, robots: &[Point]) -> Result<Ground, ZoneError> {
+    /// The cells of a zone that can be covered from where robots stand; from anywhere when there are none.
+    pub(crate) fn zone_cells(&self, zone: &Polygon, robots: &[Point]) -> Result<ZoneCells, ZoneError> {
         let inside = zone_region(self.map.frame(), zone)?.intersection(&self.map.free())?;
         let reachable = if robots.is_empty() { self.of_any_start() } else { self.map.reachable_from(robots) };
-        Ok(Ground { reachable: inside.intersection(&reachable)?, free: inside.area() })
+        Ok(ZoneCells { reachable: inside.intersection(&reachable)?, free: inside.area() })
     }
 
     /// What robots can cover that may stand anywhere a robot fits.
@@ -72,7 +77,7 @@ impl Terrain {
     }
 
     /// Cuts a region into one compact part for each worker, in their order, and what none of them can reach. Each
-    /// square goes to one worker that can get to it.
+    /// cell goes to one worker that can get to it.
     pub(crate) fn allot(&self, region: &Region, workers: &[Worker]) -> Result<(Vec<Region>, Region), RegionError> {
         let mut parts = vec![self.empty()?; workers.len()];
         let mut left = region.clone();
@@ -96,7 +101,7 @@ impl Terrain {
         Ok((parts, left))
     }
 
-    /// Workers that can meet, with the squares they can cover.
+    /// Workers that can meet, with the cells they can cover.
     fn islands(&self, workers: &[Worker]) -> Vec<(Region, Vec<usize>)> {
         let mut islands: Vec<(Region, Vec<usize>)> = Vec::new();
         for (index, worker) in workers.iter().enumerate() {
@@ -110,7 +115,7 @@ impl Terrain {
         islands
     }
 
-    /// Takes about `area` m² of a region for the helper: the squares that are nearest to it compared with the owner.
+    /// Takes about `area` m² of a region for the helper: the cells that are nearest to it compared with the owner.
     /// The rest stays with the owner.
     pub(crate) fn cut(
         &self,
@@ -158,7 +163,7 @@ impl Terrain {
         middles.into_iter().map(|middle| self.standing(middle, &samples)).collect()
     }
 
-    /// A handful of a region's squares, evenly taken.
+    /// A handful of a region's cells, evenly taken.
     fn samples(&self, region: &Region) -> Vec<Point> {
         let step = (region.len() as usize).div_ceil(SAMPLES_MAX).max(1);
         region.squares().step_by(step).map(|square| region.frame().center_of(square)).collect()
@@ -172,8 +177,8 @@ impl Terrain {
         samples.iter().copied().min_by(|a, b| a.distance(point).total_cmp(&b.distance(point))).unwrap_or(point)
     }
 
-    /// Length of the way from one place to another, if there is one.
-    pub(crate) fn way(&self, from: Point, to: Point) -> Option<f64> {
+    /// Length of the shortest path between two places, metres; `None` when there is none.
+    pub(crate) fn path_length(&self, from: Point, to: Point) -> Option<f64> {
         let (start, goal) = (self.map.nearest_traversable(from, NEAR)?, self.map.nearest_traversable(to, NEAR)?);
         path::shortest(&mut Search::new(), &*self.map, start, goal).map(|way| way.length() * self.frame().resolution)
     }
@@ -183,10 +188,45 @@ impl Terrain {
         sweep::plan(&self.map, region, start, range, None)
     }
 
-    /// Length of the way from a place to the nearest square of a region, if there is one; straight lines.
+    /// At most one robot for each `area_min` m² of the region: those that are there first.
+    pub(crate) fn limit_to_useful(&self, area: &Region, mut workers: Vec<Worker>, area_min: f64) -> Vec<Worker> {
+        let enough = (area.area() / area_min).ceil().max(1.0) as usize;
+        if workers.len() > enough {
+            workers.sort_by_cached_key(|worker| {
+                let seconds = worker.busy + self.distance_to(area, worker.at) / worker.speed.0.max(0.01);
+                (whole_millis(seconds), worker.agent.clone())
+            });
+            workers.truncate(enough);
+        }
+        workers
+    }
+
+    /// Straight-line distance from a place to the nearest sampled cell of a region, metres.
     pub(crate) fn distance_to(&self, region: &Region, from: Point) -> f64 {
         self.samples(region).iter().map(|place| place.distance(from)).fold(f64::INFINITY, f64::min)
     }
+}
+
+/// Robots that will be ready before this area could be swept by all together; those ready later are spared.
+pub(crate) fn ready_in_time(area: &Region, mut workers: Vec<Worker>) -> Vec<Worker> {
+    loop {
+        let rates = workers.iter().map(|worker| SWEEP_YIELD * worker.ability);
+        let busy: f64 = workers.iter().map(|worker| SWEEP_YIELD * worker.ability * worker.busy).sum();
+        let ready = (area.area() + busy) / rates.sum::<f64>().max(0.01);
+        let before = workers.len();
+        if before > 1 {
+            workers.retain(|worker| worker.busy <= ready);
+        }
+        if workers.len() == before {
+            return workers;
+        }
+    }
+}
+
+/// Sortable seconds.
+fn whole_millis(seconds: f64) -> u64 {
+    // Negative and NaN become zero, infinite becomes the largest.
+    (seconds * 1000.0) as u64
 }
 
 /// Moves every middle to the mean of the places nearest to it.

@@ -11,7 +11,10 @@ use skein_types::safety::{Cause, Latch};
 use skein_types::telemetry::AgentTelemetry;
 use skein_types::units::{Percent, Seconds};
 
-use crate::api::{At, RobotRecord, Worker};
+use skein_types::time::MonoTime;
+
+use crate::api::Worker;
+use crate::record::RobotRecord;
 
 /// Most commands that may wait for one robot's answer; the oldest go first.
 pub(crate) const PENDING_MAX: usize = 32;
@@ -23,28 +26,28 @@ const LATCH_SETTLES: Duration = Duration::from_secs(1);
 pub(crate) struct Pending {
     pub(crate) command: CloudCommand,
     /// When it was last sent; `None` when it waits for a stream.
-    pub(crate) sent_at: Option<At>,
+    pub(crate) sent_at: Option<MonoTime>,
     /// Not sent again after this.
-    pub(crate) give_up_at: Option<At>,
+    pub(crate) expires_at: Option<MonoTime>,
 }
 
 /// One robot.
 #[derive(Clone, Debug)]
 pub(crate) struct Robot {
     /// What is kept of it.
-    pub(crate) known: RobotRecord,
+    pub(crate) record: RobotRecord,
     pub(crate) connected: bool,
     /// Lost after this unless it is heard again.
-    pub(crate) alive_until: At,
+    pub(crate) alive_until: MonoTime,
     pub(crate) telemetry: Option<AgentTelemetry>,
-    pub(crate) telemetry_at: At,
+    pub(crate) telemetry_at: MonoTime,
     pub(crate) latch: Latch,
-    latch_settled_at: At,
+    latch_settled_at: MonoTime,
     pub(crate) wrong_map: bool,
     /// Since when it cannot work although it is there.
-    pub(crate) unfit_since: Option<At>,
+    pub(crate) unfit_since: Option<MonoTime>,
     /// No new work before this: it refused the last.
-    pub(crate) rests_until: At,
+    pub(crate) no_work_until: MonoTime,
     /// What it was given to work on.
     pub(crate) mission: Option<MissionId>,
     /// What it says it works on.
@@ -53,7 +56,7 @@ pub(crate) struct Robot {
     /// Of the supervisor when it last changed.
     pub(crate) revision: u64,
     /// When a silent robot was last shown again with its new age.
-    pub(crate) shown_at: At,
+    pub(crate) shown_at: MonoTime,
 }
 
 /// What is kept of a robot that says who it is.
@@ -71,28 +74,28 @@ pub(crate) fn record_of(hello: &Hello, generation: Generation) -> RobotRecord {
 
 impl Robot {
     /// A robot that is not there yet.
-    pub(crate) const fn new(known: RobotRecord, alive_until: At) -> Self {
+    pub(crate) const fn new(known: RobotRecord, alive_until: MonoTime) -> Self {
         Self {
-            known,
+            record: known,
             connected: false,
             alive_until,
             telemetry: None,
-            telemetry_at: At::ZERO,
+            telemetry_at: MonoTime::ZERO,
             latch: Latch::Released,
-            latch_settled_at: At::ZERO,
+            latch_settled_at: MonoTime::ZERO,
             wrong_map: false,
             unfit_since: None,
-            rests_until: At::ZERO,
+            no_work_until: MonoTime::ZERO,
             mission: None,
             at_work: None,
             pending: Vec::new(),
             revision: 0,
-            shown_at: At::ZERO,
+            shown_at: MonoTime::ZERO,
         }
     }
 
     /// It was heard within the time after which it would be lost.
-    pub(crate) fn is_alive(&self, now: At) -> bool {
+    pub(crate) fn is_alive(&self, now: MonoTime) -> bool {
         now <= self.alive_until
     }
 
@@ -101,7 +104,7 @@ impl Robot {
         self.telemetry.as_ref().map(|sample| sample.pose.position)
     }
 
-    /// Why it can do no work now, if it cannot.
+    /// TimerKind it can do no work now, if it cannot.
     pub(crate) fn unfit(&self, battery_min: Percent) -> Option<&'static str> {
         let Some(sample) = &self.telemetry else { return Some("has not said where it is") };
         if !self.connected {
@@ -132,13 +135,13 @@ impl Robot {
 
     /// What the planner needs to know of it.
     pub(crate) fn worker(&self, busy: f64) -> Worker {
-        let body = &self.known.body;
+        let body = &self.record.body;
         let charge = self.telemetry.as_ref().map_or(100.0, |sample| sample.battery.0);
         // In coarse steps: robots that differ by little are alike, and the split may give any cell to any of them.
         let charge = if charge >= 50.0 { 1.0 } else { 0.5 };
         Worker {
-            agent: self.known.agent.clone(),
-            at: self.position().unwrap_or(self.known.home.position),
+            agent: self.record.agent.clone(),
+            at: self.position().unwrap_or(self.record.home.position),
             ability: body.speed_max.0 * body.sweep_range.0 * charge,
             speed: body.speed_max,
             sweep_range: body.sweep_range,
@@ -147,7 +150,7 @@ impl Robot {
     }
 
     /// Takes in the newest sample.
-    pub(crate) fn observe(&mut self, now: At, sample: AgentTelemetry) {
+    pub(crate) fn observe(&mut self, now: MonoTime, sample: AgentTelemetry) {
         if now >= self.latch_settled_at {
             self.latch = if sample.causes.contains(Cause::OperatorKill) {
                 Latch::Kill
@@ -163,21 +166,21 @@ impl Robot {
 
     /// The next order's generation, which makes every earlier order stale.
     pub(crate) fn next_generation(&mut self) -> Generation {
-        self.known.generation = self.known.generation.next();
-        self.known.generation
+        self.record.generation = self.record.generation.next();
+        self.record.generation
     }
 
     /// Keeps a command until it is answered; what it makes pointless is dropped.
-    pub(crate) fn expect(&mut self, command: CloudCommand, give_up_at: Option<At>) {
+    pub(crate) fn enqueue(&mut self, command: CloudCommand, expires_at: Option<MonoTime>) {
         self.pending.retain(|old| !supersedes(&command.order, &old.command.order));
         if self.pending.len() >= PENDING_MAX {
             self.pending.remove(0);
         }
-        self.pending.push(Pending { command, sent_at: None, give_up_at });
+        self.pending.push(Pending { command, sent_at: None, expires_at });
     }
 
     /// An answer came: the command it was for.
-    pub(crate) fn answered(&mut self, now: At, id: CommandId, outcome: &CommandOutcome) -> Option<CloudCommand> {
+    pub(crate) fn on_ack(&mut self, now: MonoTime, id: CommandId, outcome: &CommandOutcome) -> Option<CloudCommand> {
         let index = self.pending.iter().position(|pending| pending.command.id == id)?;
         let command = self.pending.remove(index).command;
         if matches!(outcome, CommandOutcome::Accepted | CommandOutcome::Done) {
@@ -203,7 +206,7 @@ impl Robot {
     }
 
     /// The stream is new: everything unanswered goes out again. Commands up to the last that took effect are named.
-    pub(crate) fn reopened(&mut self, last_command: Option<CommandId>) -> Vec<CommandId> {
+    pub(crate) fn on_reconnect(&mut self, last_command: Option<CommandId>) -> Vec<CommandId> {
         for pending in &mut self.pending {
             pending.sent_at = None;
         }
@@ -213,8 +216,8 @@ impl Robot {
     }
 
     /// Commands to send now, marked as sent; those past their time are dropped.
-    pub(crate) fn due(&mut self, now: At, resend_after: Duration) -> Vec<CloudCommand> {
-        self.pending.retain(|pending| pending.give_up_at.is_none_or(|end| now <= end));
+    pub(crate) fn take_due(&mut self, now: MonoTime, resend_after: Duration) -> Vec<CloudCommand> {
+        self.pending.retain(|pending| pending.expires_at.is_none_or(|end| now <= end));
         if !self.connected {
             return Vec::new();
         }
@@ -239,20 +242,20 @@ impl Robot {
     }
 
     /// As people see it.
-    pub(crate) fn view(&self, now: At) -> RobotView {
+    pub(crate) fn view(&self, now: MonoTime) -> RobotView {
         RobotView {
-            agent: self.known.agent.clone(),
-            boot: self.known.boot,
-            body: self.known.body,
-            home: self.known.home,
+            agent: self.record.agent.clone(),
+            boot: self.record.boot,
+            body: self.record.body,
+            home: self.record.home,
             connected: self.connected,
             latch: self.latch,
             latches: LatchSet::default(),
             wanted: LatchSet::default(),
             telemetry: self.telemetry.clone(),
             age: Seconds(if self.telemetry.is_some() { now.secs_since(self.telemetry_at) } else { 0.0 }),
-            debug_address: self.known.debug_address.clone(),
-            software: self.known.software.clone(),
+            debug_address: self.record.debug_address.clone(),
+            software: self.record.software.clone(),
         }
     }
 }

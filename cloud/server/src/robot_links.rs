@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::core_actor::{Closing, CoreHandle, CoreMessage};
 use crate::meter::Meter;
-use crate::owner::{Closing, Desk, Job};
 use crate::problem::Problem;
 
 /// Commands that may wait for one robot's stream. What finds no room is repeated by the core.
@@ -25,11 +25,11 @@ const COMMANDS_MAX: usize = 64;
 /// A robot says who it is within this time.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// Messages that make no sense, one after the other, after which the stream is closed.
-const NONSENSE_MAX: u32 = 50;
+const INVALID_MAX: u32 = 50;
 
 /// The service for robots.
-pub(crate) struct Links {
-    pub(crate) desk: Desk,
+pub(crate) struct RobotLinks {
+    pub(crate) core: CoreHandle,
     pub(crate) meter: Arc<Meter>,
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
@@ -38,7 +38,7 @@ pub(crate) struct Links {
 type Commands = Result<v1::CloudCommand, Status>;
 
 #[tonic::async_trait]
-impl AgentControl for Links {
+impl AgentControl for RobotLinks {
     type LinkStreamStream = Pin<Box<dyn Stream<Item = Commands> + Send>>;
 
     async fn link_stream(
@@ -46,7 +46,7 @@ impl AgentControl for Links {
         request: Request<Streaming<v1::AgentReport>>,
     ) -> Result<Response<Self::LinkStreamStream>, Status> {
         let (out, commands) = mpsc::channel(COMMANDS_MAX);
-        let link = Link { desk: self.desk.clone(), meter: self.meter.clone(), out };
+        let link = Link { core: self.core.clone(), meter: self.meter.clone(), out };
         let (reports, closing) = (request.into_inner(), self.closing.clone());
         self.tasks.spawn(async move {
             tokio::select! {
@@ -60,21 +60,21 @@ impl AgentControl for Links {
 
 /// One robot's stream.
 struct Link {
-    desk: Desk,
+    core: CoreHandle,
     meter: Arc<Meter>,
     out: mpsc::Sender<Commands>,
 }
 
 impl Link {
     async fn run(self, mut reports: Streaming<v1::AgentReport>) {
-        let hello = match tokio::time::timeout(HELLO_WITHIN, first_words(&mut reports)).await {
+        let hello = match tokio::time::timeout(HELLO_WITHIN, read_hello(&mut reports)).await {
             Ok(Ok(hello)) => hello,
             Ok(Err(status)) => return self.refuse(status).await,
             Err(_elapsed) => return self.refuse(Status::deadline_exceeded("say Hello first")).await,
         };
         let agent = hello.agent.clone();
         let (to, mut commands) = mpsc::channel(COMMANDS_MAX);
-        let opened = self.desk.ask(|reply| Job::Opened { hello: Box::new(hello), to, reply }).await;
+        let opened = self.core.ask(|reply| CoreMessage::Opened { hello: Box::new(hello), to, reply }).await;
         let stream = match opened {
             Ok(Ok(stream)) => stream,
             Ok(Err(refusal)) => {
@@ -90,7 +90,7 @@ impl Link {
                     return;
                 }
             }
-            // The owner gave this robot's place to a newer stream.
+            // The core gave this robot's place to a newer stream.
             self.refuse(Status::aborted("a newer stream of this robot took over")).await;
         };
         tokio::select! {
@@ -102,8 +102,8 @@ impl Link {
             }
         }
         tracing::info!(robot = %agent, "a robot's stream ended");
-        // When the owner is gone, so is what it would have to know.
-        let _ = self.desk.hand_over(Job::Closed { stream, agent }).await;
+        // When the core is gone, so is what it would have to know.
+        let _ = self.core.send(CoreMessage::Closed { stream, agent }).await;
     }
 
     /// Takes in what the robot says until it stops.
@@ -113,22 +113,22 @@ impl Link {
         agent: &AgentId,
         reports: &mut Streaming<v1::AgentReport>,
     ) -> Result<(), Status> {
-        let mut nonsense = 0;
+        let mut invalid = 0;
         while let Some(wire) = reports.next().await {
             match AgentReport::try_from(wire?) {
                 Ok(report) => {
-                    nonsense = 0;
-                    let job = Job::Report { stream, agent: agent.clone(), report };
-                    self.desk.hand_over(job).await.map_err(|closing: Closing| Status::from(Problem::from(closing)))?;
+                    invalid = 0;
+                    let job = CoreMessage::Report { stream, agent: agent.clone(), report };
+                    self.core.send(job).await.map_err(|closing: Closing| Status::from(Problem::from(closing)))?;
                 }
                 // One bad sensor must not cost the robot its way to be stopped: the message is left out, and said so.
                 Err(error) => {
-                    nonsense += 1;
+                    invalid += 1;
                     self.meter.refused.add(1);
-                    if nonsense == 1 {
+                    if invalid == 1 {
                         tracing::warn!(robot = %agent, %error, "left out a message that makes no sense");
                     }
-                    if nonsense >= NONSENSE_MAX {
+                    if invalid >= INVALID_MAX {
                         return Err(Problem::from(error).into());
                     }
                 }
@@ -143,7 +143,7 @@ impl Link {
     }
 }
 
-async fn first_words(reports: &mut Streaming<v1::AgentReport>) -> Result<Hello, Status> {
+async fn read_hello(reports: &mut Streaming<v1::AgentReport>) -> Result<Hello, Status> {
     let first = reports.next().await.ok_or_else(|| Status::invalid_argument("the stream ended before Hello"))??;
     match AgentReport::try_from(first).map_err(Status::from)? {
         AgentReport::Hello(hello) => Ok(hello),

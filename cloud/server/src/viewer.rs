@@ -1,4 +1,4 @@
-//! Viewers of the fleet: each gets what changed since its last picture, and the newest when it was slow.
+//! Viewers of the fleet: each gets what changed since its last snapshot, and the newest when it was slow.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use skein_wire::v1;
 use tokio::sync::{mpsc, watch};
 use tonic::Status;
 
+use crate::core_actor::FleetSnapshot;
 use crate::meter::Meter;
-use crate::owner::Picture;
 
 /// Without news, a sign of life after this.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// One viewer.
 pub(crate) struct Viewer {
-    pub(crate) pictures: watch::Receiver<Arc<Picture>>,
+    pub(crate) snapshots: watch::Receiver<Arc<FleetSnapshot>>,
     pub(crate) meter: Arc<Meter>,
     /// Of this life of the supervisor.
     pub(crate) epoch: u64,
@@ -37,22 +37,22 @@ pub(crate) fn seen(token: &str, epoch: u64) -> u64 {
 }
 
 impl Viewer {
-    /// Sends pictures until the viewer is gone or the owner ends.
+    /// Sends snapshots until the viewer is gone or the core ends.
     pub(crate) async fn run(mut self, out: mpsc::Sender<Result<v1::WatchFleetResponse, Status>>) {
         let meter = self.meter.clone();
         let _watching = meter.viewers.hold();
-        // The picture that lies there may be from before anybody looked; the next is on its way.
-        self.pictures.mark_unchanged();
+        // The snapshot that lies there may be from before anybody looked; the next is on its way.
+        self.snapshots.mark_unchanged();
         loop {
             let changed = tokio::select! {
                 () = out.closed() => return,
-                changed = tokio::time::timeout(HEARTBEAT, self.pictures.changed()) => changed,
+                changed = tokio::time::timeout(HEARTBEAT, self.snapshots.changed()) => changed,
             };
             let view = match changed {
                 Ok(Err(_owner_gone)) => return,
                 Ok(Ok(())) => {
-                    let picture = self.pictures.borrow_and_update().clone();
-                    match self.news(&picture) {
+                    let snapshot = self.snapshots.borrow_and_update().clone();
+                    match self.news(&snapshot) {
                         Some(news) => Some(news),
                         None => continue,
                     }
@@ -69,23 +69,16 @@ impl Viewer {
         }
     }
 
-    /// What this viewer has not seen of a picture.
-    fn news(&mut self, picture: &Picture) -> Option<FleetView> {
-        let since = core::mem::replace(&mut self.since, picture.view.sequence);
-        let robots = fresh(&picture.view.robots, &picture.robots, since);
-        let missions = fresh(&picture.view.missions, &picture.missions, since);
+    /// What this viewer has not seen of a snapshot.
+    fn news(&mut self, snapshot: &FleetSnapshot) -> Option<FleetView> {
+        let since = core::mem::replace(&mut self.since, snapshot.view.sequence);
+        let robots = fresh(&snapshot.view.robots, &snapshot.robots, since);
+        let missions = fresh(&snapshot.view.missions, &snapshot.missions, since);
         if robots.is_empty() && missions.is_empty() && self.shown > 0 {
             return None;
         }
         self.shown += 1;
-        Some(FleetView {
-            sequence: self.shown,
-            at: picture.view.at,
-            robots,
-            missions,
-            alarms: picture.view.alarms.clone(),
-            hazards: picture.view.hazards.clone(),
-        })
+        Some(FleetView { sequence: self.shown, at: snapshot.view.at, robots, missions })
     }
 }
 
