@@ -2,24 +2,22 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::Stream;
-use skein_supervisor::{Answer, OperatorCommand, OperatorRequest, RobotTargets};
+use skein_supervisor::{Answer, LeaseView, OperatorCommand, OperatorRequest, RobotTargets};
+use skein_types::authority::{LatchAction, LatchRegister, Principal};
 use skein_types::fleet::{FleetView, RobotView};
-use skein_types::ids::{AgentId, EventId, MissionId};
-use skein_types::link::CommandOutcome;
+use skein_types::ids::{AgentId, EventId, MissionId, OperatorId};
 use skein_types::mission::{Mission, MissionSpec, Preview};
 use skein_types::time::WallTime;
 use skein_wire::bounds::DECISIONS_MAX;
 use skein_wire::request::{
-    EventFilter, Explanation, KillOrder, Lease, Missions, ResumeOrder, ResumeOutcomes, RobotOutcome, Robots, StopOrder,
-    StopOutcomes, Submit, TakeLease, Targets, mission_id, mission_states, robot_id,
+    EventFilter, Explanation, HeldLease, KillOrder, Lease, Missions, ReleaseOrder, ReleaseOutcomes, RenewLease, Robots,
+    StopOrder, StopOutcomes, Submit, TakeLease, Targets, mission_id, mission_states, robot_id,
 };
 use skein_wire::v1;
 use skein_wire::v1::mission_control_server::MissionControl;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,16 +25,18 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use crate::core_actor::{CommandedRobots, CoreHandle, CoreMessage, Published};
+use crate::core_actor::{CoreHandle, CoreMessage, Published};
 use crate::events::Records;
+use crate::latching::{Release, StopCommand};
 use crate::meter::Meter;
 use crate::problem::Problem;
+use crate::stop_lane::StopLane;
 use crate::viewer::{HEARTBEAT, Viewer, seen};
 
+/// The metadata key under which a caller says its name.
+pub(crate) const OPERATOR_KEY: &str = "skein-operator";
 /// The metadata key under which a caller shows its lease.
 pub(crate) const LEASE_KEY: &str = "skein-lease";
-/// How long a STOP waits for the robots to say so before it answers who has not.
-const OUTCOMES_WITHIN: Duration = Duration::from_secs(1);
 /// Messages that may wait for one viewer.
 const VIEW_QUEUE: usize = 2;
 /// A record's entries that may wait for one viewer.
@@ -48,6 +48,7 @@ const DECISIONS: usize = 20;
 #[derive(Clone)]
 pub(crate) struct Services {
     pub(crate) core: CoreHandle,
+    pub(crate) lane: Arc<StopLane>,
     pub(crate) records: Records,
     pub(crate) published: Published,
     pub(crate) meter: Arc<Meter>,
@@ -56,29 +57,69 @@ pub(crate) struct Services {
     pub(crate) epoch: u64,
 }
 
+/// Who calls, and the lease that is shown.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) by: Principal,
+    pub(crate) lease: Option<Uuid>,
+}
+
+impl Caller {
+    /// From the texts of the metadata or headers.
+    pub(crate) fn new(operator: Option<&str>, lease: Option<&str>) -> Result<Self, Problem> {
+        Ok(Self { by: principal(operator)?, lease: shown_lease(lease)? })
+    }
+
+    /// Of a STOP: a name or lease that makes no sense must not keep it from being obeyed.
+    pub(crate) fn of_stop(operator: Option<&str>) -> Principal {
+        principal(operator).unwrap_or_else(|_| anonymous())
+    }
+}
+
+fn principal(operator: Option<&str>) -> Result<Principal, Problem> {
+    let Some(name) = operator.filter(|name| !name.is_empty()) else { return Ok(anonymous()) };
+    OperatorId::new(name).map(Principal::Operator).map_err(|error| {
+        Problem::new(
+            axum::http::StatusCode::BAD_REQUEST,
+            "bad_operator",
+            format!("{OPERATOR_KEY} {name:?} {error}"),
+            "use lower-case letters, digits, - and _",
+        )
+    })
+}
+
+/// An operator who gave no name. The name is well-formed; only if it were not, the supervisor itself would stand here.
+fn anonymous() -> Principal {
+    OperatorId::new("anonymous").map_or_else(|_| LatchRegister::released().by, Principal::Operator)
+}
+
 impl Services {
     /// Gives a request to the core.
-    pub(crate) async fn request(&self, lease: Option<Uuid>, command: OperatorCommand) -> Result<Answer, Problem> {
-        let request = Box::new(OperatorRequest { lease, command });
+    pub(crate) async fn request(&self, caller: Caller, command: OperatorCommand) -> Result<Answer, Problem> {
+        let request = Box::new(OperatorRequest { by: caller.by, lease: caller.lease, command });
         Ok(self.core.ask(|reply| CoreMessage::Request { request, reply }).await??)
     }
 
     /// A request whose answer is a mission.
-    pub(crate) async fn mission_request(
-        &self,
-        lease: Option<Uuid>,
-        command: OperatorCommand,
-    ) -> Result<Mission, Problem> {
-        match self.request(lease, command).await? {
+    pub(crate) async fn mission_request(&self, caller: Caller, command: OperatorCommand) -> Result<Mission, Problem> {
+        match self.request(caller, command).await? {
             Answer::Mission(mission) => Ok(*mission),
-            Answer::Commands(_) | Answer::Lease(_) | Answer::Released => Err(mixed_up()),
+            Answer::Latched { .. } | Answer::Lease(_) | Answer::Released => Err(mixed_up()),
+        }
+    }
+
+    /// A request whose answer is a lease.
+    pub(crate) async fn lease_request(&self, caller: Caller, command: OperatorCommand) -> Result<LeaseView, Problem> {
+        match self.request(caller, command).await? {
+            Answer::Lease(lease) => Ok(lease),
+            Answer::Latched { .. } | Answer::Mission(_) | Answer::Released => Err(mixed_up()),
         }
     }
 
     /// Submits a mission under an id of its own.
-    pub(crate) async fn submit(&self, lease: Option<Uuid>, key: String, spec: MissionSpec) -> Result<Mission, Problem> {
+    pub(crate) async fn submit(&self, caller: Caller, key: String, spec: MissionSpec) -> Result<Mission, Problem> {
         let id = MissionId(Uuid::now_v7());
-        self.mission_request(lease, OperatorCommand::Submit { id, key, spec }).await
+        self.mission_request(caller, OperatorCommand::Submit { id, key, spec }).await
     }
 
     pub(crate) async fn mission(&self, id: MissionId) -> Result<Mission, Problem> {
@@ -89,43 +130,15 @@ impl Services {
         Ok(self.core.ask(|reply| CoreMessage::Robot(agent, reply)).await??)
     }
 
+    pub(crate) async fn leases(&self) -> Result<Vec<LeaseView>, Problem> {
+        Ok(self.core.ask(CoreMessage::Leases).await?)
+    }
+
     /// Plans on a copy of the core, so that nobody waits for it.
     pub(crate) async fn preview(&self, spec: MissionSpec) -> Result<Preview, Problem> {
         let copy = self.core.ask(CoreMessage::Copy).await?;
         let planned = tokio::task::spawn_blocking(move || copy.preview(crate::clock::now(), &spec));
         Ok(planned.await.map_err(|_| mixed_up())??)
-    }
-
-    /// Commands robots and waits a moment for what they say.
-    pub(crate) async fn command(
-        &self,
-        lease: Option<Uuid>,
-        command: OperatorCommand,
-    ) -> Result<Vec<RobotOutcome>, Problem> {
-        let request = Box::new(OperatorRequest { lease, command });
-        let CommandedRobots { commands, mut outcomes } =
-            self.core.ask(|reply| CoreMessage::Command { request, reply }).await??;
-        let mut said = Vec::new();
-        #[expect(clippy::disallowed_methods, reason = "the runtime's own clock is what its timer wants")]
-        let end = Instant::from_std(std::time::Instant::now()) + OUTCOMES_WITHIN;
-        while said.len() < commands.len() {
-            match tokio::time::timeout_at(end, outcomes.recv()).await {
-                Ok(Some(outcome)) => said.push(outcome),
-                Ok(None) | Err(_) => break,
-            }
-        }
-        let mut all = Vec::new();
-        for (robot, _) in commands {
-            let latch = self.robot(robot.clone()).await?.latch;
-            let outcome = said.iter().find(|(agent, _)| *agent == robot).map(|(_, outcome)| outcome);
-            let (acknowledged, text) = match outcome {
-                Some(CommandOutcome::Accepted | CommandOutcome::Done) => (true, String::new()),
-                Some(CommandOutcome::Rejected(why) | CommandOutcome::Failed(why)) => (false, why.clone()),
-                None => (false, "has not answered yet; it is told again until it does".to_owned()),
-            };
-            all.push(RobotOutcome { robot, acknowledged, latch, text });
-        }
-        Ok(all)
     }
 
     /// Why a robot does what it does.
@@ -142,7 +155,7 @@ impl Services {
     }
 }
 
-fn mixed_up() -> Problem {
+pub(crate) fn mixed_up() -> Problem {
     Problem::new(
         axum::http::StatusCode::INTERNAL_SERVER_ERROR,
         "internal",
@@ -166,8 +179,12 @@ pub(crate) fn shown_lease(text: Option<&str>) -> Result<Option<Uuid>, Problem> {
     text.map(parse).transpose()
 }
 
-fn lease_of(metadata: &MetadataMap) -> Result<Option<Uuid>, Problem> {
-    shown_lease(metadata.get(LEASE_KEY).and_then(|value| value.to_str().ok()))
+fn text_of<'a>(metadata: &'a MetadataMap, key: &str) -> Option<&'a str> {
+    metadata.get(key).and_then(|value| value.to_str().ok())
+}
+
+fn caller_of(metadata: &MetadataMap) -> Result<Caller, Problem> {
+    Caller::new(text_of(metadata, OPERATOR_KEY), text_of(metadata, LEASE_KEY))
 }
 
 fn robot_targets(targets: Targets) -> RobotTargets {
@@ -175,6 +192,11 @@ fn robot_targets(targets: Targets) -> RobotTargets {
         Targets::All => RobotTargets::All,
         Targets::Robots(robots) => RobotTargets::These(robots),
     }
+}
+
+fn wire_lease(lease: LeaseView) -> Lease {
+    let LeaseView { id, operator, robots, expires_at } = lease;
+    Lease { id, operator, robots, expires_at }
 }
 
 /// The service for people and programs.
@@ -191,29 +213,29 @@ impl MissionControl for Control {
     }
 
     async fn submit_mission(&self, request: Request<v1::SubmitMissionRequest>) -> Served<v1::SubmitMissionResponse> {
-        let lease = lease_of(request.metadata())?;
+        let caller = caller_of(request.metadata())?;
         let Submit { spec, key } = Submit::try_from(request.into_inner()).map_err(Problem::from)?;
-        Ok(Response::new(self.0.submit(lease, key, spec).await?.into()))
+        Ok(Response::new(self.0.submit(caller, key, spec).await?.into()))
     }
 
     async fn pause_mission(&self, request: Request<v1::PauseMissionRequest>) -> Served<v1::PauseMissionResponse> {
-        let lease = lease_of(request.metadata())?;
+        let caller = caller_of(request.metadata())?;
         let id = mission_id(&request.get_ref().mission).map_err(Problem::from)?;
-        Ok(Response::new(self.0.mission_request(lease, OperatorCommand::Pause(id)).await?.into()))
+        Ok(Response::new(self.0.mission_request(caller, OperatorCommand::Pause(id)).await?.into()))
     }
 
     async fn resume_mission(&self, request: Request<v1::ResumeMissionRequest>) -> Served<v1::ResumeMissionResponse> {
-        let lease = lease_of(request.metadata())?;
+        let caller = caller_of(request.metadata())?;
         let id = mission_id(&request.get_ref().mission).map_err(Problem::from)?;
-        Ok(Response::new(self.0.mission_request(lease, OperatorCommand::Resume(id)).await?.into()))
+        Ok(Response::new(self.0.mission_request(caller, OperatorCommand::Resume(id)).await?.into()))
     }
 
     async fn cancel_mission(&self, request: Request<v1::CancelMissionRequest>) -> Served<v1::CancelMissionResponse> {
-        let lease = lease_of(request.metadata())?;
+        let caller = caller_of(request.metadata())?;
         let wire = request.into_inner();
         let mission = mission_id(&wire.mission).map_err(Problem::from)?;
         let wanted = OperatorCommand::Cancel { mission, reason: wire.reason };
-        Ok(Response::new(self.0.mission_request(lease, wanted).await?.into()))
+        Ok(Response::new(self.0.mission_request(caller, wanted).await?.into()))
     }
 
     async fn list_missions(&self, request: Request<v1::ListMissionsRequest>) -> Served<v1::ListMissionsResponse> {
@@ -228,43 +250,62 @@ impl MissionControl for Control {
     }
 
     async fn stop(&self, request: Request<v1::StopRequest>) -> Served<v1::StopResponse> {
-        let StopOrder { targets, reason } = StopOrder::try_from(request.into_inner()).map_err(Problem::from)?;
-        let outcomes = self.0.command(None, OperatorCommand::Stop { targets: robot_targets(targets), reason }).await?;
-        Ok(Response::new(StopOutcomes(outcomes).into()))
+        let by = Caller::of_stop(text_of(request.metadata(), OPERATOR_KEY));
+        let order = StopOrder::try_from(request.into_inner()).map_err(Problem::from)?;
+        let StopOrder { targets, reason, request: id, at } = order;
+        let targets = robot_targets(targets);
+        let command = StopCommand { targets, action: LatchAction::Stop, reason, id, at };
+        Ok(Response::new(StopOutcomes(self.0.stop(by, command).await?).into()))
     }
 
     async fn kill(&self, request: Request<v1::KillRequest>) -> Served<v1::KillResponse> {
-        let KillOrder { robot, reason } = KillOrder::try_from(request.into_inner()).map_err(Problem::from)?;
-        let outcomes = self.0.command(None, OperatorCommand::Kill { robot, reason }).await?;
-        let outcome = outcomes.into_iter().next().ok_or_else(mixed_up)?;
+        let by = Caller::of_stop(text_of(request.metadata(), OPERATOR_KEY));
+        let order = KillOrder::try_from(request.into_inner()).map_err(Problem::from)?;
+        let KillOrder { robot, reason, request: id, at } = order;
+        let targets = RobotTargets::These(vec![robot]);
+        let command = StopCommand { targets, action: LatchAction::Kill, reason, id, at };
+        let outcome = self.0.stop(by, command).await?.into_iter().next().ok_or_else(mixed_up)?;
         Ok(Response::new(outcome.into()))
     }
 
-    async fn resume(&self, request: Request<v1::ResumeRequest>) -> Served<v1::ResumeResponse> {
-        let lease = lease_of(request.metadata())?;
-        let ResumeOrder { targets, reason } = ResumeOrder::try_from(request.into_inner()).map_err(Problem::from)?;
-        let outcomes =
-            self.0.command(lease, OperatorCommand::Release { targets: robot_targets(targets), reason }).await?;
-        Ok(Response::new(ResumeOutcomes(outcomes).into()))
+    async fn release(&self, request: Request<v1::ReleaseRequest>) -> Served<v1::ReleaseResponse> {
+        let caller = caller_of(request.metadata())?;
+        let order = ReleaseOrder::try_from(request.into_inner()).map_err(Problem::from)?;
+        let ReleaseOrder { targets, reason, request: id, epochs } = order;
+        let release = Release { targets: robot_targets(targets), reason, id, epochs };
+        Ok(Response::new(ReleaseOutcomes(self.0.release(caller, release).await?).into()))
     }
 
     async fn take_lease(&self, request: Request<v1::TakeLeaseRequest>) -> Served<v1::TakeLeaseResponse> {
+        let caller = caller_of(request.metadata())?;
         let TakeLease { operator, robots, time_to_live } =
             TakeLease::try_from(request.into_inner()).map_err(Problem::from)?;
-        let wanted = OperatorCommand::TakeLease { id: Uuid::now_v7(), operator, robots, time_to_live };
-        match self.0.request(None, wanted).await? {
-            Answer::Lease(lease) => {
-                let skein_supervisor::LeaseView { id, operator, robots, expires_at } = lease;
-                Ok(Response::new(Lease { id, operator, robots, expires_at }.into()))
-            }
-            Answer::Mission(_) | Answer::Commands(_) | Answer::Released => Err(mixed_up().into()),
-        }
+        let command = OperatorCommand::TakeLease { id: Uuid::now_v7(), operator, robots, time_to_live };
+        let lease = wire_lease(self.0.lease_request(caller, command).await?);
+        Ok(Response::new(lease.into()))
+    }
+
+    async fn renew_lease(&self, request: Request<v1::RenewLeaseRequest>) -> Served<v1::RenewLeaseResponse> {
+        let caller = caller_of(request.metadata())?;
+        let RenewLease { id, time_to_live } = RenewLease::try_from(request.into_inner()).map_err(Problem::from)?;
+        let command = OperatorCommand::RenewLease { id, time_to_live };
+        let lease = wire_lease(self.0.lease_request(caller, command).await?);
+        Ok(Response::new(v1::RenewLeaseResponse { lease: Some(lease.into()) }))
+    }
+
+    async fn list_leases(&self, _request: Request<v1::ListLeasesRequest>) -> Served<v1::ListLeasesResponse> {
+        let held = |lease: LeaseView| {
+            let LeaseView { operator, robots, expires_at, .. } = lease;
+            HeldLease { operator, robots, expires_at }.into()
+        };
+        let leases = self.0.leases().await?.into_iter().map(held).collect();
+        Ok(Response::new(v1::ListLeasesResponse { leases }))
     }
 
     async fn release_lease(&self, request: Request<v1::ReleaseLeaseRequest>) -> Served<v1::ReleaseLeaseResponse> {
-        let shown = shown_lease(Some(request.get_ref().lease.as_str()))?;
-        if let Some(id) = shown {
-            self.0.request(shown, OperatorCommand::ReleaseLease(id)).await?;
+        let caller = caller_of(request.metadata())?;
+        if let Some(id) = shown_lease(Some(request.get_ref().lease.as_str()))? {
+            self.0.request(caller, OperatorCommand::ReleaseLease(id)).await?;
         }
         Ok(Response::new(v1::ReleaseLeaseResponse {}))
     }
@@ -303,6 +344,7 @@ impl MissionControl for Control {
             snapshots: services.published.snapshots.clone(),
             meter: services.meter.clone(),
             epoch: services.epoch,
+            notices: 0,
             since: seen(&request.get_ref().resume_token, services.epoch),
             shown: 0,
         };

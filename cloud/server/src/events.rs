@@ -36,12 +36,12 @@ impl Records {
     /// Reads on a thread that may block.
     async fn read<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+        question: impl FnOnce(&mut Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Problem> {
         let reader = self.reader.clone();
         let answer = tokio::task::spawn_blocking(move || {
             // A panic elsewhere cannot have left a connection that only reads in a wrong state.
-            question(&reader.lock().unwrap_or_else(PoisonError::into_inner))
+            question(&mut reader.lock().unwrap_or_else(PoisonError::into_inner))
         });
         Ok(answer.await.map_err(|_| Closing)??)
     }
@@ -67,7 +67,7 @@ impl Records {
     /// The fleet as it was; empty before the first event.
     pub(crate) async fn state_at(&self, at: WallTime) -> Result<FleetView, Problem> {
         let found = self.read(move |reader| reader.snapshot_at(at)).await?;
-        Ok(found.unwrap_or(FleetView { sequence: 0, at, robots: Vec::new(), missions: Vec::new() }))
+        Ok(found.unwrap_or(empty_fleet(at)))
     }
 
     /// Follows the record from after an event, or from now.
@@ -96,6 +96,11 @@ fn parse_token(token: &str) -> Result<i64, Problem> {
             "use the next_page_token of the page before, or none",
         )
     })
+}
+
+/// A fleet of nothing.
+pub(crate) const fn empty_fleet(at: WallTime) -> FleetView {
+    FleetView { sequence: 0, at, robots: Vec::new(), missions: Vec::new(), alarms: Vec::new(), hazards: Vec::new() }
 }
 
 /// Reads the record as it grows, without gaps however slowly it is asked.

@@ -6,6 +6,8 @@
 //! people  --REST--> rest ---------/      | core, store         \--> snapshots at 10 Hz, notice of new events
 //!                                        v
 //!                                   SQLite in the state folder
+//!
+//! STOP, KILL --> stop_lane --> robots' streams, before and beside all of the above
 //! ```
 //!
 //! The core actor takes what came in, lets the core decide, commits every record of that round in one transaction, and
@@ -18,12 +20,16 @@ pub mod config;
 mod control;
 mod core_actor;
 mod events;
+mod latching;
+mod ledger;
 pub mod mapfile;
 mod meter;
 mod problem;
+mod proof;
 mod rest;
 mod robot_links;
 pub mod serve;
+mod stop_lane;
 mod store;
 mod viewer;
 mod zone;

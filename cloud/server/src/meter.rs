@@ -58,6 +58,9 @@ figures! {
     queue: "skein_owner_queue_length", "gauge", "Jobs that wait for the core of the core.";
     reports: "skein_robot_reports_total", "counter", "Messages from robots that were taken in.";
     refused: "skein_refused_messages_total", "counter", "Messages from robots that made no sense.";
+    refused_samples: "skein_refused_samples_total", "counter", "Samples of telemetry that were left out because they could not be decoded.";
+    events_lost: "skein_events_lost_total", "counter", "Events that were lost because the disk was full for too long.";
+    degraded: "skein_ledger_degraded", "gauge", "1 while records cannot be made durable.";
     commands: "skein_commands_sent_total", "counter", "Commands put on robots' streams, repetitions included.";
     unsent: "skein_commands_unsent_total", "counter", "Commands for which a robot's stream had no room; they are repeated.";
     requests: "skein_requests_total", "counter", "Requests of people and programs.";

@@ -33,7 +33,8 @@ impl Problem {
     fn grpc_code(&self) -> Code {
         match self.status {
             StatusCode::NOT_FOUND => Code::NotFound,
-            StatusCode::CONFLICT | StatusCode::LOCKED => Code::FailedPrecondition,
+            StatusCode::CONFLICT | StatusCode::LOCKED | StatusCode::INSUFFICIENT_STORAGE => Code::FailedPrecondition,
+            StatusCode::FORBIDDEN => Code::PermissionDenied,
             StatusCode::TOO_MANY_REQUESTS => Code::ResourceExhausted,
             StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
             StatusCode::INTERNAL_SERVER_ERROR => Code::Internal,
@@ -48,14 +49,21 @@ impl From<Refusal> for Problem {
             Refusal::UnknownRobot(_) | Refusal::UnknownMission(_) | Refusal::UnknownLease => StatusCode::NOT_FOUND,
             Refusal::State { .. } | Refusal::KeyReused { .. } => StatusCode::CONFLICT,
             Refusal::WrongFleet(_) | Refusal::WrongSchema(_) => StatusCode::CONFLICT,
+            Refusal::ReservedName(_) | Refusal::SecondHello { .. } => StatusCode::CONFLICT,
+            Refusal::FleetStopped { .. } | Refusal::Release { .. } => StatusCode::CONFLICT,
+            Refusal::KeyMissing | Refusal::WrongKey => StatusCode::FORBIDDEN,
+            Refusal::StorageFailing(_) => StatusCode::INSUFFICIENT_STORAGE,
             Refusal::LeaseHeld { .. } => StatusCode::LOCKED,
-            Refusal::TooManyMissions(_) | Refusal::TooManyRobots(_) => StatusCode::TOO_MANY_REQUESTS,
+            Refusal::TooManyMissions(_) | Refusal::TooManyRobots(_) | Refusal::TooManyLeases(_) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Refusal::ZoneOutsideMap { .. }
             | Refusal::NothingReachable { .. }
             | Refusal::Objective(_)
             | Refusal::TextTooLong { .. }
             | Refusal::Missing(_)
             | Refusal::UnsoundBody
+            | Refusal::OperatorMissing
             | Refusal::LeaseLength => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self::new(status, refusal.code(), refusal.to_string(), refusal.hint())

@@ -17,17 +17,19 @@ use futures::StreamExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use skein_supervisor::{OperatorCommand, RobotTargets};
+use skein_supervisor::{LeaseView, OperatorCommand, Refusal, RobotTargets, StorageState};
+use skein_types::authority::{Epoch, LatchAction};
 use skein_types::event::EventKind;
 use skein_types::geo::Datum;
-use skein_types::ids::{AgentId, MissionId};
-use skein_types::mission::{MissionSpec, MissionState, Objective, Priority};
+use skein_types::ids::{AgentId, CommandId, MissionId, OperatorId};
+use skein_types::mission::{MissionSpec, MissionState, Objective, Priority, TEXT_BYTES_MAX};
 use skein_types::time::WallTime;
-use skein_wire::request::EventFilter;
+use skein_wire::request::{EventFilter, RobotOutcome};
 use uuid::Uuid;
 
-use crate::control::{LEASE_KEY, Services, parse_event, shown_lease};
+use crate::control::{Caller, LEASE_KEY, OPERATOR_KEY, Services, parse_event, shown_lease};
 use crate::core_actor::CoreMessage;
+use crate::latching::{Release, StopCommand};
 use crate::problem::Problem;
 use crate::zone;
 
@@ -57,7 +59,9 @@ pub(crate) fn routes(api: Api) -> Router {
         .route("/api/v1/robots/{name}", get(get_robot))
         .route("/api/v1/robots/{name}/why", get(why))
         .route("/api/v1/stop", post(stop))
-        .route("/api/v1/resume", post(resume))
+        .route("/api/v1/release", post(release))
+        .route("/api/v1/leases", get(list_leases).post(take_lease))
+        .route("/api/v1/leases/{id}/{action}", post(act_on_lease))
         .route("/api/v1/events", get(events))
         .route("/api/v1/state", get(state_at))
         .method_not_allowed_fallback(wrong_method)
@@ -106,24 +110,43 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-async fn readyz(State(api): State<Api>) -> Result<&'static str, Problem> {
-    if api.services.core.is_open() {
-        return Ok("ready\n");
+/// Ready means: requests are answered and robots can be stopped. With a failing disk that still holds, and is said.
+async fn readyz(State(api): State<Api>) -> Result<String, Problem> {
+    if !api.services.core.is_open() {
+        return Err(crate::core_actor::Closing.into());
     }
-    Err(crate::core_actor::Closing.into())
+    Ok(match &*api.services.published.storage.borrow() {
+        StorageState::Healthy => "ready\n".to_owned(),
+        StorageState::Failing(why) => format!("degraded: {why}\n"),
+    })
 }
 
 async fn metrics(State(api): State<Api>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], api.services.meter.render())
 }
 
-/// The lease that the caller shows.
-struct Shown(Option<Uuid>);
+fn header<'a>(headers: &'a HeaderMap, key: &str) -> Option<&'a str> {
+    headers.get(key).and_then(|value| value.to_str().ok())
+}
 
-impl<S: Send + Sync> FromRequestParts<S> for Shown {
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        shown_lease(parts.headers.get(LEASE_KEY).and_then(|value| value.to_str().ok())).map(Self)
+        Self::new(header(&parts.headers, OPERATOR_KEY), header(&parts.headers, LEASE_KEY))
+    }
+}
+
+/// Parts of the path, which must be UTF-8.
+struct UrlPath<T>(T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for UrlPath<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<T>::from_request_parts(parts, state).await;
+        path.map(|Path(path)| Self(path)).map_err(|rejection| {
+            let text = rejection.body_text();
+            Problem::new(StatusCode::BAD_REQUEST, "bad_path", text, "encode the path as UTF-8, with % where needed")
+        })
     }
 }
 
@@ -133,10 +156,7 @@ fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: Result<Bytes, BytesReje
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         status => Problem::new(status, "bad_body", rejection.body_text(), "send it again"),
     })?;
-    if body.is_empty() {
-        return from_json(b"{}");
-    }
-    // A page in somebody's browser can send text to any address, but JSON only where it is allowed to.
+    // A page in somebody's browser can send text to any address, but JSON only where it is allowed to. An empty body is no exception.
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !kind.split(';').next().is_some_and(|kind| kind.trim().ends_with("json")) {
         return Err(Problem::new(
@@ -146,7 +166,7 @@ fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: Result<Bytes, BytesReje
             "add the header content-type: application/json",
         ));
     }
-    from_json(&body)
+    if body.is_empty() { from_json(b"{}") } else { from_json(&body) }
 }
 
 fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
@@ -201,14 +221,14 @@ impl MissionBody {
 
 async fn submit(
     State(api): State<Api>,
-    Shown(lease): Shown,
+    caller: Caller,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let body: MissionBody = parse(&headers, body)?;
     let header_key = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let key = if body.idempotency_key.is_empty() { header_key.to_owned() } else { body.idempotency_key.clone() };
-    let mission = api.services.submit(lease, key, body.into_spec(api.datum)?).await?;
+    let mission = api.services.submit(caller, key, body.into_spec(api.datum)?).await?;
     let place = format!("/api/v1/missions/{}", mission.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(mission)).into_response())
 }
@@ -237,7 +257,7 @@ async fn list_missions(
     Ok(Json(json!({"missions": missions})).into_response())
 }
 
-async fn get_mission(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Problem> {
+async fn get_mission(State(api): State<Api>, UrlPath(id): UrlPath<String>) -> Result<Response, Problem> {
     Ok(Json(api.services.mission(parse_id(&id)?).await?).into_response())
 }
 
@@ -250,8 +270,8 @@ struct ReasonBody {
 
 async fn act(
     State(api): State<Api>,
-    Shown(lease): Shown,
-    Path((id, action)): Path<(String, String)>,
+    caller: Caller,
+    UrlPath((id, action)): UrlPath<(String, String)>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
@@ -266,18 +286,18 @@ async fn act(
             return Err(Problem::new(StatusCode::NOT_FOUND, "no_such_action", detail, "pause, resume or cancel"));
         }
     };
-    Ok(Json(api.services.mission_request(lease, wanted).await?).into_response())
+    Ok(Json(api.services.mission_request(caller, wanted).await?).into_response())
 }
 
 async fn list_robots(State(api): State<Api>) -> Result<Response, Problem> {
     Ok(Json(json!({"robots": api.services.core.ask(CoreMessage::Robots).await?})).into_response())
 }
 
-async fn get_robot(State(api): State<Api>, Path(name): Path<String>) -> Result<Response, Problem> {
+async fn get_robot(State(api): State<Api>, UrlPath(name): UrlPath<String>) -> Result<Response, Problem> {
     Ok(Json(api.services.robot(parse_robot(name)?).await?).into_response())
 }
 
-async fn why(State(api): State<Api>, Path(name): Path<String>) -> Result<Response, Problem> {
+async fn why(State(api): State<Api>, UrlPath(name): UrlPath<String>) -> Result<Response, Problem> {
     let explanation = api.services.why(parse_robot(name)?).await?;
     Ok(Json(json!({
         "why": explanation.why,
@@ -290,28 +310,46 @@ async fn why(State(api): State<Api>, Path(name): Path<String>) -> Result<Respons
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TargetsBody {
+struct StopBody {
     #[serde(default)]
     robots: Vec<AgentId>,
     #[serde(default)]
     all: bool,
     #[serde(default)]
     reason: String,
+    /// `stop` or `kill`.
+    #[serde(default)]
+    level: StopLevel,
+    #[serde(default)]
+    request_id: Option<CommandId>,
 }
 
-impl TargetsBody {
-    fn targets(self) -> Result<(RobotTargets, String), Problem> {
-        match (self.all, self.robots.is_empty()) {
-            (true, true) => Ok((RobotTargets::All, self.reason)),
-            (false, false) => Ok((RobotTargets::These(self.robots), self.reason)),
-            (true, false) | (false, true) => Err(Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "whom",
-                "either robots are named or all are meant",
-                "send {\"all\": true} or {\"robots\": [\"rover-1\"]}",
-            )),
-        }
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StopLevel {
+    #[default]
+    Stop,
+    Kill,
+}
+
+fn targets(robots: Vec<AgentId>, all: bool) -> Result<RobotTargets, Problem> {
+    match (all, robots.is_empty()) {
+        (true, true) => Ok(RobotTargets::All),
+        (false, false) => Ok(RobotTargets::These(robots)),
+        (true, false) | (false, true) => Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "whom",
+            "either robots are named or all are meant",
+            "send {\"all\": true} or {\"robots\": [\"rover-1\"]}",
+        )),
     }
+}
+
+fn checked(reason: String) -> Result<String, Problem> {
+    if reason.len() <= TEXT_BYTES_MAX {
+        return Ok(reason);
+    }
+    Err(Refusal::TextTooLong { field: "reason", bytes: reason.len() }.into())
 }
 
 async fn stop(
@@ -319,27 +357,143 @@ async fn stop(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let (targets, reason) = parse::<TargetsBody>(&headers, body)?.targets()?;
-    commanded(&api, None, OperatorCommand::Stop { targets, reason }).await
+    let body = parse::<StopBody>(&headers, body)?;
+    let action = match body.level {
+        StopLevel::Stop => LatchAction::Stop,
+        StopLevel::Kill if body.reason.trim().is_empty() => return Err(Refusal::Missing("reason").into()),
+        StopLevel::Kill if body.all => return Err(kill_all()),
+        StopLevel::Kill => LatchAction::Kill,
+    };
+    let by = Caller::of_stop(header(&headers, OPERATOR_KEY));
+    let (targets, reason) = (targets(body.robots, body.all)?, checked(body.reason)?);
+    let command = StopCommand { targets, action, reason, id: body.request_id, at: None };
+    Ok(outcomes(api.services.stop(by, command).await?))
 }
 
-async fn resume(
+fn kill_all() -> Problem {
+    let detail = "the power of all robots cannot be cut at once";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "kill_all", detail, "stop all, or name the robots to cut off")
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReleaseBody {
+    #[serde(default)]
+    robots: Vec<AgentId>,
+    #[serde(default)]
+    all: bool,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    request_id: Option<CommandId>,
+    /// The epochs that the operator saw latched.
+    #[serde(default)]
+    epochs: Vec<EpochBody>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EpochBody {
+    /// Missing for the fleet's register.
+    #[serde(default)]
+    robot: Option<AgentId>,
+    epoch: Epoch,
+}
+
+async fn release(
     State(api): State<Api>,
-    Shown(lease): Shown,
+    caller: Caller,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let (targets, reason) = parse::<TargetsBody>(&headers, body)?.targets()?;
-    commanded(&api, lease, OperatorCommand::Release { targets, reason }).await
+    let body = parse::<ReleaseBody>(&headers, body)?;
+    let (targets, reason) = (targets(body.robots, body.all)?, checked(body.reason)?);
+    let epochs = body.epochs.into_iter().map(|named| (named.robot, named.epoch)).collect();
+    let release = Release { targets, reason, id: body.request_id, epochs };
+    Ok(outcomes(api.services.release(caller, release).await?))
 }
 
-async fn commanded(api: &Api, lease: Option<Uuid>, wanted: OperatorCommand) -> Result<Response, Problem> {
-    let outcomes = api.services.command(lease, wanted).await?;
-    let outcomes: Vec<Value> = outcomes
-        .into_iter()
-        .map(|o| json!({"robot": o.robot, "acknowledged": o.acknowledged, "latch": o.latch, "text": o.text}))
-        .collect();
-    Ok(Json(json!({"outcomes": outcomes})).into_response())
+fn outcomes(outcomes: Vec<RobotOutcome>) -> Response {
+    let outcome = |o: RobotOutcome| {
+        json!({
+            "robot": o.robot, "acknowledged": o.acknowledged, "latch": o.latch, "text": o.text, "latches": o.latches,
+        })
+    };
+    Json(json!({"outcomes": outcomes.into_iter().map(outcome).collect::<Vec<Value>>()})).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LeaseBody {
+    operator: OperatorId,
+    #[serde(default)]
+    robots: Vec<AgentId>,
+    ttl_seconds: u32,
+}
+
+async fn take_lease(
+    State(api): State<Api>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let LeaseBody { operator, robots, ttl_seconds } = parse(&headers, body)?;
+    let time_to_live = Duration::from_secs(ttl_seconds.into());
+    let command = OperatorCommand::TakeLease { id: Uuid::now_v7(), operator, robots, time_to_live };
+    let lease = api.services.lease_request(caller, command).await?;
+    Ok((StatusCode::CREATED, Json(lease_json(&lease))).into_response())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RenewBody {
+    #[serde(default)]
+    ttl_seconds: u32,
+}
+
+/// Renews or releases a lease; its id is the right to do so.
+async fn act_on_lease(
+    State(api): State<Api>,
+    caller: Caller,
+    UrlPath((id, action)): UrlPath<(String, String)>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let RenewBody { ttl_seconds } = parse(&headers, body)?;
+    let id = shown_lease(Some(&id))?.ok_or(Refusal::UnknownLease)?;
+    match action.as_str() {
+        "renew" => {
+            let time_to_live = Duration::from_secs(ttl_seconds.into());
+            let command = OperatorCommand::RenewLease { id, time_to_live };
+            Ok(Json(lease_json(&api.services.lease_request(caller, command).await?)).into_response())
+        }
+        "release" => {
+            api.services.request(caller, OperatorCommand::ReleaseLease(id)).await?;
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+        other => {
+            let detail = format!("a lease cannot be asked to {other:?}");
+            Err(Problem::new(StatusCode::NOT_FOUND, "no_such_action", detail, "renew or release"))
+        }
+    }
+}
+
+/// Leases in force, without their ids: those are known to their holders alone.
+async fn list_leases(State(api): State<Api>) -> Result<Response, Problem> {
+    let held = |lease: &LeaseView| {
+        json!({
+            "operator": lease.operator, "robots": lease.robots, "expires_at_unix_ms": lease.expires_at.unix_millis(),
+        })
+    };
+    let leases: Vec<Value> = api.services.leases().await?.iter().map(held).collect();
+    Ok(Json(json!({"leases": leases})).into_response())
+}
+
+fn lease_json(lease: &LeaseView) -> Value {
+    json!({
+        "id": lease.id, "operator": lease.operator, "robots": lease.robots,
+        "expires_at_unix_ms": lease.expires_at.unix_millis(),
+    })
 }
 
 #[derive(Deserialize)]

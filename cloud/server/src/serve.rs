@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,7 +18,6 @@ use skein_wire::v1::mission_control_server::MissionControlServer;
 use skein_wire::{DESCRIPTOR_SET, MESSAGE_BYTES_MAX};
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,14 +26,16 @@ use tonic_web::GrpcWebLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use uuid::Uuid;
 
-use crate::control::{Control, LEASE_KEY, Services};
-use crate::core_actor::{CoreActor, CoreHandle, MESSAGES_MAX};
+use crate::control::{Control, LEASE_KEY, OPERATOR_KEY, Services};
+use crate::core_actor::{self, CoreActor, CoreInbox};
 use crate::events::Records;
 use crate::mapfile::LoadedMap;
 use crate::meter::Meter;
 use crate::problem::Problem;
+use crate::proof::Challenges;
 use crate::rest::{self, Api};
 use crate::robot_links::RobotLinks;
+use crate::stop_lane::StopLane;
 use crate::store::{Store, StoreError};
 
 /// A peer that does not answer a ping is gone; its stream ends.
@@ -75,6 +77,9 @@ pub enum ServeError {
     /// The core's thread could not be started or failed.
     #[error("the core's thread {0}")]
     Thread(String),
+    /// The system's random numbers could not be opened.
+    #[error("cannot open the system's random numbers: {0}")]
+    Randomness(String),
     /// gRPC reflection could not be set up.
     #[error("cannot describe the services: {0}")]
     Reflection(String),
@@ -89,7 +94,7 @@ pub struct Running {
     closing: CancellationToken,
     tasks: TaskTracker,
     server: tokio::task::JoinHandle<Result<(), ServeError>>,
-    core: std::thread::JoinHandle<Result<(), StoreError>>,
+    core: std::thread::JoinHandle<()>,
 }
 
 impl Running {
@@ -124,7 +129,7 @@ impl Running {
         };
         let core = tokio::task::spawn_blocking(move || self.core.join());
         match tokio::time::timeout(CLOSE_WITHIN, core).await {
-            Ok(Ok(Ok(kept))) => kept?,
+            Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(_)) | Err(_)) => return Err(ServeError::Thread("ended badly".to_owned())),
             Err(_elapsed) => tracing::warn!("the core did not end in time"),
         }
@@ -142,18 +147,21 @@ pub async fn start(config: &ServerConfig, map: LoadedMap) -> Result<Running, Ser
         .map_err(|source| ServeError::Listen { address: config.listen, source })?;
     let address = listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
     let store = Store::open(&config.state)?;
-    let reader = store.reader()?;
-    // The low half of a fresh UUIDv7 is random: no two lives share it.
+    let reader = store.reader();
+    // The low half of a fresh UUIDv7 is random: no two starts share it.
     let epoch = u64::from_be_bytes(low_half(Uuid::now_v7()));
     let core = SupervisorConfig { map_hash: map.hash.clone(), ..SupervisorConfig::new(config.fleet.clone(), epoch) };
     let meter = Arc::new(Meter::default());
-    let (core, published) = CoreActor::new(Supervisor::new(core, map.planning.clone()), store, meter.clone())?;
-    let (jobs, inbox) = mpsc::channel(MESSAGES_MAX);
+    let lane = Arc::new(StopLane::default());
+    let supervisor = Supervisor::new(core, map.planning.clone());
+    let (actor, published) = CoreActor::new(supervisor, store, lane.clone(), meter.clone())?;
+    let (core, inbox) = core_actor::channels();
     let closing = CancellationToken::new();
-    let core = own(core, inbox, closing.clone())?;
+    let thread = start_core(actor, inbox, closing.clone())?;
     let tasks = TaskTracker::new();
     let services = Services {
-        core: CoreHandle::new(jobs),
+        core,
+        lane,
         records: Records::new(reader, published.newest.clone()),
         published,
         meter,
@@ -165,7 +173,7 @@ pub async fn start(config: &ServerConfig, map: LoadedMap) -> Result<Running, Ser
     let serving = serve(listener, routes, closing.clone());
     #[expect(clippy::disallowed_methods, reason = "the one task that serves; Running awaits it")]
     let server = tokio::spawn(serving);
-    Ok(Running { address, closing, tasks, server, core })
+    Ok(Running { address, closing, tasks, server, core: thread })
 }
 
 fn low_half(id: Uuid) -> [u8; 8] {
@@ -174,20 +182,16 @@ fn low_half(id: Uuid) -> [u8; 8] {
     low
 }
 
-/// Starts the core's thread; when it fails, everything ends.
-fn own(
-    core: CoreActor,
-    inbox: mpsc::Receiver<crate::core_actor::CoreMessage>,
+/// Starts the core's thread; however it ends, everything else ends with it.
+fn start_core(
+    actor: CoreActor,
+    inbox: CoreInbox,
     closing: CancellationToken,
-) -> Result<std::thread::JoinHandle<Result<(), StoreError>>, ServeError> {
+) -> Result<std::thread::JoinHandle<()>, ServeError> {
     let runtime = tokio::runtime::Handle::current();
     let run = move || {
-        let ended = core.run(inbox, &runtime);
-        if let Err(error) = &ended {
-            tracing::error!(%error, "nothing can be kept any more: ending");
-        }
-        closing.cancel();
-        ended
+        let _ends_all = closing.drop_guard();
+        actor.run(inbox, &runtime);
     };
     std::thread::Builder::new()
         .name("core".to_owned())
@@ -214,8 +218,12 @@ async fn routes(
     map: LoadedMap,
     address: SocketAddr,
 ) -> Result<Router, ServeError> {
+    let challenges = Challenges::open().map_err(|error| ServeError::Randomness(error.to_string()))?;
     let links = RobotLinks {
         core: services.core.clone(),
+        lane: services.lane.clone(),
+        challenges,
+        opened: AtomicU64::new(1),
         meter: services.meter.clone(),
         tasks: services.tasks.clone(),
         closing: services.closing.clone(),
@@ -253,6 +261,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             key("grpc-timeout"),
             key("idempotency-key"),
             key(LEASE_KEY),
+            key(OPERATOR_KEY),
         ])
         .expose_headers([key("grpc-status"), key("grpc-message"), key("skein-code"), key("skein-hint")])
 }

@@ -1,6 +1,6 @@
 //! What survives the process: SQLite in the state folder.
 //!
-//! `supervisor.db` holds the records the core must have again (missions, robots, STOP for all) and the events; each
+//! `supervisor.db` holds the records the core must have again (latches, robots, missions, leases) and the events; each
 //! transaction is synced to the disk before anything that depends on it is sent. `history.db` holds a snapshot of the
 //! fleet for each second in which something changed; losing its last seconds in a power cut is no harm.
 
@@ -8,10 +8,12 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
-use skein_supervisor::{Record, SUPERVISOR};
+use skein_supervisor::{LatchRecord, Record, SUPERVISOR};
+use skein_types::authority::LatchRegister;
 use skein_types::event::{Event, EventKind};
 use skein_types::fleet::FleetView;
 use skein_types::ids::{AgentId, EventId};
+use skein_types::safety::Latch;
 use skein_types::time::WallTime;
 use skein_wire::Wire;
 use thiserror::Error;
@@ -55,6 +57,9 @@ pub enum StoreError {
         /// Why.
         source: rusqlite::Error,
     },
+    /// The databases are not open.
+    #[error("the databases are closed: {0}")]
+    Closed(String),
     /// Something that is kept makes no sense any more.
     #[error("the {kind} {key} in {path} cannot be read: {reason}")]
     Damaged {
@@ -73,126 +78,216 @@ fn sql(doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
     move |source| StoreError::Sql { doing, source }
 }
 
-/// The writing end, used by the core alone.
+/// The writing end, used by the core actor alone.
 pub(crate) struct Store {
-    main: Connection,
-    history: Connection,
     dir: PathBuf,
+    connections: Option<Connections>,
+    /// Why there are none.
+    failure: Option<String>,
     added: u32,
     snapshots: u32,
-    /// Held as long as the process lives.
+    /// The folder itself is locked for as long as the process runs: that needs no space on the disk.
     _lock: File,
 }
 
-/// How a commit went.
+struct Connections {
+    main: Connection,
+    history: Connection,
+}
+
+/// What a commit added.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Kept {
+pub(crate) struct Appended {
     /// Events that were new.
     pub(crate) events: u64,
 }
 
+/// What an earlier start recorded.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    pub(crate) records: Vec<Record>,
+    /// Rows that could not be read, for people.
+    pub(crate) damaged: Vec<String>,
+}
+
 impl Store {
-    /// Opens or makes the folder; one process at a time.
+    /// Opens or makes the folder; one process at a time. A full disk is no error: [`Self::failure`] says so.
     pub(crate) fn open(dir: &Path) -> Result<Self, StoreError> {
         let folder = |source| StoreError::Folder { path: dir.to_owned(), source };
         std::fs::create_dir_all(dir).map_err(folder)?;
-        let lock = File::create(dir.join("lock")).map_err(folder)?;
+        let lock = File::open(dir).map_err(folder)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(dir.to_owned())),
             Err(TryLockError::Error(source)) => return Err(folder(source)),
         }
-        let main = connect(&dir.join("supervisor.db"), "FULL")?;
-        layout(&main, &dir.join("supervisor.db"), MAIN_TABLES)?;
-        let history = connect(&dir.join("history.db"), "NORMAL")?;
-        layout(&history, &dir.join("history.db"), HISTORY_TABLES)?;
-        Ok(Self { main, history, dir: dir.to_owned(), added: 0, snapshots: 0, _lock: lock })
+        let mut store =
+            Self { dir: dir.to_owned(), connections: None, failure: None, added: 0, snapshots: 0, _lock: lock };
+        match store.connect() {
+            Err(error @ StoreError::Newer { .. }) => Err(error),
+            Ok(()) | Err(_) => Ok(store),
+        }
     }
 
-    /// What the core left behind, as it must get it again.
-    pub(crate) fn records(&self) -> Result<Vec<Record>, StoreError> {
-        let mut rows =
-            self.main.prepare("SELECT kind, key, body FROM records ORDER BY kind, key").map_err(sql("read"))?;
-        let row = |row: &rusqlite::Row<'_>| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
-        };
-        let mut records = Vec::new();
-        for found in rows.query_map([], row).map_err(sql("read the records"))? {
-            let (kind, key, body) = found.map_err(sql("read a record"))?;
-            let record = serde_json::from_str(&body).map_err(|error| StoreError::Damaged {
-                kind,
-                key,
-                path: self.dir.join("supervisor.db"),
-                reason: error.to_string(),
-            })?;
-            records.push(record);
-        }
-        Ok(records)
+    /// Why nothing can be written, if nothing can.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
     }
 
-    /// Keeps everything of one round, or nothing. Durable when it returns.
-    pub(crate) fn keep(&mut self, records: &[Record]) -> Result<Kept, StoreError> {
-        let mut kept = Kept::default();
-        if records.is_empty() {
-            return Ok(kept);
-        }
-        let round = self.main.transaction().map_err(sql("begin"))?;
-        for record in records {
-            match record {
-                Record::Mission(mission) => put(&round, "mission", &mission.id.to_string(), record)?,
-                Record::Robot(robot) => put(&round, "robot", robot.agent.as_str(), record)?,
-                Record::StopAll(_) => put(&round, "stop_all", "", record)?,
-                Record::Events(events) => {
-                    for event in events {
-                        kept.events += add_event(&round, event)?;
-                    }
+    /// Opens the databases, again if need be.
+    pub(crate) fn connect(&mut self) -> Result<(), StoreError> {
+        self.connections = None;
+        let opened = open_databases(&self.dir);
+        self.failure = opened.as_ref().err().map(ToString::to_string);
+        self.connections = Some(opened?);
+        Ok(())
+    }
+
+    fn connections(&self) -> Result<&Connections, StoreError> {
+        self.connections.as_ref().ok_or_else(|| StoreError::Closed(self.failure.clone().unwrap_or_default()))
+    }
+
+    /// What an earlier start recorded. When the databases cannot be opened as usual (a write-ahead log needs room on
+    /// the disk), they are read without a shared index, which needs none.
+    pub(crate) fn records(&self) -> Result<Loaded, StoreError> {
+        match &self.connections {
+            Some(connections) => read_records(&connections.main),
+            None => {
+                let path = self.dir.join("supervisor.db");
+                if !path.exists() {
+                    return Ok(Loaded::default());
                 }
+                let main = Connection::open(&path).map_err(sql("open the database"))?;
+                main.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(sql("lock the database"))?;
+                read_records(&main)
             }
         }
-        self.added += u32::try_from(kept.events).unwrap_or(u32::MAX);
+    }
+
+    /// Writes records and events in one transaction, or nothing. Durable when it returns.
+    pub(crate) fn append<'a>(
+        &mut self,
+        records: impl Iterator<Item = &'a Record>,
+        events: &[&Event],
+    ) -> Result<Appended, StoreError> {
+        let connections =
+            self.connections.as_mut().ok_or_else(|| StoreError::Closed(self.failure.clone().unwrap_or_default()))?;
+        let round = connections.main.transaction().map_err(sql("begin"))?;
+        for record in records {
+            write_record(&round, record)?;
+        }
+        let mut added = 0;
+        for event in events {
+            added += add_event(&round, event)?;
+        }
+        self.added += u32::try_from(added).unwrap_or(u32::MAX);
         if self.added >= PRUNE_EVERY {
             self.added = 0;
             let oldest = "DELETE FROM events WHERE row <= (SELECT max(row) FROM events) - ?1";
             round.execute(oldest, [EVENTS_MAX]).map_err(sql("forget the oldest events"))?;
         }
         round.commit().map_err(sql("commit"))?;
-        Ok(kept)
+        Ok(Appended { events: added })
     }
 
     /// Keeps a snapshot of the fleet.
     pub(crate) fn append_snapshot(&mut self, view: FleetView) -> Result<(), StoreError> {
         let at = view.at.unix_nanos();
         let body = view.to_bytes();
+        let history = &self.connections()?.history;
         let add = "INSERT OR REPLACE INTO pictures(at, body) VALUES (?1, ?2)";
-        self.history
+        history
             .prepare_cached(add)
             .and_then(|mut add| add.execute(params![at, body]))
             .map_err(sql("keep a snapshot"))?;
-        self.snapshots += 1;
         if self.snapshots >= PRUNE_EVERY {
-            self.snapshots = 0;
             let oldest = "DELETE FROM pictures WHERE at NOT IN (SELECT at FROM pictures ORDER BY at DESC LIMIT ?1)";
-            self.history.execute(oldest, [SNAPSHOTS_MAX]).map_err(sql("forget the oldest snapshots"))?;
+            history.execute(oldest, [SNAPSHOTS_MAX]).map_err(sql("forget the oldest snapshots"))?;
+            self.snapshots = 0;
         }
+        self.snapshots += 1;
         Ok(())
     }
 
-    /// The number of the newest entry of the record.
+    /// The number of the newest event.
     pub(crate) fn newest_row(&self) -> i64 {
-        self.main.query_row("SELECT coalesce(max(row), 0) FROM events", [], |row| row.get(0)).unwrap_or(0)
+        let newest = |main: &Connection| {
+            main.query_row("SELECT coalesce(max(row), 0) FROM events", [], |row| row.get(0)).unwrap_or(0)
+        };
+        self.connections.as_ref().map_or(0, |connections| newest(&connections.main))
     }
 
-    /// A reading end.
-    pub(crate) fn reader(&self) -> Result<Reader, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let open = |name: &str| {
-            let connection =
-                Connection::open_with_flags(self.dir.join(name), flags).map_err(sql("open for reading"))?;
-            tune(&connection)?;
-            Ok(connection)
-        };
-        Ok(Reader { main: open("supervisor.db")?, history: open("history.db")? })
+    /// A reading end, which opens when it is first asked.
+    pub(crate) fn reader(&self) -> Reader {
+        Reader { dir: self.dir.clone(), connections: None }
     }
+}
+
+fn open_databases(dir: &Path) -> Result<Connections, StoreError> {
+    let main = connect(&dir.join("supervisor.db"), "FULL")?;
+    layout(&main, &dir.join("supervisor.db"), MAIN_TABLES)?;
+    let history = connect(&dir.join("history.db"), "NORMAL")?;
+    layout(&history, &dir.join("history.db"), HISTORY_TABLES)?;
+    Ok(Connections { main, history })
+}
+
+/// One damaged row must not hide all others: it is named. A damaged latch reads as STOP.
+fn read_records(main: &Connection) -> Result<Loaded, StoreError> {
+    let mut rows = main.prepare("SELECT kind, key, body FROM records ORDER BY kind, key").map_err(sql("read"))?;
+    let row =
+        |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?));
+    let mut loaded = Loaded::default();
+    for found in rows.query_map([], row).map_err(sql("read the records"))? {
+        let (kind, key, body) = found.map_err(sql("read a record"))?;
+        match serde_json::from_str(&body) {
+            Ok(record) => loaded.records.push(record),
+            Err(error) => {
+                loaded.damaged.push(format!("the {kind} {key:?} cannot be read: {error}"));
+                if kind == "latch" {
+                    loaded.records.push(unreadable_latch(&key));
+                }
+            }
+        }
+    }
+    Ok(loaded)
+}
+
+fn unreadable_latch(key: &str) -> Record {
+    let register = LatchRegister {
+        level: Latch::Stop,
+        reason: "its record was unreadable".to_owned(),
+        ..LatchRegister::released()
+    };
+    let target = AgentId::new(key).ok();
+    Record::Latch(Box::new(LatchRecord {
+        target,
+        register,
+        pending: Vec::new(),
+        seen: Vec::new(),
+        fleet_reached: None,
+    }))
+}
+
+fn write_record(round: &Connection, record: &Record) -> Result<(), StoreError> {
+    let (_, key) = record.key();
+    match record {
+        Record::Latch(_) => put(round, "latch", &key, record),
+        Record::Term(_) => put(round, "term", &key, record),
+        Record::Lease(_) => put(round, "lease", &key, record),
+        Record::LeaseEnded(_) => remove(round, "lease", &key),
+        Record::Robot(_) => put(round, "robot", &key, record),
+        Record::RobotForgotten(_) => remove(round, "robot", &key).and_then(|()| remove(round, "latch", &key)),
+        Record::Hazards(_) => put(round, "hazards", &key, record),
+        Record::Mission(_) => put(round, "mission", &key, record),
+        Record::StopAll(_) => put(round, "stop_all", &key, record),
+        Record::Events(events) => events.iter().try_for_each(|event| add_event(round, event).map(drop)),
+    }
+}
+
+fn remove(round: &Connection, kind: &str, key: &str) -> Result<(), StoreError> {
+    let remove = "DELETE FROM records WHERE kind = ?1 AND key = ?2";
+    let mut remove = round.prepare_cached(remove).map_err(sql("prepare"))?;
+    remove.execute(params![kind, key]).map(drop).map_err(sql("remove a record"))
 }
 
 const MAIN_TABLES: &str = "
@@ -277,8 +372,8 @@ fn about(event: &Event) -> Option<String> {
 
 /// The reading end.
 pub(crate) struct Reader {
-    main: Connection,
-    history: Connection,
+    dir: PathBuf,
+    connections: Option<Connections>,
 }
 
 /// Which entries of the record.
@@ -291,11 +386,25 @@ pub(crate) struct Selection {
 }
 
 impl Reader {
+    fn connections(&mut self) -> Result<&Connections, StoreError> {
+        if self.connections.is_none() {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let open = |name: &str| {
+                let connection =
+                    Connection::open_with_flags(self.dir.join(name), flags).map_err(sql("open for reading"))?;
+                tune(&connection)?;
+                Ok(connection)
+            };
+            self.connections = Some(Connections { main: open("supervisor.db")?, history: open("history.db")? });
+        }
+        self.connections.as_ref().ok_or_else(|| StoreError::Closed("it was not opened".to_owned()))
+    }
+
     /// Entries after a row, in the order they were kept, each with its row.
-    pub(crate) fn events(&self, of: &Selection, after: i64, limit: usize) -> Result<Vec<(i64, Event)>, StoreError> {
+    pub(crate) fn events(&mut self, of: &Selection, after: i64, limit: usize) -> Result<Vec<(i64, Event)>, StoreError> {
         let query = "SELECT row, body FROM events WHERE row > ?1 AND (?2 IS NULL OR agent = ?2)
             AND at >= ?3 AND at <= ?4 AND (?5 = 0 OR (?5 >> kind) & 1) ORDER BY row LIMIT ?6";
-        let mut query = self.main.prepare_cached(query).map_err(sql("prepare"))?;
+        let mut query = self.connections()?.main.prepare_cached(query).map_err(sql("prepare"))?;
         let kinds = of.kinds.iter().fold(0_i64, |bits, kind| bits | 1 << (*kind as u8));
         let rows = query.query_map(
             params![
@@ -312,10 +421,10 @@ impl Reader {
     }
 
     /// The last decisions of a robot and about it, newest first.
-    pub(crate) fn decisions(&self, robot: &AgentId, limit: usize) -> Result<Vec<Event>, StoreError> {
+    pub(crate) fn decisions(&mut self, robot: &AgentId, limit: usize) -> Result<Vec<Event>, StoreError> {
         let query =
             "SELECT row, body FROM events WHERE kind = ?1 AND (agent = ?2 OR about = ?2) ORDER BY row DESC LIMIT ?3";
-        let mut query = self.main.prepare_cached(query).map_err(sql("prepare"))?;
+        let mut query = self.connections()?.main.prepare_cached(query).map_err(sql("prepare"))?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = query.query_map(params![EventKind::Decision as u8, robot.as_str(), limit], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
@@ -324,16 +433,17 @@ impl Reader {
     }
 
     /// The row of an event.
-    pub(crate) fn row_of(&self, id: EventId) -> Result<Option<i64>, StoreError> {
+    pub(crate) fn row_of(&mut self, id: EventId) -> Result<Option<i64>, StoreError> {
         let query = "SELECT row FROM events WHERE id = ?1";
-        let found = self.main.query_row(query, params![id.0.as_bytes().as_slice()], |row| row.get(0));
+        let found = self.connections()?.main.query_row(query, params![id.0.as_bytes().as_slice()], |row| row.get(0));
         found.optional().map_err(sql("look an event up"))
     }
 
     /// The last snapshot that was taken not after a moment; none before the first.
-    pub(crate) fn snapshot_at(&self, at: WallTime) -> Result<Option<FleetView>, StoreError> {
+    pub(crate) fn snapshot_at(&mut self, at: WallTime) -> Result<Option<FleetView>, StoreError> {
         let query = "SELECT body FROM pictures WHERE at <= ?1 ORDER BY at DESC LIMIT 1";
         let body: Option<Vec<u8>> = self
+            .connections()?
             .history
             .query_row(query, [at.unix_nanos()], |row| row.get(0))
             .optional()

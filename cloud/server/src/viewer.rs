@@ -20,6 +20,8 @@ pub(crate) struct Viewer {
     pub(crate) meter: Arc<Meter>,
     /// Of this life of the supervisor.
     pub(crate) epoch: u64,
+    /// Of the alarms and hazards that the viewer has seen.
+    pub(crate) notices: u64,
     /// What the viewer has seen.
     pub(crate) since: u64,
     pub(crate) shown: u64,
@@ -74,11 +76,14 @@ impl Viewer {
         let since = core::mem::replace(&mut self.since, snapshot.view.sequence);
         let robots = fresh(&snapshot.view.robots, &snapshot.robots, since);
         let missions = fresh(&snapshot.view.missions, &snapshot.missions, since);
-        if robots.is_empty() && missions.is_empty() && self.shown > 0 {
+        let noticed = core::mem::replace(&mut self.notices, snapshot.notices) == snapshot.notices;
+        if robots.is_empty() && missions.is_empty() && noticed && self.shown > 0 {
             return None;
         }
         self.shown += 1;
-        Some(FleetView { sequence: self.shown, at: snapshot.view.at, robots, missions })
+        let FleetView { at, alarms, hazards, .. } = &snapshot.view;
+        let (alarms, hazards) = (alarms.clone(), hazards.clone());
+        Some(FleetView { sequence: self.shown, at: *at, robots, missions, alarms, hazards })
     }
 }
 

@@ -121,6 +121,11 @@ async fn one_port_serves_health_reflection_grpc_web_and_only_pages_that_may() {
     assert!(!http(address, &stranger).await.contains("access-control-allow-origin"));
     let rebound = "GET /api/v1/missions HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n";
     assert!(http(address, rebound).await.starts_with("HTTP/1.1 421"));
+    let cancel = "POST /api/v1/missions/00000000-0000-0000-0000-000000000001/cancel HTTP/1.1\r\nhost: localhost\r\n\
+                  content-length: 0\r\nconnection: close\r\n\r\n";
+    assert!(http(address, cancel).await.starts_with("HTTP/1.1 415"), "an empty body is no exception");
+    let path = get(address, "/api/v1/robots/%ff%fe").await;
+    assert!(path.starts_with("HTTP/1.1 400") && path.contains("application/problem+json"), "{path}");
     let text = "POST /api/v1/stop HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/plain\r\ncontent-length: 12\r\n\
                 connection: close\r\n\r\n{\"all\":true}";
     assert!(http(address, text).await.starts_with("HTTP/1.1 415"));

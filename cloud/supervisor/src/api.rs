@@ -1,9 +1,10 @@
 //! What goes into the supervisor and what comes out.
 
 use core::time::Duration;
+use skein_types::authority::{Epoch, LatchRequest, Principal};
 use skein_types::geometry::Point;
 use skein_types::ids::{AgentId, CommandId, FleetId, MissionId, OperatorId};
-use skein_types::link::{AgentReport, CloudCommand, CommandOutcome, Hello};
+use skein_types::link::{AgentReport, CloudCommand, Hello};
 use skein_types::mission::{Mission, MissionSpec};
 use skein_types::time::WallTime;
 use skein_types::units::{Meters, MetersPerSecond, Percent};
@@ -27,8 +28,10 @@ pub struct SupervisorConfig {
     pub restart_grace: Duration,
     /// An unacknowledged command is sent again after this.
     pub resend_after: Duration,
-    /// A release is not sent for longer than this: the operator does not expect it any more.
-    pub release_expiry: Duration,
+    /// A robot that never worked is forgotten when it is away for longer.
+    pub forget_after: Duration,
+    /// Most robots that are known at a time.
+    pub robots_max: usize,
     /// A queued mission waits this long after the last robot came, so that it is split once and not six times.
     pub settle: Duration,
     /// A robot that is stopped, charging or faulty for longer hands its work over.
@@ -62,7 +65,8 @@ impl SupervisorConfig {
             lost_after: Duration::from_secs(5),
             restart_grace: Duration::from_secs(15),
             resend_after: Duration::from_secs(2),
-            release_expiry: Duration::from_secs(10),
+            forget_after: Duration::from_secs(3600),
+            robots_max: 4096,
             settle: Duration::from_secs(1),
             unfit_after: Duration::from_secs(15),
             stuck_after: Duration::from_secs(60),
@@ -84,7 +88,7 @@ pub enum Input {
     Wall(WallTime),
     /// What [`Output::Persist`] recorded before this start, oldest first. Before anything else.
     Restore(Vec<Record>),
-    /// A robot opened a stream.
+    /// A robot opened a stream. A proof in it was verified by the shell.
     Connected(Box<Hello>),
     /// A robot reported something (a `Hello` counts as [`Input::Connected`]).
     Report {
@@ -95,15 +99,36 @@ pub enum Input {
     },
     /// A robot's stream ended.
     Disconnected(AgentId),
+    /// A second stream, or a second Hello, spoke in the name of a connected robot and was refused.
+    IdentityConflict {
+        /// The name that was used.
+        agent: AgentId,
+        /// What happened, for people.
+        what: String,
+    },
+    /// The ledger can be written again, or no longer.
+    Storage(StorageState),
     /// An operator or a program requests something; exactly one [`Output::Answer`] follows.
     Request(Box<OperatorRequest>),
     /// Time passed.
     Tick,
 }
 
+/// Whether records become durable.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StorageState {
+    /// They do.
+    #[default]
+    Healthy,
+    /// They wait in memory; the text says why.
+    Failing(String),
+}
+
 /// A command of an operator or a program.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OperatorRequest {
+    /// Who asks.
+    pub by: Principal,
     /// The lease it is given under.
     pub lease: Option<Uuid>,
     /// What is to be done.
@@ -113,8 +138,8 @@ pub struct OperatorRequest {
 impl OperatorRequest {
     /// A request under no lease.
     #[must_use]
-    pub const fn new(command: OperatorCommand) -> Self {
-        Self { lease: None, command }
+    pub const fn new(by: Principal, command: OperatorCommand) -> Self {
+        Self { by, lease: None, command }
     }
 }
 
@@ -150,27 +175,17 @@ pub enum OperatorCommand {
         /// For the record; may be empty.
         reason: String,
     },
-    /// Halt robots until an operator releases them.
+    /// STOP or KILL.
     Stop {
         /// The robots to halt.
         targets: RobotTargets,
-        /// For the record; may be empty.
-        reason: String,
-    },
-    /// Cut the power of one robot.
-    Kill {
-        /// The robot to cut off.
-        robot: AgentId,
-        /// For the record; may not be empty.
-        reason: String,
+        /// What is asked, by whom and why.
+        request: LatchRequest,
+        /// The shell has sent it to the robots' streams already.
+        sent: bool,
     },
     /// Release STOP or KILL.
-    Release {
-        /// The robots to release.
-        targets: RobotTargets,
-        /// For the record; may be empty.
-        reason: String,
-    },
+    Release(ReleaseCommand),
     /// Sole control of robots for a while.
     TakeLease {
         /// Its id, made by the shell.
@@ -182,8 +197,31 @@ pub enum OperatorCommand {
         /// For how long.
         time_to_live: Duration,
     },
+    /// Keep a lease for longer; only its id renews it.
+    RenewLease {
+        /// The lease, known to its holder alone.
+        id: Uuid,
+        /// From now on.
+        time_to_live: Duration,
+    },
     /// Give a lease back.
     ReleaseLease(Uuid),
+}
+
+/// A release of STOP or KILL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleaseCommand {
+    /// The robots to release; all means the fleet's register and those of all robots.
+    pub targets: RobotTargets,
+    /// The request's id, made by the client or by the shell.
+    pub request: CommandId,
+    /// When, on the requester's wall clock.
+    pub at: WallTime,
+    /// For the record; may be empty.
+    pub reason: String,
+    /// The epochs that the operator saw latched; the fleet's without a name. A register without an entry is released
+    /// in the epoch that the supervisor knows.
+    pub epochs: Vec<(Option<AgentId>, Epoch)>,
 }
 
 /// What the shell has to do, in this order: a record is durable before the next output is looked at.
@@ -207,15 +245,6 @@ pub enum Output {
         /// Why it is refused.
         refusal: Refusal,
     },
-    /// A robot answered a command that an operator waits for.
-    Acknowledged {
-        /// The robot.
-        agent: AgentId,
-        /// The command it answered.
-        command: CommandId,
-        /// Its answer.
-        outcome: CommandOutcome,
-    },
 }
 
 /// What came of a request.
@@ -223,8 +252,15 @@ pub enum Output {
 pub enum Answer {
     /// The mission as it stands.
     Mission(Box<Mission>),
-    /// Commands under way, one for each robot.
-    Commands(Vec<(AgentId, CommandId)>),
+    /// The latches of these robots change; each robot acknowledges the request under its id.
+    Latched {
+        /// The request's id: also the id of the commands.
+        request: CommandId,
+        /// Robots it is for, connected or not.
+        robots: Vec<AgentId>,
+        /// Names that no known robot has; nothing was done about them.
+        unknown: Vec<AgentId>,
+    },
     /// The lease that was given.
     Lease(LeaseView),
     /// The lease was given back.

@@ -7,6 +7,7 @@ use skein_types::ids::{AgentId, MissionId};
 use skein_types::link::Order;
 use skein_types::mission::{Assignment, MissionState, SliceState, Task};
 use skein_types::region::Region;
+use skein_types::safety::Latch;
 use skein_types::time::MonoTime;
 
 use crate::area::Slice;
@@ -47,7 +48,9 @@ impl Supervisor {
         if mission.assign(agent, slice, now).is_err() {
             return;
         }
+        robot.collect_evidence(now, id, *self.allocator.frame());
         robot.mission = Some(id);
+        robot.record.worked = true;
         let assignment = Assignment {
             mission: id,
             generation,
@@ -80,6 +83,7 @@ impl Supervisor {
     /// Brings what a robot reports it does and what it should do together.
     pub(crate) fn reconcile_robot(&mut self, now: MonoTime, agent: &AgentId) {
         let Some(robot) = self.robots.get(agent).filter(|robot| robot.connected) else { return };
+        let latched = robot.latch_level().max(self.latches.of(agent).level()) != Latch::Released;
         let (at_work, waits) = (robot.at_work, robot.awaits_order());
         let Some(id) = robot.mission else {
             if let (Some((stale, _)), false) = (at_work, waits) {
@@ -96,7 +100,8 @@ impl Supervisor {
             }
             return;
         }
-        if paused || waits {
+        // A latched robot gets its order again when it is released.
+        if paused || waits || latched {
             return;
         }
         let work = match slice.post {

@@ -1,6 +1,7 @@
 //! What operators and programs ask for: checked, executed, answered.
 
 use serde_json::json;
+use skein_types::authority::Principal;
 use skein_types::event::EventKind;
 use skein_types::ids::{AgentId, MissionId};
 use skein_types::link::Order;
@@ -10,27 +11,36 @@ use skein_types::time::MonoTime;
 use uuid::Uuid;
 
 use crate::allocation::ZoneCells;
-use crate::api::{Answer, OperatorCommand, OperatorRequest};
+use crate::api::{Answer, OperatorCommand, OperatorRequest, StorageState};
+use crate::leases::NewLease;
 use crate::mission::{Mission, NewMission};
 use crate::refusal::Refusal;
 use crate::supervisor::Supervisor;
 
+/// Who commands, and under which lease.
+#[derive(Clone, Copy)]
+pub(crate) struct Authority<'a> {
+    by: &'a Principal,
+    lease: Option<Uuid>,
+}
+
 impl Supervisor {
     /// Executes a request.
     pub(crate) fn on_request(&mut self, now: MonoTime, request: OperatorRequest) -> Result<Answer, Refusal> {
-        let lease = request.lease;
-        match request.command {
-            OperatorCommand::Submit { id, key, spec } => self.submit(now, lease, id, key, spec),
-            OperatorCommand::Pause(mission) => self.pause(now, lease, mission),
-            OperatorCommand::Resume(mission) => self.resume(now, lease, mission),
-            OperatorCommand::Cancel { mission, reason } => self.cancel(now, lease, mission, &reason),
-            OperatorCommand::Stop { targets, reason } => self.stop(now, &targets, &reason),
-            OperatorCommand::Kill { robot, reason } => self.kill(now, &robot, &reason),
-            OperatorCommand::Release { targets, reason } => self.release(now, &targets, &reason),
+        let OperatorRequest { by, lease, command } = request;
+        let under = Authority { by: &by, lease };
+        match command {
+            OperatorCommand::Submit { id, key, spec } => self.submit(now, under, id, key, spec),
+            OperatorCommand::Pause(mission) => self.pause(now, under, mission),
+            OperatorCommand::Resume(mission) => self.resume(now, under, mission),
+            OperatorCommand::Cancel { mission, reason } => self.cancel(now, under, mission, &reason),
+            OperatorCommand::Stop { targets, request, sent } => self.stop(now, &targets, &request, sent),
+            OperatorCommand::Release(release) => self.release(now, &by, lease, &release),
             OperatorCommand::TakeLease { id, operator, robots, time_to_live } => {
-                self.take_lease(now, id, operator, robots, time_to_live)
+                self.take_lease(now, &by, NewLease { id, operator, robots, time_to_live })
             }
-            OperatorCommand::ReleaseLease(id) => self.release_lease(now, id),
+            OperatorCommand::RenewLease { id, time_to_live } => self.renew_lease(now, &by, id, time_to_live),
+            OperatorCommand::ReleaseLease(id) => self.release_lease(now, &by, id),
         }
     }
 
@@ -78,7 +88,9 @@ impl Supervisor {
             .filter_map(crate::robot::Robot::position)
             .collect();
         // The frames are the same, so nothing can fail but a zone ragged beyond all bounds.
-        self.allocator.zone_cells(zone, &places).ok()
+        let cells = self.allocator.zone_cells(zone, &places).ok()?;
+        let reachable = self.without_hazards(&cells.reachable).ok()?;
+        Some(ZoneCells { reachable, ..cells })
     }
 
     fn check_bounds(&self, zone: &Polygon) -> Result<(), Refusal> {
@@ -97,7 +109,7 @@ impl Supervisor {
     pub(crate) fn submit(
         &mut self,
         now: MonoTime,
-        lease: Option<Uuid>,
+        under: Authority<'_>,
         id: MissionId,
         key: String,
         spec: MissionSpec,
@@ -109,11 +121,14 @@ impl Supervisor {
             }
             return Err(Refusal::KeyReused { key, mission: known.id() });
         }
-        let refused = self.check_lease(now, lease, &spec.robots).and_then(|()| self.check(&spec));
+        let refused = self
+            .check_storage()
+            .and_then(|()| self.check_lease(now, under.lease, &spec.robots))
+            .and_then(|()| self.check(&spec));
         let zone = match refused {
             Ok(zone) => zone,
             Err(refusal) => {
-                let payload = json!({"name": spec.name, "code": refusal.code(), "why": refusal.to_string()});
+                let payload = json!({"name": spec.name, "code": refusal.code(), "why": refusal.to_string(), "by": under.by.to_string()});
                 self.out.emit_event(now, EventKind::Decision, "mission_refused", &payload);
                 return Err(refusal);
             }
@@ -127,30 +142,33 @@ impl Supervisor {
         let nothing = self.allocator.empty().map_err(|_| Refusal::NothingReachable { free: zone.free })?;
         let new = NewMission { id, key, spec, area: zone.reachable, nothing };
         self.missions.insert(Mission::new(new, now, wall));
+        self.emit_command(now, "mission_submitted", id, under.by, "");
         self.enter(now, id, MissionState::Queued, "waits for robots");
         self.try_start(now, id);
         Ok(Answer::Mission(Box::new(self.mission(id)?)))
     }
 
-    pub(crate) fn pause(&mut self, now: MonoTime, lease: Option<Uuid>, id: MissionId) -> Result<Answer, Refusal> {
-        let robots = self.controllable(now, lease, id)?;
+    pub(crate) fn pause(&mut self, now: MonoTime, under: Authority<'_>, id: MissionId) -> Result<Answer, Refusal> {
+        let robots = self.controllable(now, under.lease, id)?;
         if self.state_of(id)? == MissionState::Paused {
             return Ok(Answer::Mission(Box::new(self.mission(id)?)));
         }
-        self.change(now, id, MissionState::Paused, "paused by an operator", "paused")?;
+        self.change(now, id, MissionState::Paused, &format!("paused by {}", under.by), "paused")?;
+        self.emit_command(now, "mission_paused", id, under.by, "");
         for agent in robots {
             self.send_order(now, &agent, Order::Pause(id));
         }
         Ok(Answer::Mission(Box::new(self.mission(id)?)))
     }
 
-    pub(crate) fn resume(&mut self, now: MonoTime, lease: Option<Uuid>, id: MissionId) -> Result<Answer, Refusal> {
-        let robots = self.controllable(now, lease, id)?;
+    pub(crate) fn resume(&mut self, now: MonoTime, under: Authority<'_>, id: MissionId) -> Result<Answer, Refusal> {
+        let robots = self.controllable(now, under.lease, id)?;
         let mission = self.missions.get(id).ok_or(Refusal::UnknownMission(id))?;
         let Some(back) = mission.paused_from() else {
             return Err(Refusal::State { mission: id, state: mission.state(), attempt: "resumed" });
         };
-        self.change(now, id, back, "resumed by an operator", "resumed")?;
+        self.change(now, id, back, &format!("resumed by {}", under.by), "resumed")?;
+        self.emit_command(now, "mission_resumed", id, under.by, "");
         if let Some(mission) = self.missions.get_mut(id) {
             mission.restart_timers(now);
         }
@@ -165,18 +183,34 @@ impl Supervisor {
     pub(crate) fn cancel(
         &mut self,
         now: MonoTime,
-        lease: Option<Uuid>,
+        under: Authority<'_>,
         id: MissionId,
         reason: &str,
     ) -> Result<Answer, Refusal> {
         check_text("reason", reason)?;
-        self.controllable(now, lease, id)?;
-        let why = if reason.is_empty() { "cancelled by an operator" } else { reason };
+        self.controllable(now, under.lease, id)?;
+        let cancelled = format!("cancelled by {}", under.by);
+        let why = if reason.is_empty() { &cancelled } else { reason };
         if self.state_of(id)? == MissionState::Cancelled {
             return Ok(Answer::Mission(Box::new(self.mission(id)?)));
         }
         self.change(now, id, MissionState::Cancelled, why, "cancelled")?;
+        self.emit_command(now, "mission_cancelled", id, under.by, reason);
         Ok(Answer::Mission(Box::new(self.mission(id)?)))
+    }
+
+    /// Who commanded what of a mission.
+    fn emit_command(&mut self, now: MonoTime, name: &str, id: MissionId, by: &Principal, why: &str) {
+        let payload = json!({"mission": id.to_string(), "by": by.to_string(), "why": why});
+        self.out.emit_event(now, EventKind::Command, name, &payload);
+    }
+
+    /// A mission that could be forgotten is not accepted.
+    fn check_storage(&self) -> Result<(), Refusal> {
+        match &self.storage {
+            StorageState::Healthy => Ok(()),
+            StorageState::Failing(why) => Err(Refusal::StorageFailing(why.clone())),
+        }
     }
 
     fn state_of(&self, id: MissionId) -> Result<MissionState, Refusal> {

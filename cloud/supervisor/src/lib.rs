@@ -14,16 +14,23 @@
 //! 1. An accepted mission ends in exactly one of DONE, FAILED and CANCELLED, and stays there.
 //! 2. Every cell of a survey is swept, in exactly one robot's slice, unowned, or residual.
 //! 3. Generations of the orders to one robot only rise, over restarts too: each order makes all earlier ones stale.
-//! 4. A command is sent until it is answered, pointless or past its time, always with the same id.
+//! 4. A command is sent until it is answered or pointless, always with the same id.
+//! 5. A latch that was asked for is durable, and is sent until the robot reports it; a release never undoes a later STOP.
+//! 6. While records cannot be made durable no mission is accepted; STOP, KILL and the missions under way go on.
 
+mod alarms;
 mod allocation;
 mod api;
 mod area;
 mod assignment;
+mod authority;
 mod commands;
 mod completion;
 mod dispatch;
+mod evidence;
 mod guard;
+mod hazards;
+mod identity;
 mod journal;
 mod latches;
 mod leases;
@@ -33,6 +40,7 @@ mod outbound;
 mod preview;
 mod progress;
 mod rebalance;
+mod recent;
 mod reclaim;
 mod record;
 mod refusal;
@@ -43,10 +51,10 @@ mod supervisor;
 mod view;
 
 pub use api::{
-    Answer, Input, LeaseView, OperatorCommand, OperatorRequest, Output, RobotTargets, SupervisorConfig, TimerKind,
-    Worker,
+    Answer, Input, LeaseView, OperatorCommand, OperatorRequest, Output, ReleaseCommand, RobotTargets, StorageState,
+    SupervisorConfig, TimerKind, Worker,
 };
 pub use journal::SUPERVISOR;
-pub use record::{MissionRecord, Record, RobotRecord, SliceRecord};
+pub use record::{LatchRecord, LeaseRecord, MissionRecord, Record, RecordTable, RobotRecord, SliceRecord};
 pub use refusal::Refusal;
 pub use supervisor::Supervisor;

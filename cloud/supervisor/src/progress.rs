@@ -2,11 +2,15 @@
 
 use serde_json::json;
 use skein_types::event::EventKind;
+use skein_types::fleet::AlarmSeverity;
 use skein_types::ids::{AgentId, Generation, MissionId};
 use skein_types::mission::{MissionState, SliceProgress, SliceState};
+use skein_types::region::{Region, RegionError};
 use skein_types::time::MonoTime;
 
+use crate::alarms::{ALARM_LINGERS, NewAlarm};
 use crate::mission::Mission;
+use crate::robot::Robot;
 use crate::supervisor::Supervisor;
 
 impl Supervisor {
@@ -26,7 +30,18 @@ impl Supervisor {
         }
         let Some(mission) = self.missions.get_mut(id) else { return };
         let state = effective_state(mission, progress.state);
-        let foreign = progress.remaining.is_some_and(|left| mission.shrink(agent, &left, now).is_err());
+        let mut unbelieved = 0;
+        let mut foreign = false;
+        if let (Some(left), Some(robot)) = (progress.remaining, self.robots.get_mut(agent)) {
+            match believed(now, mission, robot, &left) {
+                Ok((left, unseen)) => {
+                    unbelieved = unseen;
+                    foreign = mission.shrink(agent, &left, now).is_err();
+                }
+                Err(_) => foreign = true,
+            }
+            robot.collect_evidence(now, id, *self.allocator.frame());
+        }
         let changed = mission.report_slice(agent, state, progress.reason, now);
         let reason = mission.area().slice(agent).map(|slice| slice.reason.clone()).unwrap_or_default();
         self.mark_mission_changed(id);
@@ -34,10 +49,32 @@ impl Supervisor {
             let payload = json!({"robot": agent.as_str(), "mission": id.to_string()});
             self.out.emit_event(now, EventKind::System, "foreign_region", &payload);
         }
+        if unbelieved > 0 {
+            self.on_unbelieved(now, id, agent, unbelieved);
+        }
         if changed {
             self.on_slice_state(now, id, agent, state, &reason);
         }
         self.check_completion(now, id);
+    }
+
+    /// A robot says it swept cells that it was never near.
+    fn on_unbelieved(&mut self, now: MonoTime, id: MissionId, agent: &AgentId, cells: usize) {
+        let text = format!(
+            "{agent} says it swept {cells} cells of mission {id} that it was never near: they are swept again; \
+             look at its survey sensor and localization"
+        );
+        self.raise_alarm(
+            now,
+            NewAlarm {
+                id: &format!("coverage_not_believed:{agent}"),
+                severity: AlarmSeverity::Warning,
+                code: "coverage_not_believed",
+                robot: Some(agent),
+                text,
+                lingers: Some(ALARM_LINGERS),
+            },
+        );
     }
 
     /// The state of a slice changed.
@@ -92,6 +129,22 @@ impl Supervisor {
         mission.end_slice(agent, SliceState::Failed, why);
         self.on_slice_state(now, id, agent, SliceState::Failed, why);
         self.mark_mission_changed(id);
+    }
+}
+
+/// What is left of a robot's slice as far as its report is believed, and the number of cells that are not. Before there
+/// is evidence (the supervisor restarted while the robot worked) the report counts.
+fn believed(
+    now: MonoTime,
+    mission: &Mission,
+    robot: &mut Robot,
+    left: &Region,
+) -> Result<(Region, usize), RegionError> {
+    let slice = mission.area().slice(&robot.record.agent);
+    let evidence = robot.evidence.as_mut().filter(|(of, _)| *of == mission.id());
+    match (evidence, slice) {
+        (Some((_, evidence)), Some(slice)) => evidence.believed(now, &robot.record.body, &slice.remaining, left),
+        (_, _) => Ok((left.clone(), 0)),
     }
 }
 

@@ -44,7 +44,7 @@ impl Supervisor {
             return Some(format!("{agent} has not been heard for {} s", self.config.lost_after.as_secs()));
         }
         if robot.unfit_since.is_some_and(|since| now.since(since) >= self.config.unfit_after) {
-            let why = robot.unfit(self.config.battery_min)?;
+            let why = self.unfit(robot)?;
             return Some(format!("{agent} {why}"));
         }
         let stuck = now.since(slice.moved_at) >= self.config.stuck_after;

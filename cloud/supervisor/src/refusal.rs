@@ -1,12 +1,13 @@
-//! TimerKind a request was refused.
+//! Why a request was refused.
 
+use skein_types::authority::{Principal, ReleaseRefused};
 use skein_types::ids::{AgentId, FleetId, MissionId, OperatorId};
 use skein_types::link::{SCHEMA, SchemaRange};
 use skein_types::mission::{MissionState, Objective, TEXT_BYTES_MAX};
 use skein_types::time::WallTime;
 use thiserror::Error;
 
-/// TimerKind a request was refused, with a code for programs and a hint for people.
+/// Why a request was refused, with a code for programs and a hint for people.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum Refusal {
     /// The zone and the map have no square in common.
@@ -95,6 +96,46 @@ pub enum Refusal {
     /// A robot whose body's figures make no sense.
     #[error("a figure of its body is not finite or not positive")]
     UnsoundBody,
+    /// Too many leases.
+    #[error("{0} leases are in force")]
+    TooManyLeases(usize),
+    /// A name that stands for something else.
+    #[error("no robot may have the name {0}")]
+    ReservedName(AgentId),
+    /// The name proved a key before, and this Hello proves none.
+    #[error("it proves no key, but its name is bound to one")]
+    KeyMissing,
+    /// The name is bound to another key.
+    #[error("its key is not the one its name is bound to")]
+    WrongKey,
+    /// A second Hello that differs from the stream's first.
+    #[error("a Hello as {said} came on the stream of {stream}")]
+    SecondHello {
+        /// Whose stream it is.
+        stream: AgentId,
+        /// The name that was said.
+        said: AgentId,
+    },
+    /// A release without the name of an operator.
+    #[error("a release needs the name of the operator")]
+    OperatorMissing,
+    /// A robot cannot be released by name while the fleet is stopped.
+    #[error("the whole fleet is stopped by {by}")]
+    FleetStopped {
+        /// Who stopped it.
+        by: Principal,
+    },
+    /// A release names an epoch that is not the latched one.
+    #[error("{}: {refused}", robot.as_ref().map_or("the fleet", AgentId::as_str))]
+    Release {
+        /// The robot; `None` for the fleet's register.
+        robot: Option<AgentId>,
+        /// What is wrong with the epoch.
+        refused: ReleaseRefused,
+    },
+    /// Records do not become durable.
+    #[error("the supervisor's ledger cannot be written: {0}")]
+    StorageFailing(String),
     /// A lease of no or endless length.
     #[error("a lease lasts between 1 s and 1 h")]
     LeaseLength,
@@ -122,6 +163,16 @@ impl Refusal {
             Self::TooManyRobots(_) => "too_many_robots",
             Self::UnsoundBody => "unsound_body",
             Self::LeaseLength => "lease_length",
+            Self::TooManyLeases(_) => "too_many_leases",
+            Self::ReservedName(_) => "reserved_name",
+            Self::KeyMissing => "key_missing",
+            Self::WrongKey => "wrong_key",
+            Self::SecondHello { .. } => "second_hello",
+            Self::OperatorMissing => "operator_missing",
+            Self::FleetStopped { .. } => "fleet_stopped",
+            Self::Release { refused: ReleaseRefused::LatchedAgain { .. }, .. } => "latched_again",
+            Self::Release { refused: ReleaseRefused::UnknownEpoch { .. }, .. } => "unknown_epoch",
+            Self::StorageFailing(_) => "storage_failing",
         }
     }
 
@@ -146,10 +197,18 @@ impl Refusal {
             Self::TextTooLong { .. } => "shorten the text",
             Self::Missing(_) => "fill it in",
             Self::WrongFleet(_) => "start the robot with this supervisor's fleet name",
-            Self::WrongSchema(_) => "run robot and supervisor of the same release",
+            Self::WrongSchema(_) => "run robot and supervisor of releases that have a schema version in common",
             Self::TooManyRobots(_) => "run another supervisor for another fleet",
             Self::UnsoundBody => "check the body's descriptor",
-            Self::LeaseLength => "ask for a time to live within these bounds; renew it by taking it again",
+            Self::LeaseLength => "ask for a time to live within these bounds; renew the lease before it ends",
+            Self::TooManyLeases(_) => "release some of them",
+            Self::ReservedName(_) => "give the robot another name",
+            Self::KeyMissing | Self::WrongKey => "start the robot with the state folder that holds its key",
+            Self::SecondHello { .. } => "open a stream for each robot",
+            Self::OperatorMissing => "say who you are: skein --operator NAME, metadata or header skein-operator",
+            Self::FleetStopped { .. } => "release the fleet (skein release --all), or leave the robot stopped",
+            Self::Release { .. } => "look at the latch again, then release the epoch it shows",
+            Self::StorageFailing(_) => "free disk space where the supervisor keeps its state; STOP works meanwhile",
         }
     }
 }

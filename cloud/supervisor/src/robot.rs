@@ -1,12 +1,13 @@
 //! One robot as the supervisor knows it, and the commands it has not answered yet.
 
 use core::time::Duration;
-use skein_types::authority::LatchSet;
+use skein_types::authority::{LatchOrder, LatchReport, LatchSet};
 use skein_types::coord::AgentState;
 use skein_types::fleet::RobotView;
 use skein_types::geometry::Point;
 use skein_types::ids::{CommandId, Generation, MissionId};
-use skein_types::link::{CloudCommand, CommandOutcome, Hello, Order};
+use skein_types::link::{CloudCommand, Hello, Order};
+use skein_types::region::RegionFrame;
 use skein_types::safety::{Cause, Latch};
 use skein_types::telemetry::AgentTelemetry;
 use skein_types::units::{Percent, Seconds};
@@ -14,12 +15,11 @@ use skein_types::units::{Percent, Seconds};
 use skein_types::time::MonoTime;
 
 use crate::api::Worker;
+use crate::evidence::SweepEvidence;
 use crate::record::RobotRecord;
 
 /// Most commands that may wait for one robot's answer; the oldest go first.
 pub(crate) const PENDING_MAX: usize = 32;
-/// A confirmed latch is not taken back by samples that were on their way before it.
-const LATCH_SETTLES: Duration = Duration::from_secs(1);
 
 /// A command without an answer.
 #[derive(Clone, Debug)]
@@ -27,8 +27,46 @@ pub(crate) struct Pending {
     pub(crate) command: CloudCommand,
     /// When it was last sent; `None` when it waits for a stream.
     pub(crate) sent_at: Option<MonoTime>,
-    /// Not sent again after this.
-    pub(crate) expires_at: Option<MonoTime>,
+}
+
+/// The latches a robot reports, and the order about them that is under way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LatchLink {
+    /// As it last reported; none before the first Hello since this start.
+    pub(crate) reported: Option<LatchReport>,
+    pub(crate) sending: Option<LatchSending>,
+}
+
+/// A latch order without an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct LatchSending {
+    pub(crate) id: CommandId,
+    order: LatchOrder,
+    sent_at: MonoTime,
+}
+
+impl LatchLink {
+    /// The id to send an order under, if it is due. A request is sent under its own id, so that it is the same command
+    /// over every path. `sent`: somebody has sent it just now.
+    pub(crate) fn due(
+        &mut self,
+        now: MonoTime,
+        resend_after: Duration,
+        order: &LatchOrder,
+        fresh: CommandId,
+        sent: bool,
+    ) -> Option<CommandId> {
+        if let Some(sending) = self.sending.as_mut().filter(|sending| sending.order == *order) {
+            let due = now.since(sending.sent_at) >= resend_after;
+            if due {
+                sending.sent_at = now;
+            }
+            return due.then_some(sending.id);
+        }
+        let id = order.request.as_ref().map_or(fresh, |request| request.id);
+        self.sending = Some(LatchSending { id, order: order.clone(), sent_at: now });
+        (!sent).then_some(id)
+    }
 }
 
 /// One robot.
@@ -41,8 +79,11 @@ pub(crate) struct Robot {
     pub(crate) alive_until: MonoTime,
     pub(crate) telemetry: Option<AgentTelemetry>,
     pub(crate) telemetry_at: MonoTime,
-    pub(crate) latch: Latch,
-    latch_settled_at: MonoTime,
+    pub(crate) latch: LatchLink,
+    /// Which cells it could have swept for its mission; none right after a restart of the supervisor.
+    pub(crate) evidence: Option<(MissionId, SweepEvidence)>,
+    /// When its stream ended, or the supervisor started.
+    pub(crate) left_at: MonoTime,
     pub(crate) wrong_map: bool,
     /// Since when it cannot work although it is there.
     pub(crate) unfit_since: Option<MonoTime>,
@@ -60,7 +101,7 @@ pub(crate) struct Robot {
 }
 
 /// What is kept of a robot that says who it is.
-pub(crate) fn record_of(hello: &Hello, generation: Generation) -> RobotRecord {
+pub(crate) fn record_of(hello: &Hello, generation: Generation, key: String, worked: bool) -> RobotRecord {
     RobotRecord {
         agent: hello.agent.clone(),
         boot: hello.boot,
@@ -69,20 +110,23 @@ pub(crate) fn record_of(hello: &Hello, generation: Generation) -> RobotRecord {
         generation,
         debug_address: hello.debug_address.clone(),
         software: hello.software.clone(),
+        key,
+        worked,
     }
 }
 
 impl Robot {
     /// A robot that is not there yet.
-    pub(crate) const fn new(known: RobotRecord, alive_until: MonoTime) -> Self {
+    pub(crate) const fn new(known: RobotRecord, now: MonoTime, alive_until: MonoTime) -> Self {
         Self {
             record: known,
             connected: false,
             alive_until,
             telemetry: None,
             telemetry_at: MonoTime::ZERO,
-            latch: Latch::Released,
-            latch_settled_at: MonoTime::ZERO,
+            latch: LatchLink { reported: None, sending: None },
+            evidence: None,
+            left_at: now,
             wrong_map: false,
             unfit_since: None,
             no_work_until: MonoTime::ZERO,
@@ -104,8 +148,13 @@ impl Robot {
         self.telemetry.as_ref().map(|sample| sample.pose.position)
     }
 
-    /// TimerKind it can do no work now, if it cannot.
-    pub(crate) fn unfit(&self, battery_min: Percent) -> Option<&'static str> {
+    /// What it obeys, as it last reported.
+    pub(crate) fn latch_level(&self) -> Latch {
+        self.latch.reported.as_ref().map_or(Latch::Released, |report| report.latches.level())
+    }
+
+    /// Why it can do no work now, if it cannot. `wanted` is the latch it should obey.
+    pub(crate) fn unfit(&self, wanted: Latch, battery_min: Percent) -> Option<&'static str> {
         let Some(sample) = &self.telemetry else { return Some("has not said where it is") };
         if !self.connected {
             return Some("is not connected");
@@ -113,8 +162,8 @@ impl Robot {
         if self.wrong_map {
             return Some("uses another map");
         }
-        match self.latch {
-            Latch::Stop => return Some("is stopped by a person"),
+        match self.latch_level().max(wanted) {
+            Latch::Stop => return Some("is stopped by an operator"),
             Latch::Kill => return Some("has its power cut"),
             Latch::Released => {}
         }
@@ -149,19 +198,30 @@ impl Robot {
         }
     }
 
-    /// Takes in the newest sample.
-    pub(crate) fn observe(&mut self, now: MonoTime, sample: AgentTelemetry) {
-        if now >= self.latch_settled_at {
-            self.latch = if sample.causes.contains(Cause::OperatorKill) {
-                Latch::Kill
-            } else if sample.causes.contains(Cause::OperatorStop) {
-                Latch::Stop
-            } else {
-                Latch::Released
-            };
+    /// Takes in a batch of samples; the newest is shown.
+    pub(crate) fn observe(&mut self, now: MonoTime, samples: Vec<AgentTelemetry>) {
+        if let Some((_, evidence)) = &mut self.evidence {
+            for sample in &samples {
+                evidence.observe(now, sample.pose.position, &self.record.body);
+            }
         }
-        self.telemetry = Some(sample);
-        self.telemetry_at = now;
+        if let Some(newest) = samples.into_iter().next_back() {
+            self.telemetry = Some(newest);
+            self.telemetry_at = now;
+        }
+    }
+
+    /// From now on what it sweeps for a mission is checked against where it is. What was collected for the same mission
+    /// stays.
+    pub(crate) fn collect_evidence(&mut self, now: MonoTime, mission: MissionId, frame: RegionFrame) {
+        if self.evidence.as_ref().is_some_and(|(of, _)| *of == mission) {
+            return;
+        }
+        let mut evidence = SweepEvidence::new(frame);
+        if let Some(at) = self.position() {
+            evidence.observe(now, at, &self.record.body);
+        }
+        self.evidence = Some((mission, evidence));
     }
 
     /// The next order's generation, which makes every earlier order stale.
@@ -171,42 +231,23 @@ impl Robot {
     }
 
     /// Keeps a command until it is answered; what it makes pointless is dropped.
-    pub(crate) fn enqueue(&mut self, command: CloudCommand, expires_at: Option<MonoTime>) {
+    pub(crate) fn enqueue(&mut self, command: CloudCommand) {
         self.pending.retain(|old| !supersedes(&command.order, &old.command.order));
         if self.pending.len() >= PENDING_MAX {
             self.pending.remove(0);
         }
-        self.pending.push(Pending { command, sent_at: None, expires_at });
+        self.pending.push(Pending { command, sent_at: None });
     }
 
     /// An answer came: the command it was for.
-    pub(crate) fn on_ack(&mut self, now: MonoTime, id: CommandId, outcome: &CommandOutcome) -> Option<CloudCommand> {
+    pub(crate) fn on_ack(&mut self, id: CommandId) -> Option<CloudCommand> {
         let index = self.pending.iter().position(|pending| pending.command.id == id)?;
-        let command = self.pending.remove(index).command;
-        if matches!(outcome, CommandOutcome::Accepted | CommandOutcome::Done) {
-            let latch = match command.order {
-                Order::Stop(_) => Some(self.latch.max(Latch::Stop)),
-                Order::Kill(_) => Some(Latch::Kill),
-                Order::Release(_) => Some(Latch::Released),
-                Order::Assign(_)
-                | Order::Pause(_)
-                | Order::Resume(_)
-                | Order::Cancel(_)
-                | Order::EventsKept { .. }
-                | Order::Latch(_)
-                | Order::Lease(_)
-                | Order::Hazards(_) => None,
-            };
-            if let Some(latch) = latch {
-                self.latch = latch;
-                self.latch_settled_at = now + LATCH_SETTLES;
-            }
-        }
-        Some(command)
+        Some(self.pending.remove(index).command)
     }
 
     /// The stream is new: everything unanswered goes out again. Commands up to the last that took effect are named.
     pub(crate) fn on_reconnect(&mut self, last_command: Option<CommandId>) -> Vec<CommandId> {
+        self.latch.sending = None;
         for pending in &mut self.pending {
             pending.sent_at = None;
         }
@@ -215,9 +256,8 @@ impl Robot {
         self.pending.iter().take(effective).map(|pending| pending.command.id).collect()
     }
 
-    /// Commands to send now, marked as sent; those past their time are dropped.
+    /// Commands to send now, marked as sent.
     pub(crate) fn take_due(&mut self, now: MonoTime, resend_after: Duration) -> Vec<CloudCommand> {
-        self.pending.retain(|pending| pending.expires_at.is_none_or(|end| now <= end));
         if !self.connected {
             return Vec::new();
         }
@@ -236,22 +276,17 @@ impl Robot {
         self.pending.iter().any(|pending| matches!(pending.command.order, Order::Assign(_) | Order::Cancel(_)))
     }
 
-    /// STOP or KILL waits for its answer.
-    pub(crate) fn awaits_stop(&self) -> bool {
-        self.pending.iter().any(|pending| matches!(pending.command.order, Order::Stop(_) | Order::Kill(_)))
-    }
-
     /// As people see it.
-    pub(crate) fn view(&self, now: MonoTime) -> RobotView {
+    pub(crate) fn view(&self, now: MonoTime, wanted: LatchSet) -> RobotView {
         RobotView {
             agent: self.record.agent.clone(),
             boot: self.record.boot,
             body: self.record.body,
             home: self.record.home,
             connected: self.connected,
-            latch: self.latch,
-            latches: LatchSet::default(),
-            wanted: LatchSet::default(),
+            latch: self.latch_level(),
+            latches: self.latch.reported.as_ref().map(|report| report.latches.clone()).unwrap_or_default(),
+            wanted,
             telemetry: self.telemetry.clone(),
             age: Seconds(if self.telemetry.is_some() { now.secs_since(self.telemetry_at) } else { 0.0 }),
             debug_address: self.record.debug_address.clone(),
@@ -263,14 +298,12 @@ impl Robot {
 /// Whether an order makes an older, unanswered one pointless.
 fn supersedes(new: &Order, old: &Order) -> bool {
     match new {
-        Order::Assign(_) => matches!(old, Order::Assign(_) | Order::Cancel(_) | Order::Pause(_) | Order::Resume(_)),
-        Order::Cancel(_) => matches!(old, Order::Assign(_) | Order::Cancel(_) | Order::Pause(_) | Order::Resume(_)),
+        Order::Assign(_) | Order::Cancel(_) => {
+            matches!(old, Order::Assign(_) | Order::Cancel(_) | Order::Pause(_) | Order::Resume(_))
+        }
         Order::Pause(mission) | Order::Resume(mission) => {
             matches!(old, Order::Pause(other) | Order::Resume(other) if other == mission)
         }
-        Order::Stop(_) => matches!(old, Order::Stop(_) | Order::Release(_)),
-        Order::Kill(_) => matches!(old, Order::Stop(_) | Order::Kill(_) | Order::Release(_)),
-        Order::Release(_) => matches!(old, Order::Stop(_) | Order::Kill(_) | Order::Release(_)),
-        Order::EventsKept { .. } | Order::Latch(_) | Order::Lease(_) | Order::Hazards(_) => false,
+        _ => matches!((new, old), (Order::Lease(_), Order::Lease(_))),
     }
 }

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use core::time::Duration;
 use serde_json::json;
 use skein_types::event::{EventBatch, EventKind};
-use skein_types::ids::{AgentId, BootId};
-use skein_types::link::{AgentReport, CommandAck, CommandOutcome, Hello, Order, SCHEMA_VERSION};
-use skein_types::safety::Latch;
+use skein_types::ids::{AgentId, BootId, CommandId, Generation};
+use skein_types::link::{AgentReport, CommandAck, CommandOutcome, Hello, Order, SCHEMA};
 use skein_types::telemetry::TelemetryBatch;
 
 use skein_types::time::MonoTime;
 
 use crate::api::Output;
+use crate::identity::proved_key;
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::robot::{Robot, record_of};
@@ -26,32 +26,52 @@ const GENERATION_LEAP: u64 = 16;
 const SHOW_SILENT: Duration = Duration::from_secs(1);
 /// Silent for longer than this is shown as such.
 const SILENT: Duration = Duration::from_millis(500);
-/// Most robots that are known at a time; far above what one supervisor is for.
-const ROBOTS_MAX: usize = 4096;
 
 impl Supervisor {
     /// A robot opened a stream.
     pub(crate) fn on_hello(&mut self, now: MonoTime, hello: &Hello) {
         let agent = hello.agent.clone();
-        if let Err(refusal) = self.admit(hello) {
-            let payload = json!({"robot": agent.as_str(), "code": refusal.code(), "why": refusal.to_string()});
-            self.out.emit_event(now, EventKind::Decision, "robot_refused", &payload);
+        if let Err(refusal) = self.admit(now, hello) {
+            self.on_refused(now, &agent, &refusal);
             self.out.act(Output::RejectRobot { agent, refusal });
             return;
         }
-        let wrong_map =
-            !self.config.map_hash.is_empty() && !hello.map_hash.is_empty() && hello.map_hash != self.config.map_hash;
+        let effective = self.enter_robot(now, hello);
+        // First of all the robot learns how it is latched: nothing it is given later may move it before.
+        self.on_latch_report(now, &agent, hello.latch.clone());
+        for command in effective {
+            self.on_ack(now, &agent, &CommandAck { command, outcome: CommandOutcome::Done });
+        }
+        // What the command was for may have been taken back since; the robot's own report counts.
+        if let Some(robot) = self.robots.get_mut(&agent) {
+            robot.at_work = hello.working_on;
+        }
+        self.reconcile_robot(now, &agent);
+        self.send_due(now, &agent);
+        let grant = self.leases.grant(now, &agent);
+        if grant.is_some() || hello.latch.lease.is_some() {
+            self.send_order(now, &agent, Order::Lease(grant));
+        }
+        self.send_hazards(&agent);
+        self.check_keys(now);
+        self.mark_robot_changed(&agent);
+    }
+
+    /// What a Hello says is known from now on. Commands that took effect before are returned.
+    fn enter_robot(&mut self, now: MonoTime, hello: &Hello) -> Vec<CommandId> {
+        let agent = hello.agent.clone();
+        let map = &self.config.map_hash;
+        let wrong_map = !map.is_empty() && !hello.map_hash.is_empty() && hello.map_hash != *map;
         let alive_until = now + self.config.lost_after;
-        let robot = self
-            .robots
-            .entry(agent.clone())
-            .or_insert_with(|| Robot::new(record_of(hello, Default::default()), alive_until));
+        let new = || Robot::new(record_of(hello, Generation::default(), String::new(), false), now, alive_until);
+        let robot = self.robots.entry(agent.clone()).or_insert_with(new);
         let said = hello.working_on.map(|(_, generation)| generation).unwrap_or_default();
-        let known = record_of(hello, robot.record.generation.max(said));
-        if known.boot != robot.record.boot {
-            // What was known of its earlier life says nothing about this one.
+        let before = &robot.record;
+        let key = if before.key.is_empty() { proved_key(hello) } else { before.key.clone() };
+        let known = record_of(hello, before.generation.max(said), key, before.worked);
+        if known.boot != before.boot {
+            // What was known of its earlier boot says nothing about this one.
             robot.telemetry = None;
-            robot.latch = Latch::Released;
         }
         let changed = known != robot.record || robot.revision == 0;
         robot.record = known;
@@ -61,87 +81,76 @@ impl Supervisor {
         robot.at_work = hello.working_on;
         let effective = robot.on_reconnect(hello.last_command);
         self.arrival_at = now;
-        let payload = json!({"robot": agent.as_str(), "boot": hello.boot.to_string(), "wrong_map": wrong_map});
+        let payload = json!({
+            "robot": agent.as_str(), "boot": hello.boot.to_string(), "wrong_map": wrong_map,
+            "proved": hello.proof.is_some(), "schema": SCHEMA.common(hello.schema),
+        });
         self.out.emit_event(now, EventKind::System, "robot_connected", &payload);
         if changed {
             self.persist_robot(&agent);
         }
-        for command in effective {
-            self.on_ack(now, &agent, &CommandAck { command, outcome: CommandOutcome::Done });
-        }
-        // What the command was for may have been taken back since; the robot's own word counts.
-        if let Some(robot) = self.robots.get_mut(&agent) {
-            robot.at_work = hello.working_on;
-        }
-        self.reconcile_robot(now, &agent);
-        self.stop_latecomer(now, &agent);
-        self.send_due(now, &agent);
-        self.mark_robot_changed(&agent);
-    }
-
-    fn admit(&self, hello: &Hello) -> Result<(), Refusal> {
-        if hello.fleet != self.config.fleet {
-            return Err(Refusal::WrongFleet(hello.fleet.clone()));
-        }
-        if hello.schema_version != SCHEMA_VERSION {
-            return Err(Refusal::WrongSchema(hello.schema_version));
-        }
-        if !hello.body.is_sound() {
-            return Err(Refusal::UnsoundBody);
-        }
-        if self.robots.len() >= ROBOTS_MAX && !self.robots.contains_key(&hello.agent) {
-            return Err(Refusal::TooManyRobots(self.robots.len()));
-        }
-        Ok(())
-    }
-
-    /// STOP for everyone holds for who comes later, too.
-    fn stop_latecomer(&mut self, now: MonoTime, agent: &AgentId) {
-        let Some(reason) = self.stop_all.clone() else { return };
-        let free = self.robots.get(agent).is_some_and(|robot| robot.latch == Latch::Released && !robot.awaits_stop());
-        if free {
-            self.send_order(now, agent, Order::Stop(reason));
-        }
+        effective
     }
 
     /// A robot's stream ended. It is lost only when it stays away.
     pub(crate) fn on_disconnect(&mut self, now: MonoTime, agent: &AgentId) {
         let Some(robot) = self.robots.get_mut(agent).filter(|robot| robot.connected) else { return };
         robot.connected = false;
+        robot.left_at = now;
         self.out.emit_event(now, EventKind::System, "robot_disconnected", &json!({"robot": agent.as_str()}));
+        self.check_keys(now);
         self.mark_robot_changed(agent);
     }
 
     /// A robot reported something.
     pub(crate) fn on_report(&mut self, now: MonoTime, agent: &AgentId, report: AgentReport) {
-        if let AgentReport::Hello(hello) = report {
-            self.on_hello(now, &hello);
-            return;
-        }
         let lost_after = self.config.lost_after;
         let Some(robot) = self.robots.get_mut(agent).filter(|robot| robot.connected) else { return };
         robot.alive_until = now + lost_after;
         match report {
-            AgentReport::Hello(_) => {}
+            AgentReport::Hello(hello) => self.on_second_hello(now, agent, &hello),
             AgentReport::Telemetry(batch) => self.on_telemetry(now, agent, batch),
             AgentReport::Ack(ack) => self.on_ack(now, agent, &ack),
             AgentReport::Progress(progress) => self.on_progress(now, agent, progress),
             AgentReport::Events(batch) => self.on_events(now, agent, batch),
+            AgentReport::Latch(report) => self.on_latch_report(now, agent, report),
+            AgentReport::Hazards(hazards) => self.on_hazards(now, agent, hazards),
         }
     }
 
+    /// The first Hello fixes whose stream it is; a later one may only repeat it.
+    fn on_second_hello(&mut self, now: MonoTime, agent: &AgentId, hello: &Hello) {
+        let same = self.robots.get(agent).is_some_and(|robot| {
+            hello.agent == *agent && hello.boot == robot.record.boot && proved_key(hello) == robot.record.key
+        });
+        if same {
+            self.on_latch_report(now, agent, hello.latch.clone());
+            return;
+        }
+        let refusal = Refusal::SecondHello { stream: agent.clone(), said: hello.agent.clone() };
+        self.on_refused(now, agent, &refusal);
+        self.on_identity_conflict(now, &hello.agent, &refusal.to_string());
+        self.out.act(Output::RejectRobot { agent: agent.clone(), refusal });
+    }
+
     fn on_telemetry(&mut self, now: MonoTime, agent: &AgentId, mut batch: TelemetryBatch) {
-        let Some(sample) = batch.samples.pop().filter(|sample| sample.agent == *agent) else { return };
+        batch.samples.retain(|sample| sample.agent == *agent);
+        if batch.samples.is_empty() {
+            return;
+        }
         if let Some(robot) = self.robots.get_mut(agent) {
-            robot.observe(now, sample);
+            robot.observe(now, batch.samples);
         }
         self.mark_robot_changed(agent);
     }
 
     /// A robot answered a command.
     pub(crate) fn on_ack(&mut self, now: MonoTime, agent: &AgentId, ack: &CommandAck) {
+        if self.on_latch_ack(now, agent, ack) {
+            return;
+        }
         let Some(robot) = self.robots.get_mut(agent) else { return };
-        let Some(command) = robot.on_ack(now, ack.command, &ack.outcome) else { return };
+        let Some(command) = robot.on_ack(ack.command) else { return };
         match (&command.order, &ack.outcome) {
             (Order::Assign(assignment), CommandOutcome::Accepted | CommandOutcome::Done) => {
                 robot.at_work = Some((assignment.mission, assignment.generation));
@@ -154,21 +163,12 @@ impl Supervisor {
                 self.slice_failed(now, agent, assignment.mission, assignment.generation, &why);
             }
             (Order::Cancel(_), _) => robot.at_work = None,
-            (
-                Order::Pause(_)
-                | Order::Resume(_)
-                | Order::Stop(_)
-                | Order::Kill(_)
-                | Order::Release(_)
-                | Order::EventsKept { .. },
-                _,
-            ) => {}
+            _ => {}
         }
         let payload = json!({
             "robot": agent.as_str(), "command": ack.command.to_string(), "outcome": &ack.outcome,
         });
         self.out.emit_event(now, EventKind::Command, "command_acknowledged", &payload);
-        self.out.act(Output::Acknowledged { agent: agent.clone(), command: ack.command, outcome: ack.outcome.clone() });
         self.mark_robot_changed(agent);
     }
 
@@ -195,7 +195,12 @@ impl Supervisor {
 
     /// Fit for work: there, free to move, charged, on the same map.
     pub(crate) fn is_fit(&self, now: MonoTime, robot: &Robot) -> bool {
-        robot.is_alive(now) && now >= robot.no_work_until && robot.unfit(self.config.battery_min).is_none()
+        robot.is_alive(now) && now >= robot.no_work_until && self.unfit(robot).is_none()
+    }
+
+    /// Why a robot can do no work now, if it cannot.
+    pub(crate) fn unfit(&self, robot: &Robot) -> Option<&'static str> {
+        robot.unfit(self.latches.of(&robot.record.agent).level(), self.config.battery_min)
     }
 
     /// Fit, and nothing to do.
@@ -209,12 +214,12 @@ impl Supervisor {
 
     /// Sends what is due, notices who cannot work, shows who is silent.
     pub(crate) fn check_robots(&mut self, now: MonoTime) {
-        let battery_min = self.config.battery_min;
         let agents: Vec<AgentId> = self.robots.keys().cloned().collect();
         for agent in agents {
             self.send_due(now, &agent);
+            let fit = self.robots.get(&agent).is_some_and(|robot| self.unfit(robot).is_none());
             let Some(robot) = self.robots.get_mut(&agent) else { continue };
-            if robot.unfit(battery_min).is_none() {
+            if fit {
                 robot.unfit_since = None;
             } else if robot.unfit_since.is_none() {
                 robot.unfit_since = Some(now);
@@ -232,5 +237,6 @@ impl Supervisor {
         let Some(robot) = self.robots.get_mut(agent) else { return };
         let due = robot.take_due(now, resend_after);
         self.send_all(agent, due);
+        self.send_latch(now, agent, false);
     }
 }

@@ -6,17 +6,23 @@ use std::sync::Arc;
 use core::time::Duration;
 use serde_json::json;
 use skein_space::planning::PlanningMap;
+use skein_types::authority::{LatchAction, LatchRegister, LatchRequest, LatchScope, Term};
 use skein_types::event::EventKind;
+use skein_types::fleet::AlarmSeverity;
 use skein_types::ids::{AgentId, CommandId, MissionId};
 use skein_types::link::{CloudCommand, Order};
 use skein_types::time::{MonoTime, WallTime};
 
+use crate::alarms::{Alarms, NewAlarm};
 use crate::allocation::Allocator;
-use crate::api::{Input, Output, SupervisorConfig, TimerKind};
+use crate::api::{Input, Output, StorageState, SupervisorConfig, TimerKind};
+use crate::hazards::HazardMap;
+use crate::latches::WantedLatches;
 use crate::leases::Leases;
 use crate::mission::Mission;
 use crate::missions::Missions;
 use crate::outbound::Outbound;
+use crate::recent::RecentIds;
 use crate::record::Record;
 use crate::robot::Robot;
 
@@ -31,8 +37,15 @@ pub struct Supervisor {
     pub(crate) robots: BTreeMap<AgentId, Robot>,
     pub(crate) missions: Missions,
     pub(crate) leases: Leases,
-    /// STOP for all robots, those that connect later included, and why.
-    pub(crate) stop_all: Option<String>,
+    /// The latches that robots should have.
+    pub(crate) latches: WantedLatches,
+    /// Requests about latches that were executed, so that the same id takes effect once.
+    pub(crate) handled: RecentIds,
+    pub(crate) alarms: Alarms,
+    pub(crate) hazards: HazardMap,
+    /// Of this start: in every command, so that robots refuse those of an earlier one.
+    pub(crate) term: Term,
+    pub(crate) storage: StorageState,
     /// When a robot last connected.
     pub(crate) arrival_at: MonoTime,
     pub(crate) out: Outbound,
@@ -50,7 +63,12 @@ impl Supervisor {
             robots: BTreeMap::new(),
             missions: Missions::default(),
             leases: Leases::default(),
-            stop_all: None,
+            latches: WantedLatches::default(),
+            handled: RecentIds::default(),
+            alarms: Alarms::default(),
+            hazards: HazardMap::default(),
+            term: Term(1),
+            storage: StorageState::Healthy,
             arrival_at: MonoTime::ZERO,
             next_check: None,
         }
@@ -64,6 +82,8 @@ impl Supervisor {
             Input::Connected(hello) => self.on_hello(now, &hello),
             Input::Report { agent, report } => self.on_report(now, &agent, report),
             Input::Disconnected(agent) => self.on_disconnect(now, &agent),
+            Input::IdentityConflict { agent, what } => self.on_identity_conflict(now, &agent, &what),
+            Input::Storage(state) => self.on_storage(now, state),
             Input::Request(request) => {
                 let answer = self.on_request(now, *request);
                 self.out.act(Output::Answer(answer));
@@ -93,12 +113,15 @@ impl Supervisor {
 
     fn check_timers(&mut self, now: MonoTime) {
         if self.next_check.is_some_and(|due| now >= due) {
-            self.leases.expire(now);
+            self.expire_leases(now);
+            self.expire_alarms(now);
             self.check_robots(now);
+            self.forget_strangers(now);
             self.dispatch(now);
             self.next_check = Some(now + HOUSEKEEPING_PERIOD);
         }
-        let idle = self.robots.is_empty() && self.missions.is_empty() && self.leases.is_empty();
+        let idle =
+            self.robots.is_empty() && self.missions.is_empty() && self.leases.is_empty() && self.alarms.is_empty();
         if self.next_check.is_none() && !idle {
             self.next_check = Some(now + HOUSEKEEPING_PERIOD);
         }
@@ -140,20 +163,13 @@ impl Supervisor {
     /// Gives an order to a robot: sent at once when its stream is open, and again until it is answered.
     pub(crate) fn send_order(&mut self, now: MonoTime, agent: &AgentId, order: Order) -> Option<CommandId> {
         let id = self.out.next_command();
-        let wall = self.out.wall_now(now);
         let resend_after = self.config.resend_after;
-        let give_up_after = matches!(order, Order::Release(_)).then_some(self.config.release_expiry);
+        let term = self.term;
         let robot = self.robots.get_mut(agent)?;
-        let command = CloudCommand {
-            id,
-            generation: robot.record.generation,
-            // Clocks differ by up to a minute; the robot must not refuse a release that was just given.
-            expires_at: give_up_after.map(|after| wall + after + Duration::from_secs(60)),
-            order,
-        };
+        let command = CloudCommand { id, generation: robot.record.generation, term, expires_at: None, order };
         let name = command.order.name();
         let generation = command.generation;
-        robot.enqueue(command, give_up_after.map(|after| now + after));
+        robot.enqueue(command);
         let due = robot.take_due(now, resend_after);
         self.send_all(agent, due);
         let payload =
@@ -166,7 +182,8 @@ impl Supervisor {
     pub(crate) fn send_unacknowledged(&mut self, agent: &AgentId, order: Order) {
         let id = self.out.next_command();
         if let Some(robot) = self.robots.get(agent) {
-            let command = CloudCommand { id, generation: robot.record.generation, expires_at: None, order };
+            let generation = robot.record.generation;
+            let command = CloudCommand { id, generation, term: self.term, expires_at: None, order };
             self.out.act(Output::Send { agent: agent.clone(), command });
         }
     }
@@ -180,24 +197,86 @@ impl Supervisor {
     /// Continues from what was recorded before this start.
     fn restore(&mut self, now: MonoTime, records: Vec<Record>) {
         let alive_until = now + self.config.restart_grace;
+        let mut stop_all = None;
+        let mut term = Term(0);
         for record in records {
             match record {
                 Record::Mission(record) => self.missions.insert(Mission::restored(*record, now)),
                 Record::Robot(record) => {
-                    self.robots.insert(record.agent.clone(), Robot::new(*record, alive_until));
+                    self.robots.insert(record.agent.clone(), Robot::new(*record, now, alive_until));
                 }
-                Record::StopAll(reason) => self.stop_all = reason,
-                Record::Events(_) => {}
+                Record::Latch(record) => self.latches.restore(*record),
+                Record::Lease(record) => self.restore_lease(now, *record),
+                Record::Term(kept) => term = kept,
+                Record::Hazards(hazards) => self.hazards.restore(hazards),
+                Record::StopAll(reason) => stop_all = reason,
+                Record::Events(_) | Record::LeaseEnded(_) | Record::RobotForgotten(_) => {}
             }
         }
+        self.term = term.next();
+        self.out.persist(Record::Term(self.term));
+        self.restore_stop_all(now, stop_all);
         self.restore_assignments();
         // Robots come back one after the other: what is queued waits for them.
-        self.arrival_at = alive_until;
+        if !self.robots.is_empty() {
+            self.arrival_at = alive_until;
+        }
         let revision = self.out.next_revision();
         self.missions.values_mut().for_each(|mission| mission.set_revision(revision));
         self.robots.values_mut().for_each(|robot| robot.revision = revision);
-        let payload = json!({"missions": self.missions.len(), "robots": self.robots.len()});
+        let payload =
+            json!({"missions": self.missions.len(), "robots": self.robots.len(), "term": self.term.to_string()});
         self.out.emit_event(now, EventKind::System, "restored", &payload);
+    }
+
+    /// A STOP for all that an earlier release recorded becomes the fleet's register, once.
+    fn restore_stop_all(&mut self, now: MonoTime, reason: Option<String>) {
+        let Some(reason) = reason.filter(|_| *self.latches.fleet() == LatchRegister::released()) else { return };
+        let request = LatchRequest {
+            id: self.out.next_command(),
+            scope: LatchScope::Fleet,
+            action: LatchAction::Stop,
+            reason,
+            by: LatchRegister::released().by,
+            at: self.out.wall_now(now),
+        };
+        // STOP is never refused.
+        if self.latches.apply(None, &request).is_ok() {
+            self.persist_latch(None);
+        }
+    }
+
+    /// A robot has seen a later term than ours (the ledger was lost): ours must be later still, or it obeys nothing.
+    pub(crate) fn raise_term(&mut self, now: MonoTime, seen: Term) {
+        if seen > self.term {
+            self.term = seen.next();
+            self.out.persist(Record::Term(self.term));
+            let payload = json!({"seen": seen.to_string(), "term": self.term.to_string()});
+            self.out.emit_event(now, EventKind::System, "term_raised", &payload);
+        }
+    }
+
+    /// Records become durable again, or no longer.
+    fn on_storage(&mut self, now: MonoTime, state: StorageState) {
+        match &state {
+            StorageState::Healthy => self.clear_alarm(now, "store_full"),
+            StorageState::Failing(why) => {
+                let text =
+                    format!("the ledger cannot be written ({why}): free disk space; STOP works, new missions wait");
+                self.raise_alarm(
+                    now,
+                    NewAlarm {
+                        id: "store_full",
+                        severity: AlarmSeverity::Critical,
+                        code: "store_full",
+                        robot: None,
+                        text,
+                        lingers: None,
+                    },
+                );
+            }
+        }
+        self.storage = state;
     }
 
     /// Each robot with an open slice works on that mission.

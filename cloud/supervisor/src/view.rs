@@ -1,5 +1,6 @@
 //! The fleet as people see it.
 
+use skein_types::authority::Term;
 use skein_types::fleet::{FleetView, RobotView};
 use skein_types::ids::AgentId;
 
@@ -7,6 +8,7 @@ use skein_types::time::MonoTime;
 
 use crate::mission::Mission;
 use crate::refusal::Refusal;
+use crate::robot::Robot;
 use crate::supervisor::Supervisor;
 
 impl Supervisor {
@@ -24,10 +26,10 @@ impl Supervisor {
         FleetView {
             sequence: self.out.revision(),
             at: self.out.wall_now(now),
-            robots: robots.map(|robot| robot.view(now)).collect(),
+            robots: robots.map(|robot| self.robot_view(now, robot)).collect(),
             missions: missions.map(Mission::view).collect(),
-            alarms: Vec::new(),
-            hazards: Vec::new(),
+            alarms: self.alarms.list(),
+            hazards: self.hazards.list(),
         }
     }
 
@@ -38,7 +40,23 @@ impl Supervisor {
         (robots, self.missions.values().map(Mission::revision).collect())
     }
 
-    /// How many robots were ever seen.
+    /// The revision at which an alarm or a hazard last changed.
+    #[must_use]
+    pub fn notices_revision(&self) -> u64 {
+        self.alarms.revision().max(self.hazards.revision())
+    }
+
+    /// The term of this start, in every command.
+    #[must_use]
+    pub const fn term(&self) -> Term {
+        self.term
+    }
+
+    fn robot_view(&self, now: MonoTime, robot: &Robot) -> RobotView {
+        robot.view(now, self.latches.of(&robot.record.agent))
+    }
+
+    /// How many robots are known.
     #[must_use]
     pub fn known(&self) -> usize {
         self.robots.len()
@@ -61,7 +79,10 @@ impl Supervisor {
     /// # Errors
     /// [`Refusal::UnknownRobot`].
     pub fn robot(&self, now: MonoTime, agent: &AgentId) -> Result<RobotView, Refusal> {
-        self.robots.get(agent).map(|robot| robot.view(now)).ok_or_else(|| Refusal::UnknownRobot(agent.clone()))
+        self.robots
+            .get(agent)
+            .map(|robot| self.robot_view(now, robot))
+            .ok_or_else(|| Refusal::UnknownRobot(agent.clone()))
     }
 
     /// Rises with every change that people may see.

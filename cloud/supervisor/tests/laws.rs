@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use skein_supervisor::{Input, OperatorCommand, Output, RobotTargets, Supervisor};
+use skein_supervisor::{Input, OperatorCommand, Output, Supervisor};
 use skein_types::coord::AgentState;
 use skein_types::event::first_break;
 use skein_types::geometry::Point;
@@ -27,6 +27,7 @@ enum Twist {
     Recover(usize),
     RestartSupervisor,
     Stop(usize),
+    StopAtTheRobot(usize),
     ReleaseAll,
     Pause,
     Resume,
@@ -49,7 +50,8 @@ fn twist() -> impl Strategy<Value = Twist> {
         robot.clone().prop_map(Twist::Refuse),
         robot.clone().prop_map(Twist::Recover),
         Just(Twist::RestartSupervisor),
-        robot.prop_map(Twist::Stop),
+        robot.clone().prop_map(Twist::Stop),
+        robot.prop_map(Twist::StopAtTheRobot),
         Just(Twist::ReleaseAll),
         Just(Twist::Pause),
         Just(Twist::Resume),
@@ -95,14 +97,12 @@ fn apply(stage: &mut Stage, twist: &Twist) {
             stage.robots[i].pace = 12;
         }
         Twist::RestartSupervisor => stage.restart(),
-        Twist::Stop(i) => {
-            let robot = stage.robots[i].id.clone();
-            let _refused =
-                stage.ask(OperatorCommand::Stop { targets: RobotTargets::These(vec![robot]), reason: String::new() });
+        Twist::Stop(i) => drop(stage.stop(&[i])),
+        Twist::StopAtTheRobot(i) => {
+            let id = stage.now.as_nanos();
+            stage.robots[i].stop_locally(u128::from(id));
         }
-        Twist::ReleaseAll => {
-            let _refused = stage.ask(OperatorCommand::Release { targets: RobotTargets::All, reason: String::new() });
-        }
+        Twist::ReleaseAll => drop(stage.release(&[])),
         Twist::Pause | Twist::Resume | Twist::Cancel => {
             let Some(mission) = second(stage) else { return };
             let request = match twist {
@@ -127,7 +127,6 @@ fn calm(stage: &mut Stage) {
     for index in 0..stage.robots.len() {
         apply(stage, &Twist::Recover(index));
         stage.robots[index].powered = true;
-        stage.robots[index].latch = skein_types::safety::Latch::Released;
         if !stage.robots[index].connected {
             stage.connect(index);
         }

@@ -5,14 +5,13 @@ mod support;
 
 use std::time::Duration;
 
-use skein_supervisor::{Answer, Input, OperatorCommand, Refusal, RobotTargets};
+use skein_supervisor::{Answer, Input, OperatorCommand, Refusal};
 use skein_types::coord::AgentState;
 use skein_types::geometry::Point;
-use skein_types::ids::{MissionId, OperatorId};
+use skein_types::ids::MissionId;
 use skein_types::link::Order;
 use skein_types::mission::{MissionState, Objective, Priority, SliceState};
 use skein_types::polygon::Polygon;
-use skein_types::safety::Latch;
 use support::{Stage, name, survey};
 use uuid::Uuid;
 
@@ -318,84 +317,6 @@ fn a_restarted_supervisor_knows_the_mission_and_assigns_nothing_twice() {
     assert!(stage.run_to_the_end(MINUTES));
     assert_eq!(stage.mission(id).state, MissionState::Done);
     assert!(stage.truly_swept(&spec.zone) > 0.99);
-}
-
-#[test]
-fn stop_is_sent_until_every_robot_says_so_and_holds_for_latecomers() {
-    let mut stage = Stage::new(3);
-    stage.robots[1].mute = true;
-    let Ok(Answer::Commands(commands)) =
-        stage.ask(OperatorCommand::Stop { targets: RobotTargets::All, reason: "drill".to_owned() })
-    else {
-        panic!("no commands");
-    };
-    assert_eq!(commands.len(), 3);
-    stage.run(Duration::from_secs(1));
-    assert_eq!(stage.acknowledged.len(), 2);
-    stage.robots[1].mute = false;
-    stage.run(Duration::from_secs(3));
-    assert_eq!(stage.acknowledged.len(), 3);
-    let ids: Vec<_> = stage.sent.iter().filter(|(agent, _)| *agent == name(1)).map(|(_, command)| command.id).collect();
-    assert!(ids.len() >= 2 && ids.iter().all(|id| *id == ids[0]), "again and again with the same id");
-    assert!((0..3).all(|i| stage.supervisor.robot(stage.now, &name(i)).unwrap().latch == Latch::Stop));
-    stage.robots[2].reboot();
-    stage.robots[2].latch = Latch::Released;
-    stage.connect(2);
-    stage.run(Duration::from_secs(1));
-    assert_eq!(stage.robots[2].latch, Latch::Stop);
-    stage.ask(OperatorCommand::Release { targets: RobotTargets::All, reason: String::new() }).unwrap();
-    stage.run(Duration::from_secs(2));
-    assert!((0..3).all(|i| stage.supervisor.robot(stage.now, &name(i)).unwrap().latch == Latch::Released));
-}
-
-#[test]
-fn kill_needs_a_reason_and_a_robot_and_a_late_release_is_forgotten() {
-    let mut stage = Stage::new(2);
-    assert_eq!(
-        stage.ask(OperatorCommand::Kill { robot: name(0), reason: " ".to_owned() }),
-        Err(Refusal::Missing("reason"))
-    );
-    assert!(matches!(
-        stage.ask(OperatorCommand::Kill { robot: name(7), reason: "x".to_owned() }),
-        Err(Refusal::UnknownRobot(_))
-    ));
-    stage.ask(OperatorCommand::Kill { robot: name(0), reason: "smoke".to_owned() }).unwrap();
-    stage.run(Duration::from_secs(1));
-    assert_eq!(stage.supervisor.robot(stage.now, &name(0)).unwrap().latch, Latch::Kill);
-    stage.disconnect(0);
-    stage.ask(OperatorCommand::Release { targets: RobotTargets::These(vec![name(0)]), reason: String::new() }).unwrap();
-    stage.run(Duration::from_secs(12));
-    stage.connect(0);
-    stage.run(Duration::from_secs(3));
-    assert_eq!(stage.robots[0].latch, Latch::Kill);
-}
-
-#[test]
-fn a_lease_keeps_others_from_giving_orders_until_it_runs_out() {
-    let mut stage = Stage::new(2);
-    let (lease, operator) = (Uuid::from_u128(5), OperatorId::new("ann").unwrap());
-    let take = |operator: &OperatorId, id| OperatorCommand::TakeLease {
-        id,
-        operator: operator.clone(),
-        robots: Vec::new(),
-        time_to_live: Duration::from_secs(20),
-    };
-    stage.ask(take(&operator, lease)).unwrap();
-    let bob = OperatorId::new("bob").unwrap();
-    assert_eq!(stage.ask(take(&bob, Uuid::from_u128(6))).unwrap_err().code(), "lease_held");
-    let submit = OperatorCommand::Submit {
-        id: MissionId(Uuid::from_u128(50)),
-        key: String::new(),
-        spec: survey((1.0, 1.0), (15.0, 9.0)),
-    };
-    assert_eq!(stage.ask(submit.clone()).unwrap_err().code(), "lease_held");
-    stage.ask_under(Some(lease), submit).unwrap();
-    let cancel = OperatorCommand::Cancel { mission: MissionId(Uuid::from_u128(50)), reason: String::new() };
-    assert_eq!(stage.ask(cancel.clone()).unwrap_err().code(), "lease_held");
-    stage.ask(OperatorCommand::Stop { targets: RobotTargets::All, reason: String::new() }).unwrap();
-    stage.run(Duration::from_secs(21));
-    stage.ask(cancel).unwrap();
-    assert_eq!(stage.ask(OperatorCommand::ReleaseLease(lease)), Err(Refusal::UnknownLease));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use skein_cloud::mapfile;
 use skein_cloud::serve::{Running, ServerConfig, start};
-use skein_types::authority::LatchReport;
+use skein_types::authority::{LatchOrder, LatchReport, LatchSet};
 use skein_types::body::BodyDescriptor;
 use skein_types::coord::AgentState;
 use skein_types::event::{Event, EventBatch, EventHash, EventKind};
@@ -83,6 +83,9 @@ pub struct Robot {
     pub to: mpsc::Sender<v1::AgentReport>,
     pub from: Streaming<v1::CloudCommand>,
     pub work: Option<(MissionId, Generation, Option<Region>)>,
+    pub at: (f64, f64),
+    pub latches: LatchSet,
+    pub challenge: String,
     sequence: u64,
 }
 
@@ -110,8 +113,10 @@ impl Robot {
         let (id, boot) = (hello.agent.clone(), hello.boot);
         to.send(AgentReport::Hello(hello).into()).await.unwrap();
         let mut client = AgentControlClient::new(channel(address).await);
-        let from = client.link_stream(ReceiverStream::new(reports)).await.unwrap().into_inner();
-        Self { id, boot, to, from, work: None, sequence: 0 }
+        let answer = client.link_stream(ReceiverStream::new(reports)).await.unwrap();
+        let challenge = answer.metadata().get("skein-challenge").unwrap().to_str().unwrap().to_owned();
+        let (from, latches) = (answer.into_inner(), LatchSet::default());
+        Self { id, boot, to, from, work: None, at: (0.0, 0.0), latches, challenge, sequence: 0 }
     }
 
     pub fn sample(&mut self) -> AgentTelemetry {
@@ -120,7 +125,7 @@ impl Robot {
             agent: self.id.clone(),
             at: WallTime::default(),
             sequence: self.sequence,
-            pose: Pose::new(0.0, 0.0, 0.0),
+            pose: Pose::new(self.at.0, self.at.1, 0.0),
             position_std: Meters(0.01),
             twist: Twist::ZERO,
             battery: Percent(90.0),
@@ -176,14 +181,46 @@ impl Robot {
                 self.work = Some((assignment.mission, assignment.generation, region));
             }
             Order::Cancel(_) => self.work = None,
-            Order::EventsKept { .. } | Order::Latch(_) | Order::Lease(_) | Order::Hazards(_) => return,
-            Order::Pause(_) | Order::Resume(_) | Order::Stop(_) | Order::Kill(_) | Order::Release(_) => {}
+            Order::Pause(_) | Order::Resume(_) | Order::Lease(_) => {}
+            Order::Latch(order) => return self.latch(command.id, order).await,
+            _ => return,
         }
         self.ack(command.id, CommandOutcome::Done).await;
     }
 
+    async fn latch(&mut self, command: CommandId, order: &LatchOrder) {
+        self.latches = self.latches.merge(&order.state);
+        let applied = order.request.as_ref().map_or(Ok(self.latches.clone()), |request| self.latches.apply(request));
+        let outcome = match applied {
+            Ok(latches) => {
+                self.latches = latches;
+                CommandOutcome::Done
+            }
+            Err(refused) => CommandOutcome::Rejected(refused.to_string()),
+        };
+        let report = LatchReport { latches: self.latches.clone(), kept: true, ..LatchReport::default() };
+        self.say(AgentReport::Latch(report)).await;
+        self.ack(command, outcome).await;
+    }
+
+    /// Drives through its work, so that it could have swept all of it.
+    pub async fn drive(&mut self) {
+        let (_, _, region) = self.work.clone().unwrap();
+        let region = region.unwrap();
+        let mut samples = Vec::new();
+        for cell in region.squares().step_by(25) {
+            let at = region.frame().center_of(cell);
+            self.at = (at.x, at.y);
+            samples.push(self.sample());
+        }
+        for batch in samples.chunks(10) {
+            self.say(AgentReport::Telemetry(TelemetryBatch { samples: batch.to_vec() })).await;
+        }
+    }
+
     /// Says that everything of its work but some squares is done.
     pub async fn progress(&mut self, left: usize) {
+        self.drive().await;
         let (mission, generation, region) = self.work.clone().unwrap();
         let region = region.unwrap();
         let remaining = Region::from_squares(*region.frame(), region.squares().take(left)).unwrap();
@@ -232,6 +269,16 @@ pub async fn http(address: SocketAddr, request: &str) -> String {
     let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
     read.expect("no answer").unwrap();
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// `POST` as an operator, with a JSON body; the connection is closed afterwards.
+pub async fn post_as(address: SocketAddr, operator: &str, path: &str, body: &str) -> String {
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n\
+         skein-operator: {operator}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    http(address, &request).await
 }
 
 /// `POST` with a JSON body; the connection is closed afterwards.

@@ -9,14 +9,16 @@ use std::time::Duration;
 use skein_space::map::{Cell, OccupancyMap};
 use skein_space::planning::{PlanningMap, PlanningParams};
 use skein_supervisor::{
-    Answer, Input, OperatorCommand, OperatorRequest, Output, Record, Refusal, Supervisor, SupervisorConfig,
+    Answer, Input, OperatorCommand, OperatorRequest, Output, Record, RecordTable, Refusal, ReleaseCommand,
+    RobotTargets, Supervisor, SupervisorConfig,
 };
+use skein_types::authority::{LatchAction, LatchOrder, LatchReport, LatchRequest, LatchScope, LatchSet, Principal};
 use skein_types::body::BodyDescriptor;
 use skein_types::coord::AgentState;
 use skein_types::event::Event;
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::ids::{AgentId, BootId, CommandId, FleetId, Generation, MissionId};
-use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Hello, Order, SCHEMA_VERSION};
+use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Hello, Order, SCHEMA};
 use skein_types::mission::{Mission, MissionSpec, MissionState, Objective, Priority, SliceProgress, SliceState, Task};
 use skein_types::polygon::Polygon;
 use skein_types::region::{Region, RegionFrame};
@@ -58,6 +60,11 @@ pub fn survey(min: (f64, f64), max: (f64, f64)) -> MissionSpec {
     }
 }
 
+/// These robots, or all when none is named.
+pub fn targets(robots: &[usize]) -> RobotTargets {
+    if robots.is_empty() { RobotTargets::All } else { RobotTargets::These(robots.iter().map(|i| name(*i)).collect()) }
+}
+
 /// The name of robot number `index`.
 pub fn name(index: usize) -> AgentId {
     AgentId::new(format!("rover-{index}")).unwrap()
@@ -75,7 +82,13 @@ pub struct FakeRobot {
     pub pace: usize,
     pub battery: f64,
     pub state: AgentState,
-    pub latch: Latch,
+    pub latches: LatchSet,
+    pub requests: BTreeSet<CommandId>,
+    /// Poses since the last telemetry.
+    pub track: Vec<Point>,
+    /// Its disk works.
+    pub keeps: bool,
+    pub body: BodyDescriptor,
     pub work: Option<(MissionId, Generation, Option<Region>)>,
     pub paused: bool,
     pub swept: BTreeSet<u32>,
@@ -101,7 +114,11 @@ impl FakeRobot {
             pace: 12,
             battery: 90.0,
             state: AgentState::Idle,
-            latch: Latch::Released,
+            latches: LatchSet::default(),
+            requests: BTreeSet::new(),
+            track: Vec::new(),
+            keeps: true,
+            body: BodyDescriptor::rover(),
             work: None,
             paused: false,
             swept: BTreeSet::new(),
@@ -132,34 +149,50 @@ impl FakeRobot {
             agent: self.id.clone(),
             fleet: FleetId::new("test").unwrap(),
             boot: self.boot,
-            body: BodyDescriptor::rover(),
+            body: self.body,
             home: Pose::new(self.at.x, self.at.y, 0.0),
             software: "0.1.0".to_owned(),
-            schema_version: SCHEMA_VERSION,
+            schema: SCHEMA,
             last_command: self.last,
             working_on: self.work.as_ref().map(|(mission, generation, _)| (*mission, *generation)),
             debug_address: String::new(),
             map_hash: String::new(),
+            latch: self.report(),
+            proof: None,
         }
     }
 
+    pub fn latch(&self) -> Latch {
+        self.latches.level()
+    }
+
+    pub fn report(&self) -> LatchReport {
+        LatchReport { latches: self.latches.clone(), kept: self.keeps, ..LatchReport::default() }
+    }
+
     fn telemetry(&mut self) -> AgentReport {
+        let mut track = core::mem::take(&mut self.track);
+        track.push(self.at);
+        AgentReport::Telemetry(TelemetryBatch { samples: track.into_iter().map(|at| self.sample(at)).collect() })
+    }
+
+    fn sample(&mut self, at: Point) -> AgentTelemetry {
         self.sequence += 1;
-        let causes = match self.latch {
+        let causes = match self.latch() {
             Latch::Released => Causes::NONE,
             Latch::Stop => Causes::NONE.with(Cause::OperatorStop),
             Latch::Kill => Causes::NONE.with(Cause::OperatorKill),
         };
-        let sample = AgentTelemetry {
+        AgentTelemetry {
             agent: self.id.clone(),
             at: WallTime::default(),
             sequence: self.sequence,
-            pose: Pose::new(self.at.x, self.at.y, 0.0),
+            pose: Pose::new(at.x, at.y, 0.0),
             position_std: Meters(0.01),
             twist: Twist::ZERO,
             battery: Percent(self.battery),
             mode: OperatingMode::Automatic,
-            state: if self.latch == Latch::Released { self.state } else { AgentState::Stopped },
+            state: if self.latch() == Latch::Released { self.state } else { AgentState::Stopped },
             failsafe: FailsafeLevel::None,
             causes,
             mission: self.work.as_ref().map(|(mission, _, _)| *mission),
@@ -167,11 +200,36 @@ impl FakeRobot {
             peers_visible: 0,
             reflex: ReflexStats::default(),
             why: "test".to_owned(),
-        };
-        AgentReport::Telemetry(TelemetryBatch { samples: vec![sample] })
+        }
+    }
+
+    /// Merges the state, then applies the request; a request takes effect once.
+    fn latch_order(&mut self, command: CommandId, order: &LatchOrder) -> Vec<AgentReport> {
+        let mut latches = self.latches.merge(&order.state);
+        let mut outcome = CommandOutcome::Done;
+        if let Some(request) = order.request.as_ref().filter(|request| self.requests.insert(request.id)) {
+            match latches.apply(request) {
+                Ok(changed) => latches = changed,
+                Err(refused) => outcome = CommandOutcome::Rejected(refused.to_string()),
+            }
+        }
+        self.latches = latches;
+        if self.mute {
+            return Vec::new();
+        }
+        vec![AgentReport::Latch(self.report()), AgentReport::Ack(CommandAck { command, outcome })]
+    }
+
+    /// Somebody stops it at the robot itself.
+    pub fn stop_locally(&mut self, id: u128) {
+        let request = LatchRequest { scope: LatchScope::Robot, ..latch_request(id, LatchAction::Stop, "bob") };
+        self.latches = self.latches.apply(&request).unwrap();
     }
 
     fn obey(&mut self, command: CloudCommand) -> Vec<AgentReport> {
+        if let Order::Latch(order) = &command.order {
+            return self.latch_order(command.id, order);
+        }
         let ack = |outcome: CommandOutcome| AgentReport::Ack(CommandAck { command: command.id, outcome });
         if let Some(outcome) = self.seen.get(&command.id) {
             return vec![ack(outcome.clone())];
@@ -208,19 +266,7 @@ impl FakeRobot {
                 self.paused = false;
                 CommandOutcome::Done
             }
-            Order::Stop(_) => {
-                self.latch = Latch::Stop;
-                CommandOutcome::Done
-            }
-            Order::Kill(_) => {
-                self.latch = Latch::Kill;
-                CommandOutcome::Done
-            }
-            Order::Release(_) => {
-                self.latch = Latch::Released;
-                CommandOutcome::Done
-            }
-            Order::EventsKept { .. } => return Vec::new(),
+            _ => return Vec::new(),
         };
         self.seen.insert(command.id, outcome.clone());
         self.last = Some(command.id);
@@ -233,27 +279,47 @@ impl FakeRobot {
         for command in core::mem::take(&mut self.inbox) {
             said.extend(self.obey(command));
         }
-        said.push(self.telemetry());
-        if self.latch != Latch::Released || self.paused || matches!(self.state, AgentState::Charging) {
+        if self.latch() != Latch::Released || self.paused || matches!(self.state, AgentState::Charging) {
+            said.push(self.telemetry());
             return said;
         }
-        let Some((mission, generation, region)) = self.work.clone() else { return said };
-        let Some(region) = region else {
-            said.push(progress(mission, generation, SliceState::Executing, None));
-            return said;
-        };
+        let swept = self.sweep();
+        said.push(self.telemetry());
+        said.extend(swept);
+        said
+    }
+
+    fn sweep(&mut self) -> Option<AgentReport> {
+        let (mission, generation, region) = self.work.clone()?;
+        let Some(region) = region else { return Some(progress(mission, generation, SliceState::Executing, None)) };
         let mut left: Vec<u32> = region.squares().collect();
         let now = left.len().saturating_sub(self.pace);
         for square in left.drain(now..) {
             self.swept.insert(square);
             self.at = region.frame().center_of(square);
+            self.track.push(self.at);
         }
         let remaining = Region::from_squares(*region.frame(), left).unwrap();
         let state = if remaining.is_empty() { SliceState::Done } else { SliceState::Executing };
-        said.push(progress(mission, generation, state, Some(remaining.clone())));
-        self.work = (!remaining.is_empty()).then_some((mission, generation, Some(remaining)));
-        said
+        self.work = (!remaining.is_empty()).then_some((mission, generation, Some(remaining.clone())));
+        Some(progress(mission, generation, state, Some(remaining)))
     }
+}
+
+/// A request about a latch.
+pub fn latch_request(id: u128, action: LatchAction, by: &str) -> LatchRequest {
+    LatchRequest {
+        id: CommandId(Uuid::from_u128(id)),
+        scope: LatchScope::Fleet,
+        action,
+        reason: "drill".to_owned(),
+        by: operator(by),
+        at: WallTime::from_unix_nanos(1_700_000_000_000_000_000),
+    }
+}
+
+pub fn operator(name: &str) -> Principal {
+    Principal::Operator(skein_types::ids::OperatorId::new(name).unwrap())
 }
 
 /// A report of progress.
@@ -277,28 +343,21 @@ pub fn progress(
 /// What would be on disk.
 #[derive(Default)]
 pub struct Store {
-    pub missions: BTreeMap<MissionId, Record>,
-    pub robots: BTreeMap<AgentId, Record>,
-    pub stop_all: Option<Record>,
+    pub table: RecordTable,
     pub events: Vec<Event>,
 }
 
 impl Store {
     fn keep(&mut self, record: Record) {
         match record {
-            Record::Mission(ref mission) => drop(self.missions.insert(mission.id, record)),
-            Record::Robot(ref robot) => drop(self.robots.insert(robot.agent.clone(), record)),
-            Record::StopAll(_) => self.stop_all = Some(record),
             Record::Events(events) => self.events.extend(events),
+            record => self.table.apply(record),
         }
     }
 
-    pub fn records(&self) -> Vec<Record> {
-        self.missions.values().chain(self.robots.values()).chain(&self.stop_all).cloned().collect()
-    }
-
     fn kept_generation(&self, agent: &AgentId) -> Generation {
-        match self.robots.get(agent) {
+        let key = Record::RobotForgotten(agent.clone()).key();
+        match self.table.get(&key) {
             Some(Record::Robot(robot)) => robot.generation,
             _ => Generation::default(),
         }
@@ -314,11 +373,11 @@ pub struct Stage {
     pub robots: Vec<FakeRobot>,
     pub store: Store,
     pub answers: Vec<Result<Answer, Refusal>>,
-    pub acknowledged: Vec<(AgentId, CommandId, CommandOutcome)>,
     pub sent: Vec<(AgentId, CloudCommand)>,
     pub rejected: Vec<(AgentId, Refusal)>,
     ends: BTreeMap<MissionId, MissionState>,
     missions: u128,
+    latches: u128,
 }
 
 impl Stage {
@@ -338,11 +397,11 @@ impl Stage {
             robots: Vec::new(),
             store: Store::default(),
             answers: Vec::new(),
-            acknowledged: Vec::new(),
             sent: Vec::new(),
             rejected: Vec::new(),
             ends: BTreeMap::new(),
             missions: 0,
+            latches: 1 << 64,
         };
         stage.handle(Input::Wall(WallTime::from_unix_nanos(1_700_000_000_000_000_000)));
         for index in 0..robots {
@@ -370,8 +429,12 @@ impl Stage {
                     self.sent.push((agent, command));
                 }
                 Output::Answer(answer) => self.answers.push(answer),
-                Output::RejectRobot { agent, refusal } => self.rejected.push((agent, refusal)),
-                Output::Acknowledged { agent, command, outcome } => self.acknowledged.push((agent, command, outcome)),
+                Output::RejectRobot { agent, refusal } => {
+                    if let Some(robot) = self.robots.iter_mut().find(|robot| robot.id == agent) {
+                        robot.connected = false;
+                    }
+                    self.rejected.push((agent, refusal));
+                }
             }
         }
         if let Some((deadline, _)) = self.supervisor.next_deadline() {
@@ -414,7 +477,7 @@ impl Stage {
             robot.connected = false;
             robot.inbox.clear();
         }
-        let records = self.store.records();
+        let records = self.store.table.records();
         self.handle(Input::Wall(WallTime::from_unix_nanos(1_700_000_000_000_000_000)));
         self.handle(Input::Restore(records));
     }
@@ -458,11 +521,47 @@ impl Stage {
         self.ask_under(None, request)
     }
 
-    pub fn ask_under(&mut self, lease: Option<Uuid>, request: OperatorCommand) -> Result<Answer, Refusal> {
+    pub fn ask_under(&mut self, lease: Option<Uuid>, command: OperatorCommand) -> Result<Answer, Refusal> {
+        self.ask_as("ada", lease, command)
+    }
+
+    pub fn ask_as(&mut self, by: &str, lease: Option<Uuid>, command: OperatorCommand) -> Result<Answer, Refusal> {
         let before = self.answers.len();
-        self.handle(Input::Request(Box::new(OperatorRequest { lease, command: request })));
+        self.handle(Input::Request(Box::new(OperatorRequest { by: operator(by), lease, command })));
         assert_eq!(self.answers.len(), before + 1, "one answer to each request");
         self.answers.last().cloned().unwrap()
+    }
+
+    /// STOP under a fresh id; nobody named means all.
+    pub fn stop(&mut self, robots: &[usize]) -> Result<Answer, Refusal> {
+        self.latches += 1;
+        let request = latch_request(self.latches, LatchAction::Stop, "ada");
+        self.ask(OperatorCommand::Stop { targets: targets(robots), request, sent: false })
+    }
+
+    /// RELEASE of what is latched; nobody named means all.
+    pub fn release(&mut self, robots: &[usize]) -> Result<Answer, Refusal> {
+        let command = self.release_command(robots);
+        self.ask(OperatorCommand::Release(command))
+    }
+
+    pub fn release_command(&mut self, robots: &[usize]) -> ReleaseCommand {
+        self.latches += 1;
+        ReleaseCommand {
+            targets: targets(robots),
+            request: CommandId(Uuid::from_u128(self.latches)),
+            at: WallTime::from_unix_nanos(1_700_000_000_000_000_000),
+            reason: String::new(),
+            epochs: Vec::new(),
+        }
+    }
+
+    pub fn view(&self, index: usize) -> skein_types::fleet::RobotView {
+        self.supervisor.robot(self.now, &name(index)).unwrap()
+    }
+
+    pub fn alarms(&self) -> Vec<String> {
+        self.supervisor.fleet_view(self.now).alarms.into_iter().map(|alarm| alarm.code).collect()
     }
 
     pub fn submit(&mut self, spec: MissionSpec) -> Result<MissionId, Refusal> {

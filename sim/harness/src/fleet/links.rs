@@ -134,7 +134,7 @@ impl Fleet {
         robot.stream += 1;
         robot.set_link(now, LinkState { cloud: false, ..robot.link() });
         let agent = robot.config.id.clone();
-        self.handle_in_supervisor(SupervisorInput::Gone(agent));
+        self.handle_in_supervisor(SupervisorInput::Disconnected(agent));
         self.send_outputs(number);
         self.queue.schedule(now + REDIAL, SimEvent::Dial { robot: number });
     }

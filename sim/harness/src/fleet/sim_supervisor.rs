@@ -1,15 +1,15 @@
 //! The supervisor as its process drives it, with a store that survives it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use skein_space::planning::PlanningMap;
 use skein_supervisor::{
-    Answer, Input, MissionRecord, OperatorCommand, OperatorRequest, Output, Record, RobotRecord, Supervisor,
+    Answer, Input, OperatorCommand, OperatorRequest, Output, Record, RecordTable, StorageState, Supervisor,
     SupervisorConfig,
 };
+use skein_types::authority::LatchRegister;
 use skein_types::ids::{AgentId, FleetId, MissionId};
-use skein_types::link::CloudCommand;
+use skein_types::link::{CloudCommand, Order};
 use skein_types::mission::{Mission, MissionSpec};
 use skein_types::time::MonoTime;
 use uuid::Uuid;
@@ -26,9 +26,12 @@ pub(crate) struct SimSupervisor {
     hung: bool,
     disk_full: bool,
     starts: u64,
-    missions: BTreeMap<MissionId, MissionRecord>,
-    robots: BTreeMap<AgentId, RobotRecord>,
-    stop_all: Option<String>,
+    /// The supervisor was told that its disk is full.
+    knows_full: bool,
+    /// What is on its disk.
+    ledger: RecordTable,
+    /// What waits in memory for the disk.
+    unwritten: Vec<Record>,
     pub(crate) events: u64,
     pub(crate) mission: Option<MissionId>,
     /// Reasons of what it refused.
@@ -45,9 +48,9 @@ impl SimSupervisor {
             hung: false,
             disk_full: false,
             starts: 0,
-            missions: BTreeMap::new(),
-            robots: BTreeMap::new(),
-            stop_all: None,
+            knows_full: false,
+            ledger: RecordTable::default(),
+            unwritten: Vec::new(),
             events: 0,
             mission: None,
             refusals: Vec::new(),
@@ -80,50 +83,57 @@ impl SimSupervisor {
         config.map_hash = self.map_hash.clone();
         self.supervisor = Some(Supervisor::new(config, Arc::clone(&self.map)));
         let mut commands = self.handle(now, Input::Wall(wall(now)));
-        if self.starts > 1 {
-            let missions = self.missions.values().cloned().map(|m| Record::Mission(Box::new(m)));
-            let robots = self.robots.values().cloned().map(|r| Record::Robot(Box::new(r)));
-            let stop = self.stop_all.iter().cloned().map(|reason| Record::StopAll(Some(reason)));
-            let records = robots.chain(missions).chain(stop).collect();
-            commands.extend(self.handle(now, Input::Restore(records)));
-        }
+        self.knows_full = false;
+        let records = self.ledger.records();
+        commands.extend(self.handle(now, Input::Restore(records)));
         commands
     }
 
     pub(crate) fn die(&mut self) {
         self.supervisor = None;
+        self.unwritten.clear();
     }
 
     /// Handles an input and keeps what is to be kept; returns the commands to send.
     pub(crate) fn handle(&mut self, now: MonoTime, input: Input) -> Vec<(AgentId, CloudCommand)> {
-        let Some(supervisor) = &mut self.supervisor else { return Vec::new() };
-        supervisor.handle(now, input);
         let mut commands = Vec::new();
+        if self.knows_full != self.disk_full && !matches!(input, Input::Restore(_)) {
+            self.knows_full = self.disk_full;
+            let full = StorageState::Failing("disk full".to_owned());
+            let state = if self.disk_full { full } else { StorageState::Healthy };
+            self.step(now, Input::Storage(state), &mut commands);
+        }
+        self.step(now, input, &mut commands);
+        if !self.disk_full {
+            self.unwritten.drain(..).for_each(|record| self.ledger.apply(record));
+        }
+        commands
+    }
+
+    fn step(&mut self, now: MonoTime, input: Input, commands: &mut Vec<(AgentId, CloudCommand)>) {
+        let Some(supervisor) = &mut self.supervisor else { return };
+        supervisor.handle(now, input);
         while let Some(output) = supervisor.poll_output() {
             match output {
-                Output::Persist(_) if self.disk_full => {}
-                Output::Persist(Record::Mission(record)) => {
-                    self.missions.insert(record.id, *record);
+                Output::Persist(Record::Events(events)) if !self.disk_full => self.events += events.len() as u64,
+                Output::Persist(Record::Events(_)) => {}
+                Output::Persist(record) => self.unwritten.push(record),
+                // Only what is on the disk is acknowledged.
+                Output::Send { command, .. } if self.disk_full && matches!(command.order, Order::EventsKept { .. }) => {
                 }
-                Output::Persist(Record::Robot(record)) => {
-                    self.robots.insert(record.agent.clone(), *record);
-                }
-                Output::Persist(Record::StopAll(reason)) => self.stop_all = reason,
-                Output::Persist(Record::Events(events)) => self.events += events.len() as u64,
                 Output::Send { agent, command } => commands.push((agent, command)),
                 Output::Answer(Ok(Answer::Mission(mission))) => self.mission = Some(mission.id),
-                Output::Answer(Ok(_)) | Output::Acknowledged { .. } => {}
+                Output::Answer(Ok(_)) => {}
                 Output::Answer(Err(refusal)) => self.refusals.push(refusal.to_string()),
                 Output::RejectRobot { agent, refusal } => self.refusals.push(format!("{agent}: {refusal}")),
             }
         }
-        commands
     }
 
     pub(crate) fn submit(&mut self, now: MonoTime, spec: MissionSpec) -> Vec<(AgentId, CloudCommand)> {
         let id = MissionId(Uuid::from_u128(1));
         let request = OperatorCommand::Submit { id, key: "run".to_owned(), spec };
-        self.handle(now, Input::Request(Box::new(OperatorRequest::new(request))))
+        self.handle(now, Input::Request(Box::new(OperatorRequest::new(LatchRegister::released().by, request))))
     }
 
     pub(crate) fn next_deadline(&self) -> Option<MonoTime> {
