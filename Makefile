@@ -7,7 +7,7 @@ BINARIES := -p skein -p skein-edge -p skein-cloud -p skein-sim
 DEMO_FLAGS := $(if $(HEADLESS),--headless) $(if $(REPORT),--report $(REPORT)) $(if $(or $(MAP),$(WORLD)),--map $(or $(MAP),$(WORLD))) \
 	$(if $(ZONE),--zone $(ZONE)) $(if $(ROBOTS),--robots $(ROBOTS)) $(if $(SEED),--seed $(SEED))
 
-.PHONY: help demo test bench build debug-build fmt lint docs audit gen setup ci batch mutants fuzz clean
+.PHONY: help demo test bench build debug-build fmt lint docs audit gen setup ci batch drill mutants fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -50,6 +50,9 @@ audit: ## licences, sources and banned crates
 
 gen: ## generated code: the wire messages are made anew at each build; this makes them now
 	cargo build -p skein-wire
+
+drill: build ## stops, hangs and kills on a fleet of real processes, measured (ROUNDS=20 SEED=1 ROBOTS=6; ROUNDS=100 for the whole)
+	@.ci/drill $(BIN)/skein $(or $(ROUNDS),20) $(or $(SEED),1) $(or $(ROBOTS),6)
 
 batch: build ## the fleet on the virtual clock over many seeds (SEEDS=1..10)
 	$(BIN)/skein-sim batch --seeds $(or $(SEEDS),1..10)

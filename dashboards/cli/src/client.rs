@@ -6,17 +6,21 @@ use core::time::Duration;
 use skein_types::fleet::RobotView;
 use skein_types::ids::{AgentId, MissionId, OperatorId};
 use skein_types::mission::{Mission, MissionSpec, Preview};
-use skein_wire::request::{Explanation, KillOrder, Missions, ReleaseOrder, ReleaseOutcomes, RobotOutcome, Robots};
-use skein_wire::request::{StopOrder, StopOutcomes, Submit};
+use skein_wire::request::{
+    Explanation, HeldLease, KillOrder, Lease, Leases, Missions, ReleaseOrder, ReleaseOutcomes, RenewLease,
+    RobotOutcome, Robots, StopOrder, StopOutcomes, Submit, TakeLease, Targets,
+};
 use skein_wire::v1::mission_control_client::MissionControlClient;
 use skein_wire::{MESSAGE_BYTES_MAX, v1};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Response, Status};
+use tonic::{Response, Status};
+use uuid::Uuid;
 
 use crate::failure::{Exit, Failure};
+use crate::latch_request::{Ask, Level, Request};
 
 /// Longest time to wait for an answer when `--timeout` is absent.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -27,15 +31,21 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Caller {
     pub operator: Option<OperatorId>,
+    pub lease: Option<Uuid>,
 }
 
 impl Interceptor for Caller {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+    fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
+        let mut put = |name: &'static str, value: &str| {
+            let value: MetadataValue<Ascii> = value.parse().map_err(|_| Status::invalid_argument(name))?;
+            request.metadata_mut().insert(name, value);
+            Ok::<_, Status>(())
+        };
         if let Some(operator) = &self.operator {
-            let value: Result<MetadataValue<Ascii>, _> = operator.as_str().parse();
-            request
-                .metadata_mut()
-                .insert("skein-operator", value.map_err(|_| Status::invalid_argument("the operator's name"))?);
+            put("skein-operator", operator.as_str())?;
+        }
+        if let Some(lease) = &self.lease {
+            put("skein-lease", &lease.to_string())?;
         }
         Ok(request)
     }
@@ -132,21 +142,62 @@ impl Cloud {
         Ok(self.within(self.client.clone().why(request)).await?.try_into()?)
     }
 
-    pub(crate) async fn stop(&self, order: StopOrder) -> Result<Vec<RobotOutcome>, Failure> {
-        let request: v1::StopRequest = order.into();
-        let StopOutcomes(outcomes) = self.within(self.client.clone().stop(request)).await?.try_into()?;
-        Ok(outcomes)
+    /// STOP, KILL or RELEASE; answers what the supervisor knows of each robot at once.
+    pub(crate) async fn latch(&self, request: &Request) -> Result<Vec<RobotOutcome>, Failure> {
+        let (id, at) = (Some(request.id), Some(request.at));
+        let targets = |robots: Option<Vec<AgentId>>| robots.map_or(Targets::All, Targets::Robots);
+        let reason = request.reason.clone();
+        match &request.ask {
+            Ask::Raise { level: Level::Stop, robots } => {
+                let order = StopOrder { targets: targets(robots.clone()), reason, request: id, at };
+                let wire: v1::StopRequest = order.into();
+                let StopOutcomes(outcomes) = self.within(self.client.clone().stop(wire)).await?.try_into()?;
+                Ok(outcomes)
+            }
+            Ask::Raise { level: Level::Kill, robots } => {
+                let mut outcomes = Vec::new();
+                for robot in robots.iter().flatten().cloned() {
+                    let wire: v1::KillRequest = KillOrder { robot, reason: reason.clone(), request: id, at }.into();
+                    outcomes.push(self.within(self.client.clone().kill(wire)).await?.try_into()?);
+                }
+                Ok(outcomes)
+            }
+            Ask::Release(seen) => {
+                let own = seen.robots.iter().map(|(robot, epoch)| (Some(robot.clone()), *epoch));
+                let epochs = seen.fleet.map(|epoch| (None, epoch)).into_iter().chain(own).collect();
+                let order = ReleaseOrder { targets: targets(request.named()), reason, request: id, epochs };
+                let wire: v1::ReleaseRequest = order.into();
+                let ReleaseOutcomes(outcomes) = self.within(self.client.clone().release(wire)).await?.try_into()?;
+                Ok(outcomes)
+            }
+        }
     }
 
-    pub(crate) async fn kill(&self, order: KillOrder) -> Result<RobotOutcome, Failure> {
-        let request: v1::KillRequest = order.into();
-        Ok(self.within(self.client.clone().kill(request)).await?.try_into()?)
+    pub(crate) async fn take_lease(
+        &self,
+        operator: OperatorId,
+        robots: Vec<AgentId>,
+        time_to_live: Duration,
+    ) -> Result<Lease, Failure> {
+        let wire: v1::TakeLeaseRequest = TakeLease { operator, robots, time_to_live }.into();
+        Ok(self.within(self.client.clone().take_lease(wire)).await?.try_into()?)
     }
 
-    pub(crate) async fn release(&self, order: ReleaseOrder) -> Result<Vec<RobotOutcome>, Failure> {
-        let request: v1::ReleaseRequest = order.into();
-        let ReleaseOutcomes(outcomes) = self.within(self.client.clone().release(request)).await?.try_into()?;
-        Ok(outcomes)
+    pub(crate) async fn renew_lease(&self, id: Uuid, time_to_live: Duration) -> Result<Lease, Failure> {
+        let wire: v1::RenewLeaseRequest = RenewLease { id, time_to_live }.into();
+        let answer = self.within(self.client.clone().renew_lease(wire)).await?;
+        Ok(answer.try_into()?)
+    }
+
+    pub(crate) async fn release_lease(&self, id: Uuid) -> Result<(), Failure> {
+        let wire = v1::ReleaseLeaseRequest { lease: id.to_string() };
+        self.within(self.client.clone().release_lease(wire)).await.map(drop)
+    }
+
+    pub(crate) async fn leases(&self) -> Result<Vec<HeldLease>, Failure> {
+        let wire = v1::ListLeasesRequest {};
+        let Leases(leases) = self.within(self.client.clone().list_leases(wire)).await?.try_into()?;
+        Ok(leases)
     }
 }
 

@@ -108,7 +108,15 @@ impl Context {
     /// The person who gives the command.
     pub(crate) fn caller(&self) -> Result<Caller, Failure> {
         let user = || std::env::var("USER").ok().and_then(|name| OperatorId::new(name.to_lowercase()).ok());
-        Ok(Caller { operator: self.common.operator.clone().or_else(user) })
+        Ok(Caller { operator: self.common.operator.clone().or_else(user), lease: self.common.lease })
+    }
+
+    /// The name of the person who gives the command, for commands that need it.
+    pub(crate) fn operator(&self) -> Result<OperatorId, Failure> {
+        self.caller()?.operator.ok_or_else(|| {
+            Failure::usage("this command needs your name")
+                .help("give it with --operator NAME or SKEIN_OPERATOR; $USER is not set, or not a usable name")
+        })
     }
 
     /// Longest time to wait for an answer.

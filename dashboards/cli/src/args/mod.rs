@@ -1,6 +1,8 @@
 //! The command line's grammar: one module per noun, the options that every command takes here.
 
+mod drill;
 mod fleet;
+mod lease;
 mod mission;
 mod robot;
 mod safety;
@@ -11,8 +13,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use skein_types::ids::OperatorId;
+use uuid::Uuid;
 
+pub(crate) use drill::{Drill, DrillKind};
 pub(crate) use fleet::{Demo, Doctor, FleetArgs, Up};
+pub(crate) use lease::{Lease, Override};
 pub(crate) use mission::{Mission, ObjectiveArg, Spec};
 pub(crate) use robot::Robot;
 pub(crate) use safety::{Kill, Targets};
@@ -56,6 +61,9 @@ pub(crate) struct Common {
     /// Your name; it goes into the record of every command you give [default: $USER]
     #[arg(long, global = true, env = "SKEIN_OPERATOR", value_name = "NAME")]
     pub operator: Option<OperatorId>,
+    /// Id of the lease you hold, from `skein lease take`
+    #[arg(long, global = true, env = "SKEIN_LEASE", value_name = "ID")]
+    pub lease: Option<Uuid>,
     /// How long to wait for an answer, such as 500ms, 10s, 2m
     #[arg(long, global = true, value_name = "TIME")]
     pub timeout: Option<Span>,
@@ -87,6 +95,13 @@ pub(crate) enum Command {
     /// Releases robots that were stopped or killed
     #[command(alias = "resume")]
     Release(Targets),
+    /// Takes, renews, lists and gives back control of robots
+    #[command(subcommand)]
+    Lease(Lease),
+    /// Drives a robot by hand, for a short time
+    Override(Override),
+    /// Tries stops, hangs and kills on a simulated fleet, and measures them
+    Drill(Drill),
     /// Checks and converts zone files
     #[command(subcommand)]
     Zone(Zone),

@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, Format, talk};
-use crate::run::{Fleet, Plan, RunDirectory, write_whole};
+use crate::run::{Fleet, Plan, Purpose, RunDirectory, write_whole};
 
 /// How often the mission is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -55,7 +55,7 @@ pub(super) async fn demo(context: &Context, args: Demo) -> Result<Exit, Failure>
     let mut interrupt = Interrupt::listen()?;
     let directory = own_directory(context)?;
     let lock = directory.lock()?;
-    let plan = Plan::settle(&args.fleet, &directory, false)?;
+    let plan = Plan::settle(&args.fleet, &directory, Purpose::Demo)?;
     talk(&format!("starting the world, the supervisor and {} robots", plan.robots()));
     let mut fleet = Fleet::launch(&plan, directory.clone(), lock, &mut interrupt).await?;
     talk(&format!("up; supervisor at {}; logs in {}", plan.cloud_url(), directory.file("logs").display()));
@@ -109,7 +109,7 @@ async fn survey(args: &Demo, plan: &Plan, fleet: &mut Fleet, interrupt: &mut Int
             () = interrupt.heard() => break End::Interrupted,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
-        fleet.poll()?.iter().for_each(|news| progress.news(news));
+        fleet.poll().iter().for_each(|news| progress.news(news));
         let robots = run.look().await;
         run.duration = clock::now() - submitted;
         progress.show(run.duration, run.mission.as_ref(), &robots);
@@ -224,10 +224,7 @@ async fn keep(fleet: &mut Fleet, interrupt: &mut Interrupt) {
             () = interrupt.heard() => break,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
-        match fleet.poll() {
-            Ok(news) => news.iter().for_each(|news| talk(news)),
-            Err(failure) => talk(&failure.to_string()),
-        }
+        fleet.poll().iter().for_each(|news| talk(news));
         if !fleet.has_world() {
             break;
         }

@@ -16,12 +16,12 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, Format, talk};
-use crate::run::{Fleet, Plan, ProcessRecord, Record};
+use crate::run::{Fleet, Plan, ProcessRecord, Purpose, Record};
 
 /// Set for the keeper, so that it leaves the terminal's session.
 const KEEPER: &str = "SKEIN_KEEPER";
-/// How often the keeper looks at its processes.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Period of the keeper's looks at its processes.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How often a person's command looks whether something has come true.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 /// A fleet that was asked to end has this long.
@@ -40,7 +40,8 @@ async fn keep(context: &Context, args: Up) -> Result<Exit, Failure> {
     }
     let mut interrupt = Interrupt::listen()?;
     let lock = context.directory.lock()?;
-    let plan = Plan::settle(&args.fleet, &context.directory, args.keep_state)?;
+    let purpose = Purpose::Up { keep_missions: args.keep_state };
+    let plan = Plan::settle(&args.fleet, &context.directory, purpose)?;
     let mut fleet = Fleet::launch(&plan, context.directory.clone(), lock, &mut interrupt).await?;
     if !is_behind {
         show_record(context, fleet.record())?;
@@ -54,12 +55,10 @@ async fn keep(context: &Context, args: Up) -> Result<Exit, Failure> {
             }
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
-        for news in fleet.poll()? {
-            talk(&news);
-        }
+        fleet.poll().iter().for_each(|news| talk(news));
         if !fleet.has_world() {
             fleet.end().await;
-            return Err(Failure::failed("the world ended, and everything with it")
+            return Err(Failure::failed("the world ended and was not started again; everything else is ended too")
                 .help("look into its log in the run directory"));
         }
     }

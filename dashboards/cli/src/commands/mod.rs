@@ -2,11 +2,14 @@
 
 mod demo;
 mod doctor;
+mod drill;
+mod latch;
+mod lease;
 mod life;
+mod manual;
 mod mission;
 mod report;
 mod robot;
-mod safety;
 mod show;
 mod status;
 mod version;
@@ -25,6 +28,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
     match command {
         Command::Demo(args) => demo::demo(context, args).await,
         Command::Up(args) => life::up(context, args).await,
+        Command::Drill(args) => drill::drill(context, args).await,
         other => {
             let mut interrupt = Interrupt::listen()?;
             tokio::select! {
@@ -43,13 +47,15 @@ async fn run_droppable(context: &Context, command: Command) -> Result<Exit, Fail
         Command::Doctor(args) => doctor::doctor(context, &args),
         Command::Mission(verb) => mission::mission(context, verb).await,
         Command::Robot(verb) => robot::robot(context, verb).await,
-        Command::Stop(targets) => safety::stop(context, targets).await,
-        Command::Kill(order) => safety::kill(context, order).await,
-        Command::Release(targets) => safety::release(context, targets).await,
+        Command::Stop(targets) => latch::stop(context, targets).await,
+        Command::Kill(order) => latch::kill(context, order).await,
+        Command::Release(targets) => latch::release(context, targets).await,
+        Command::Lease(verb) => lease::lease(context, verb).await,
+        Command::Override(args) => manual::manual(context, args).await,
         Command::Zone(verb) => zones::zone(context, verb),
         Command::Completion { shell } => completion(shell),
         Command::Version => version::version(context),
-        Command::Demo(_) | Command::Up(_) => Ok(Exit::Usage),
+        Command::Demo(_) | Command::Up(_) | Command::Drill(_) => Ok(Exit::Usage),
     }
 }
 

@@ -60,7 +60,7 @@ async fn logs(
     let mut body = answer.into_body();
     if !status.is_success() {
         let text = body.collect().await.map_err(|error| wrong(&error))?.to_bytes();
-        return Err(refused(robot, status.as_u16(), &String::from_utf8_lossy(&text)));
+        return Err(refused(robot, status.as_u16(), &serde_json::from_slice(&text).unwrap_or_default()));
     }
     while let Some(frame) = body.frame().await {
         if let Ok(bytes) = frame.map_err(|error| wrong(&error))?.into_data() {
@@ -71,10 +71,10 @@ async fn logs(
 }
 
 /// A robot's refusal is a problem document with a hint.
-fn refused(robot: &AgentId, status: u16, text: &str) -> Failure {
-    let problem: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+pub(super) fn refused(robot: &AgentId, status: u16, problem: &serde_json::Value) -> Failure {
     let part = |name: &str| problem.get(name).and_then(serde_json::Value::as_str);
-    let failure = Failure::new(Exit::Refused, format!("{robot} answers {status}: {}", part("detail").unwrap_or(text)));
+    let detail = part("detail").unwrap_or("no reason given");
+    let failure = Failure::new(Exit::Refused, format!("{robot} answers {status}: {detail}"));
     match part("hint") {
         Some(hint) => failure.help(hint),
         None => failure,
@@ -82,7 +82,7 @@ fn refused(robot: &AgentId, status: u16, text: &str) -> Failure {
 }
 
 /// Percent-encodes what may not stand in a query.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let one = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
         other => format!("%{other:02X}"),
@@ -103,7 +103,8 @@ mod tests {
     #[test]
     fn a_robots_refusal_keeps_its_hint() {
         let robot = AgentId::new("rover-1").unwrap();
-        let failure = refused(&robot, 400, r#"{"detail":"level=loud is none","hint":"such as warn"}"#);
+        let failure =
+            refused(&robot, 400, &serde_json::json!({"detail": "level=loud is none", "hint": "such as warn"}));
         assert_eq!(failure.to_string(), "rover-1 answers 400: level=loud is none");
         assert_eq!(miette::Diagnostic::help(&failure).unwrap().to_string(), "such as warn");
     }

@@ -81,6 +81,10 @@ fn process_value(process: &ProcessRecord) -> Value {
         "name": process.name,
         "pid": process.pid,
         "alive": process.is_alive(),
+        "restarts": process.restarts,
+        "last_exit": process.last_exit,
+        "given_up": process.has_given_up,
+        "debug": process.debug,
         "log": process.log,
     })
 }
@@ -91,7 +95,7 @@ fn processes_table(records: &[ProcessRecord]) -> Option<Table> {
 
 /// Processes as rows.
 pub(super) fn processes(records: &[ProcessRecord]) -> Table {
-    let mut table = Table::new(&["PROCESS", "PID", "ALIVE", "CPU", "MEMORY", "LOG"], 5);
+    let mut table = Table::new(&["PROCESS", "PID", "ALIVE", "RESTARTS", "LAST EXIT", "CPU", "MEMORY", "LOG"], 7);
     for process in records {
         let is_alive = process.is_alive();
         let stat = procfs::stat(process.pid).filter(|_| is_alive);
@@ -99,11 +103,21 @@ pub(super) fn processes(records: &[ProcessRecord]) -> Table {
         table.row([
             process.name.clone(),
             process.pid.to_string(),
-            if is_alive { "yes" } else { "no" }.to_owned(),
+            alive(is_alive, process.has_given_up).to_owned(),
+            process.restarts.to_string(),
+            process.last_exit.clone().unwrap_or_else(|| "–".to_owned()),
             stat.map_or_else(|| "–".to_owned(), |stat| format!("{:.1} s", stat.cpu_s)),
             memory.map_or_else(|| "–".to_owned(), |bytes| format!("{:.1} MiB", bytes as f64 / 1_048_576.0)),
             process.log.display().to_string(),
         ]);
     }
     table
+}
+
+fn alive(is_alive: bool, has_given_up: bool) -> &'static str {
+    match (is_alive, has_given_up) {
+        (true, _) => "yes",
+        (false, false) => "no",
+        (false, true) => "given up",
+    }
 }

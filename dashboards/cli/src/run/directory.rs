@@ -1,13 +1,24 @@
-//! The run directory: who is up here, where, and since when. One fleet at a time: a lock that the kernel gives back
-//! when its holder dies, whatever way.
+//! The run directory of one fleet.
+//!
+//! | file | holds | until |
+//! |---|---|---|
+//! | `lock` | the lock of the keeper; the kernel gives it back when the keeper ends | `down` |
+//! | `run.json` | the record: processes, addresses, files | `down` |
+//! | `fleet` | the fleet's name | never removed |
+//! | `state/` | what the supervisor and the robots keep: latches, keys, missions, events | never removed |
+//! | `demo-state/` | the same for a demo, whose fleet is new each time | the next demo |
+//! | `logs/` | what the processes wrote | the next `up` or `demo` |
 
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
+use skein_types::ids::FleetId;
 
 use super::procfs;
+use crate::clock;
 use crate::failure::{Exit, Failure};
 
 /// What `up` or `demo` wrote down about itself.
@@ -35,7 +46,13 @@ pub(crate) struct Record {
     pub robots: u16,
     /// Everything is up.
     pub ready: bool,
-    /// What was started.
+    /// Started by `up`, not by `demo`.
+    #[serde(default)]
+    pub by_up: bool,
+    /// Processes that end are started again.
+    #[serde(default)]
+    pub restarts: bool,
+    /// The processes, in the order in which they were started.
     pub processes: Vec<ProcessRecord>,
 }
 
@@ -48,11 +65,37 @@ pub(crate) struct ProcessRecord {
     pub pid: u32,
     /// With the pid it names one process for ever.
     pub start_ticks: u64,
-    /// What it writes.
+    /// Its log.
     pub log: PathBuf,
+    /// Its first lines on stdout.
+    #[serde(default)]
+    pub out: PathBuf,
+    /// Address of a robot's debug API.
+    #[serde(default)]
+    pub debug: Option<SocketAddr>,
+    /// How often it was started again.
+    #[serde(default)]
+    pub restarts: u32,
+    /// How it ended last.
+    #[serde(default)]
+    pub last_exit: Option<String>,
+    /// It ended too often and is left alone.
+    #[serde(default)]
+    pub has_given_up: bool,
 }
 
 impl ProcessRecord {
+    /// The token file that a robot named when it was ready.
+    pub(crate) fn token_file(&self) -> Option<PathBuf> {
+        let text = fs::read_to_string(&self.out).ok()?;
+        // The last line is that of the latest start.
+        let mut lines = text.lines().rev();
+        lines.find_map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            line.get("token_file")?.as_str().map(PathBuf::from)
+        })
+    }
+
     /// Whether it still runs: the same process, not another one with its number.
     pub(crate) fn is_alive(&self) -> bool {
         procfs::stat(self.pid).is_some_and(|stat| stat.start_ticks == self.start_ticks && !stat.is_zombie)
@@ -84,6 +127,26 @@ impl RunDirectory {
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.root.join(name)
+    }
+
+    /// The name of the fleet that is started here with `up`: made once, then kept, because the robots find their latches
+    /// by it.
+    pub(crate) fn fleet_name(&self) -> Result<String, Failure> {
+        let path = self.file("fleet");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let name = format!("sim-{}", clock::fresh_suffix());
+                write_whole(&path, format!("{name}\n").as_bytes())?;
+                return Ok(name);
+            }
+            Err(error) => return Err(Failure::io("read", &path, &error)),
+        };
+        let name = FleetId::new(text.trim()).map_err(|error| {
+            Failure::failed(format!("{} holds no fleet name: {error}", path.display()))
+                .help("write the fleet's name into it again; its folder below state/rover-1 has that name")
+        })?;
+        Ok(name.into())
     }
 
     /// Makes the folder and takes the lock.
@@ -120,7 +183,7 @@ impl RunDirectory {
             Err(error) => return Err(Failure::io("read", &path, &error)),
         };
         serde_json::from_str(&text).map(Some).map_err(|error| {
-            Failure::failed(format!("{} makes no sense: {error}", path.display()))
+            Failure::failed(format!("{} cannot be read: {error}", path.display()))
                 .help("remove the file and start again")
         })
     }
@@ -168,11 +231,44 @@ mod tests {
         assert!(!directory.is_up() && directory.lock().is_ok());
     }
 
+    fn process(pid: u32, start_ticks: u64, out: PathBuf) -> ProcessRecord {
+        ProcessRecord {
+            name: "rover-1".into(),
+            pid,
+            start_ticks,
+            log: PathBuf::new(),
+            out,
+            debug: None,
+            restarts: 0,
+            last_exit: None,
+            has_given_up: false,
+        }
+    }
+
+    #[test]
+    fn the_fleets_name_is_made_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = RunDirectory::new(folder.path()).unwrap();
+        let name = directory.fleet_name().unwrap();
+        assert_eq!(directory.fleet_name().unwrap(), name);
+        fs::write(folder.path().join("fleet"), "Not A Name").unwrap();
+        assert!(directory.fleet_name().unwrap_err().to_string().contains("no fleet name"));
+    }
+
+    #[test]
+    fn the_token_file_is_that_of_the_latest_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        fs::write(&out, "{\"ready\":true,\"token_file\":\"/a\"}\n{\"ready\":true,\"token_file\":\"/b\"}\n").unwrap();
+        assert_eq!(process(1, 1, out).token_file(), Some(PathBuf::from("/b")));
+        assert_eq!(process(1, 1, PathBuf::from("/none")).token_file(), None);
+    }
+
     #[test]
     fn a_process_that_ended_or_was_replaced_is_not_taken_for_alive() {
         let pid = std::process::id();
         let start_ticks = procfs::stat(pid).unwrap().start_ticks;
-        let record = ProcessRecord { name: "x".into(), pid, start_ticks, log: PathBuf::new() };
+        let record = process(pid, start_ticks, PathBuf::new());
         assert!(record.is_alive());
         assert!(!ProcessRecord { start_ticks: start_ticks + 1, ..record }.is_alive());
     }

@@ -4,16 +4,18 @@
 //! halt them in, and the world is the last to write down what was true.
 
 use core::time::Duration;
-use std::ffi::OsString;
 use std::fs;
-use std::time::Instant;
+use std::net::SocketAddr;
 
 use serde::Deserialize;
+use skein_types::fleet::RobotView;
 use skein_types::ids::AgentId;
 
 use super::directory::{Lock, Record, RunDirectory};
-use super::plan::{Plan, clear};
+use super::plan::{Plan, Purpose, clear};
 use super::process::{Measured, Process, Start};
+use super::recipes::{self, CLOUD, WORLD, is_robot};
+use super::supervised::Supervised;
 use crate::client::{ANSWER_WITHIN, Cloud};
 use crate::clock;
 use crate::failure::{Exit, Failure};
@@ -22,19 +24,16 @@ use crate::output::talk;
 
 /// How long the world may take to read its map.
 const WORLD_WITHIN: Duration = Duration::from_secs(60);
-/// How long the robots may take to be heard by the supervisor.
+/// How long the supervisor may take to answer.
+const SUPERVISOR_WITHIN: Duration = Duration::from_secs(60);
+/// How long the robots may take to connect to the supervisor.
 const ROBOTS_WITHIN: Duration = Duration::from_secs(60);
-/// How long robots may take to hear each other before it is said that they do not.
+/// How long robots may take to hear each other before a note says that they do not.
 const PEERS_WITHIN: Duration = Duration::from_secs(5);
-/// How often to look.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Period of the looks at processes and robots while they come up or end.
+const POLL_PERIOD: Duration = Duration::from_millis(100);
 /// A process that was asked to end has this long before it is made to.
 const END_WITHIN: Duration = Duration::from_secs(8);
-/// A supervisor that ended is started again after this.
-const RESTART_AFTER: Duration = Duration::from_secs(2);
-
-const WORLD: &str = "world";
-const CLOUD: &str = "cloud";
 
 /// The running fleet.
 #[derive(Debug)]
@@ -42,9 +41,9 @@ pub(crate) struct Fleet {
     directory: RunDirectory,
     _lock: Lock,
     record: Record,
-    processes: Vec<Process>,
+    processes: Vec<Supervised>,
     restart: bool,
-    cloud_ended: Option<Instant>,
+    restart_world: bool,
 }
 
 /// The world's first line.
@@ -80,10 +79,19 @@ impl Fleet {
             seed: plan.seed,
             robots: u16::try_from(plan.robots()).unwrap_or(u16::MAX),
             ready: false,
+            by_up: plan.purpose != Purpose::Demo,
+            restarts: plan.restart,
             processes: Vec::new(),
         };
-        let mut fleet =
-            Self { directory, _lock: lock, record, processes: Vec::new(), restart: plan.restart, cloud_ended: None };
+        let mut fleet = Self {
+            directory,
+            _lock: lock,
+            record,
+            processes: Vec::new(),
+            restart: plan.restart,
+            // A new world has forgotten what was swept: that ends a demo's measurement.
+            restart_world: plan.restart && plan.purpose != Purpose::Demo,
+        };
         let outcome = tokio::select! {
             outcome = fleet.bring_up(plan) => outcome,
             () = interrupt.heard() => Err(Failure::new(Exit::Interrupted, "interrupted while starting")),
@@ -101,47 +109,38 @@ impl Fleet {
         &self.record
     }
 
-    /// What each process cost so far.
+    /// What each process cost so far, each run of it by itself.
     pub(crate) fn measured(&self) -> Vec<Measured> {
-        self.processes.iter().map(Process::measured).collect()
+        self.processes.iter().flat_map(Supervised::measured).collect()
     }
 
-    /// Takes every process's measure; starts the supervisor again if it ended. Returns what is worth telling.
-    pub(crate) fn poll(&mut self) -> Result<Vec<String>, Failure> {
+    /// Measures every process, notices ends and starts again what is due. Returns what a person should know.
+    pub(crate) fn poll(&mut self) -> Vec<String> {
         let mut news = Vec::new();
         for process in &mut self.processes {
-            let was_running = process.is_running();
-            process.poll();
-            if was_running && !process.is_running() {
-                let how = process.measured().ended.unwrap_or_default();
-                news.push(format!("{} ended ({how})", process.name()));
-                if process.name() == CLOUD {
-                    self.cloud_ended = Some(clock::now());
-                }
-            }
+            let may_restart = if process.name() == WORLD { self.restart_world } else { self.restart };
+            news.extend(process.poll(may_restart));
+            news.extend(process.restart_if_due());
         }
-        let is_due = self.cloud_ended.is_some_and(|since| clock::now() - since >= RESTART_AFTER);
-        if self.restart && is_due {
-            self.cloud_ended = None;
-            let recipe = self.processes.iter().rfind(|process| process.name() == CLOUD).map(|p| p.recipe().clone());
-            if let Some(recipe) = recipe {
-                news.push("the supervisor is started again".to_owned());
-                self.start(recipe)?;
-                self.write_record()?;
-            }
+        // A full disk must not end the robots: the record is then old until the next change.
+        if !news.is_empty()
+            && let Err(failure) = self.write_record()
+        {
+            news.push(failure.to_string());
         }
-        Ok(news)
+        news
     }
 
-    /// Whether the world still runs: without it nothing goes on.
+    /// Whether there is a world, or will be again: without it nothing goes on.
     pub(crate) fn has_world(&self) -> bool {
-        self.processes.iter().any(|process| process.name() == WORLD && process.is_running())
+        let world = self.processes.iter().find(|process| process.name() == WORLD);
+        world.is_some_and(|world| world.process().is_running() || (self.restart_world && !world.has_given_up()))
     }
 
-    /// Ends everything, robots first. Says which had to be forced.
+    /// Ends everything: robots first, so that they halt their bodies while there is a world.
     pub(crate) async fn end(&mut self) {
         self.restart = false;
-        let is_robot = |name: &str| name != WORLD && name != CLOUD;
+        self.restart_world = false;
         self.end_those(is_robot).await;
         self.end_those(|name| name == CLOUD).await;
         self.end_those(|name| name == WORLD).await;
@@ -151,7 +150,8 @@ impl Fleet {
     }
 
     async fn end_those(&mut self, chosen: impl Fn(&str) -> bool) {
-        let mut processes: Vec<&mut Process> = self.processes.iter_mut().filter(|p| chosen(p.name())).collect();
+        let chosen = self.processes.iter_mut().filter(|process| chosen(process.name()));
+        let mut processes: Vec<&mut Process> = chosen.map(Supervised::process_mut).collect();
         processes.iter().for_each(|process| process.ask_to_end());
         let deadline = clock::now() + END_WITHIN;
         let mut was_forced = false;
@@ -168,117 +168,69 @@ impl Fleet {
                     process.kill();
                 }
             }
-            tokio::time::sleep(LOOK_EVERY / 4).await;
+            tokio::time::sleep(POLL_PERIOD / 4).await;
         }
     }
 
     async fn bring_up(&mut self, plan: &Plan) -> Result<(), Failure> {
-        let world = self.world(plan);
+        let world = recipes::world(plan, &self.directory);
         let ready_line = world.out.clone();
-        self.start(world)?;
+        self.start(world, None)?;
         let robots = self.world_is_ready(&ready_line).await?;
         if robots.len() != plan.robots() {
             return Err(Failure::failed(format!("the world has {} robots, not {}", robots.len(), plan.robots())));
         }
-        let cloud = self.cloud(plan);
-        self.start(cloud)?;
+        self.start(recipes::cloud(plan, &self.directory), None)?;
         self.write_record()?;
+        if plan.purpose == (Purpose::Up { keep_missions: false }) {
+            self.cancel_earlier_missions().await?;
+        }
         for (number, (robot, debug)) in robots.iter().zip(&plan.debug).enumerate() {
-            let robot = self.robot(plan, number, robot, debug);
-            self.start(robot)?;
+            self.start(recipes::robot(plan, &self.directory, number, robot, *debug), Some(*debug))?;
         }
         self.write_record()?;
-        self.robots_are_heard(plan.robots()).await?;
+        self.robots_are_connected(plan.robots()).await?;
         self.record.ready = true;
         self.write_record()
     }
 
-    fn start(&mut self, start: Start) -> Result<(), Failure> {
-        let process = Process::start(start)?;
-        self.record.processes.push(process.record());
-        self.processes.push(process);
+    fn start(&mut self, start: Start, debug: Option<SocketAddr>) -> Result<(), Failure> {
+        self.processes.push(Supervised::start(start, debug)?);
         Ok(())
     }
 
-    fn write_record(&self) -> Result<(), Failure> {
+    fn write_record(&mut self) -> Result<(), Failure> {
+        self.record.processes = self.processes.iter().map(Supervised::record).collect();
         self.directory.write_record(&self.record)
     }
 
-    fn recipe(&self, name: &str, program: &std::path::Path, arguments: Vec<OsString>) -> Start {
-        let log = self.directory.file("logs").join(format!("{name}.log"));
-        Start { name: name.to_owned(), program: program.to_owned(), arguments, out: log.clone(), log }
-    }
-
-    fn world(&self, plan: &Plan) -> Start {
-        let mut arguments: Vec<OsString> = vec![
-            "world".into(),
-            "--map".into(),
-            plan.map.clone().into(),
-            "--zone".into(),
-            plan.zone_file.clone().into(),
-            "--robots".into(),
-            plan.robots().to_string().into(),
-            "--seed".into(),
-            plan.seed.to_string().into(),
-            "--socket".into(),
-            plan.socket.clone().into(),
-            "--report".into(),
-            plan.truth.clone().into(),
-        ];
-        if plan.people > 0 {
-            arguments.extend(["--people".into(), plan.people.to_string().into()]);
+    /// The supervisor keeps the missions of the fleet that was up before; a new fleet does not begin with them.
+    async fn cancel_earlier_missions(&mut self) -> Result<(), Failure> {
+        let cloud = Cloud::lazy(&self.record.cloud, ANSWER_WITHIN)?;
+        let deadline = clock::now() + SUPERVISOR_WITHIN;
+        let missions = loop {
+            self.check_processes()?;
+            match cloud.missions().await {
+                Ok(missions) => break missions,
+                Err(failure) if clock::now() > deadline => return Err(failure),
+                Err(_) => tokio::time::sleep(POLL_PERIOD).await,
+            }
+        };
+        for mission in missions.iter().filter(|mission| !mission.state.is_terminal()) {
+            cloud.cancel(mission.id, "a new fleet came up without --keep-state".to_owned()).await?;
+            talk(&format!("note: mission {} of the fleet before is cancelled", mission.id));
         }
-        let out = self.directory.file("logs").join("world.ready.json");
-        Start { out, ..self.recipe(WORLD, &plan.sim, arguments) }
-    }
-
-    fn cloud(&self, plan: &Plan) -> Start {
-        let arguments: Vec<OsString> = vec![
-            "--listen".into(),
-            plan.listen.to_string().into(),
-            "--map".into(),
-            plan.map.clone().into(),
-            "--fleet".into(),
-            plan.fleet.clone().into(),
-            "--state".into(),
-            self.directory.file("state").join(CLOUD).into(),
-        ];
-        self.recipe(CLOUD, &plan.cloud, arguments)
-    }
-
-    fn robot(&self, plan: &Plan, number: usize, robot: &AgentId, debug: &std::net::SocketAddr) -> Start {
-        let mut body = OsString::from("unix:");
-        body.push(&plan.socket);
-        let seed = plan.seed.wrapping_mul(1000).wrapping_add(number as u64 + 1);
-        let arguments: Vec<OsString> = vec![
-            "--id".into(),
-            robot.as_str().into(),
-            "--fleet".into(),
-            plan.fleet.clone().into(),
-            "--map".into(),
-            plan.map.clone().into(),
-            "--body".into(),
-            body,
-            "--cloud".into(),
-            plan.cloud_url().into(),
-            "--debug".into(),
-            debug.to_string().into(),
-            "--state".into(),
-            self.directory.file("state").join(robot.as_str()).into(),
-            "--seed".into(),
-            seed.to_string().into(),
-        ];
-        self.recipe(robot.as_str(), &plan.edge, arguments)
+        Ok(())
     }
 
     async fn world_is_ready(&mut self, ready_line: &std::path::Path) -> Result<Vec<AgentId>, Failure> {
         let deadline = clock::now() + WORLD_WITHIN;
         loop {
-            self.nobody_ended()?;
+            self.check_processes()?;
             let text = fs::read_to_string(ready_line).unwrap_or_default();
             if let Some((line, _)) = text.split_once('\n') {
                 let ready: Ready = serde_json::from_str(line)
-                    .map_err(|error| Failure::failed(format!("the world's first line makes no sense: {error}")))?;
+                    .map_err(|error| Failure::failed(format!("the world's first line cannot be read: {error}")))?;
                 if ready.ready {
                     return Ok(ready.robots.into_iter().map(|robot| robot.id).collect());
                 }
@@ -286,24 +238,25 @@ impl Fleet {
             if clock::now() > deadline {
                 return Err(self.too_slow("the world is not ready", WORLD_WITHIN));
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_PERIOD).await;
         }
     }
 
-    async fn robots_are_heard(&mut self, robots: usize) -> Result<(), Failure> {
+    async fn robots_are_connected(&mut self, robots: usize) -> Result<(), Failure> {
         let cloud = Cloud::lazy(&self.record.cloud, ANSWER_WITHIN)?;
         let deadline = clock::now() + ROBOTS_WITHIN;
         let mut all_heard_at = None;
         loop {
-            self.nobody_ended()?;
+            self.check_processes()?;
             let views = cloud.robots().await.unwrap_or_default();
             let samples: Vec<_> = views.iter().filter(|v| v.connected).filter_map(|v| v.telemetry.as_ref()).collect();
             let heard = samples.len();
             if heard >= robots {
+                note_latches(&views);
                 let deaf = samples.iter().filter(|sample| robots > 1 && sample.peers_visible == 0).count();
                 let since = *all_heard_at.get_or_insert_with(clock::now);
                 if deaf > 0 && clock::now() - since < PEERS_WITHIN {
-                    tokio::time::sleep(LOOK_EVERY).await;
+                    tokio::time::sleep(POLL_PERIOD).await;
                     continue;
                 }
                 if deaf > 0 {
@@ -316,7 +269,7 @@ impl Fleet {
             if clock::now() > deadline {
                 return Err(self.too_slow(&format!("only {heard} of {robots} robots are heard"), ROBOTS_WITHIN));
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_PERIOD).await;
         }
     }
 
@@ -326,9 +279,10 @@ impl Fleet {
     }
 
     /// While starting, a process that ends is the reason for everything else that will not work.
-    fn nobody_ended(&mut self) -> Result<(), Failure> {
-        self.processes.iter_mut().for_each(Process::poll);
-        let Some(process) = self.processes.iter().find(|process| !process.is_running()) else { return Ok(()) };
+    fn check_processes(&mut self) -> Result<(), Failure> {
+        self.processes.iter_mut().for_each(|process| process.process_mut().poll());
+        let ended = self.processes.iter().map(Supervised::process).find(|process| !process.is_running());
+        let Some(process) = ended else { return Ok(()) };
         let exit = match process.exit_code() {
             Some(2) => Exit::Usage,
             Some(3) => Exit::NotFound,
@@ -339,5 +293,13 @@ impl Fleet {
         let failure =
             Failure::new(exit, format!("{} ended while starting ({how}):\n  {}", process.name(), process.last_words()));
         Err(failure.help(format!("its log is {}", process.record().log.display())))
+    }
+}
+
+/// Operator latches outlive `down` and `up`; a person who wonders why nothing moves reads it here.
+fn note_latches(robots: &[RobotView]) {
+    for robot in robots.iter().filter(|robot| robot.connected && robot.latches.holding().is_latched()) {
+        let held = robot.latches.holding();
+        talk(&format!("note: {} is still stopped, by {}: `skein release` ends that", robot.agent, held.by));
     }
 }

@@ -1,4 +1,4 @@
-//! Real processes: found, started, watched, measured and ended.
+//! The processes of a simulated fleet: found, started, supervised, measured and ended.
 
 mod child;
 mod directory;
@@ -8,11 +8,14 @@ mod ports;
 mod process;
 pub(crate) mod procfs;
 pub(crate) mod programs;
+mod recipes;
+mod restart;
 mod sample;
+mod supervised;
 
 pub(crate) use child::become_child_if_asked;
 pub(crate) use directory::{ProcessRecord, Record, RunDirectory, write_whole};
 pub(crate) use fleet::Fleet;
-pub(crate) use plan::Plan;
+pub(crate) use plan::{Plan, Purpose};
 pub(crate) use ports::is_free;
 pub(crate) use process::Measured;

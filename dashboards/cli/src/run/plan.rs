@@ -1,5 +1,4 @@
-//! Everything a fleet needs, settled before the first process starts: files that can be read, programs that are there,
-//! ports that are free.
+//! Everything a fleet needs, decided before the first process starts: readable files, programs, free ports.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,6 +9,7 @@ use skein_types::polygon::Polygon;
 use super::directory::{RunDirectory, write_whole};
 use super::{ports, programs, sample};
 use crate::args::FleetArgs;
+use crate::clock;
 use crate::failure::Failure;
 use crate::output::{json, talk};
 use crate::zone::{self, MapFacts, Zone};
@@ -29,20 +29,35 @@ pub(crate) struct Plan {
     pub zone_file: PathBuf,
     pub zone: Zone,
     pub listen: SocketAddr,
-    /// One for each robot; port 0 where the robot takes any.
+    /// Of each robot's debug API.
     pub debug: Vec<SocketAddr>,
     pub fleet: String,
     pub socket: PathBuf,
     pub truth: PathBuf,
     pub seed: u64,
     pub people: u16,
+    /// Processes that end are started again.
     pub restart: bool,
-    pub keep_state: bool,
+    pub purpose: Purpose,
+    /// Folder of what the supervisor and the robots keep.
+    pub state: PathBuf,
+}
+
+/// What a fleet is started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// `up`: the fleet of the run directory, with its name and its state; latches are kept.
+    Up {
+        /// Missions of the time before go on.
+        keep_missions: bool,
+    },
+    /// `demo`: a fleet of its own that nothing is kept of.
+    Demo,
 }
 
 impl Plan {
-    /// Settles everything, or says what is wrong before anything is started.
-    pub(crate) fn settle(args: &FleetArgs, directory: &RunDirectory, keep_state: bool) -> Result<Self, Failure> {
+    /// Decides everything, or fails before anything is started.
+    pub(crate) fn settle(args: &FleetArgs, directory: &RunDirectory, purpose: Purpose) -> Result<Self, Failure> {
         let (sim, cloud, edge) =
             (programs::find(programs::SIM)?, programs::find(programs::CLOUD)?, programs::find(programs::EDGE)?);
         let (map, zone_file) = match &args.map {
@@ -73,13 +88,20 @@ impl Plan {
             zone,
             listen: listen_address(args)?,
             debug: debug_addresses(args)?,
-            fleet: format!("sim-{}", std::process::id()),
+            fleet: match purpose {
+                Purpose::Up { .. } => directory.fleet_name()?,
+                Purpose::Demo => format!("demo-{}", clock::fresh_suffix()),
+            },
             socket: socket_path(directory),
             truth: directory.file("truth.json"),
             seed: args.seed,
             people: args.people,
             restart: !args.no_restart,
-            keep_state,
+            purpose,
+            state: directory.file(match purpose {
+                Purpose::Up { .. } => "state",
+                Purpose::Demo => "demo-state",
+            }),
         })
     }
 
@@ -114,9 +136,10 @@ fn listen_address(args: &FleetArgs) -> Result<SocketAddr, Failure> {
     Ok(other)
 }
 
+/// Concrete ports, so that a robot that is started again is found where it was.
 fn debug_addresses(args: &FleetArgs) -> Result<Vec<SocketAddr>, Failure> {
     let first = args.debug_port.unwrap_or(DEBUG_PORT);
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let mut free = ports::Free::default();
     let mut moved = 0;
     let mut addresses = Vec::with_capacity(usize::from(args.robots));
     for number in 0..args.robots {
@@ -129,7 +152,7 @@ fn debug_addresses(args: &FleetArgs) -> Result<Vec<SocketAddr>, Failure> {
                     return Err(ports::taken(address, "a robot's debug API", "--debug-port"));
                 }
                 moved += 1;
-                addresses.push(any);
+                addresses.push(free.next()?);
             }
         }
     }
@@ -149,21 +172,22 @@ fn socket_path(directory: &RunDirectory) -> PathBuf {
     Path::new("/tmp").join(format!("skein-{}-world.sock", std::process::id()))
 }
 
-/// Clears what an earlier fleet left behind in a run directory.
+/// Clears what an earlier fleet left behind in a run directory: logs, and the state of a demo. The state of `up` stays:
+/// it holds the operator latches.
 pub(super) fn clear(directory: &RunDirectory, plan: &Plan) -> Result<(), Failure> {
-    let state = directory.file("state");
-    let stale = [(directory.file("logs"), true), (state.clone(), !plan.keep_state)];
-    for (folder, is_stale) in stale {
-        if is_stale && folder.exists() {
-            fs::remove_dir_all(&folder).map_err(|error| Failure::io("clear", &folder, &error))?;
+    let logs = directory.file("logs");
+    let is_demo = plan.purpose == Purpose::Demo;
+    for folder in [Some(&logs), Some(&plan.state).filter(|_| is_demo)].into_iter().flatten() {
+        if folder.exists() {
+            fs::remove_dir_all(folder).map_err(|error| Failure::io("clear", folder, &error))?;
         }
     }
     for file in [&plan.socket, &plan.truth] {
         // Usually there is none.
         let _ = fs::remove_file(file);
     }
-    for folder in [directory.file("logs"), state] {
-        fs::create_dir_all(&folder).map_err(|error| Failure::io("make", &folder, &error))?;
+    for folder in [&logs, &plan.state] {
+        fs::create_dir_all(folder).map_err(|error| Failure::io("make", folder, &error))?;
     }
     Ok(())
 }

@@ -106,6 +106,11 @@ impl Process {
             pid: self.child.id(),
             start_ticks: self.start_ticks,
             log: self.start.log.clone(),
+            out: self.start.out.clone(),
+            debug: None,
+            restarts: 0,
+            last_exit: None,
+            has_given_up: false,
         }
     }
 

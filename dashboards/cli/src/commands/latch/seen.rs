@@ -1,0 +1,97 @@
+//! What is latched now, asked of the supervisor and of every robot: a release names it.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use skein_types::authority::LatchSet;
+use skein_types::ids::AgentId;
+use tokio::task::JoinSet;
+
+use super::known::Door;
+use crate::client::Cloud;
+use crate::http::Http;
+
+/// Longest wait for the supervisor's or a robot's answer.
+const ANSWER_WITHIN: Duration = Duration::from_millis(900);
+
+/// The latches of the fleet's robots.
+#[derive(Debug, Default)]
+pub(super) struct Latches {
+    /// By robot; merged from all who know of them.
+    pub robots: BTreeMap<AgentId, LatchSet>,
+    /// Debug APIs that the supervisor named.
+    pub doors: BTreeMap<AgentId, Door>,
+    /// Somebody answered.
+    pub is_answered: bool,
+}
+
+impl Latches {
+    fn learn(&mut self, robot: AgentId, latches: &LatchSet) {
+        let entry = self.robots.entry(robot).or_default();
+        *entry = entry.merge(latches);
+        self.is_answered = true;
+    }
+
+    fn add(&mut self, other: Self) {
+        for (robot, latches) in &other.robots {
+            self.learn(robot.clone(), latches);
+        }
+        for (robot, door) in other.doors {
+            self.doors.entry(robot).or_insert(door);
+        }
+        self.is_answered |= other.is_answered;
+    }
+}
+
+/// Asks the supervisor and the debug APIs at the same time, then the debug APIs that the supervisor named.
+pub(super) async fn ask(cloud: &str, doors: &BTreeMap<AgentId, Door>) -> Latches {
+    let http = Http::new();
+    let (mut latches, of_doors) = tokio::join!(of_supervisor(cloud.to_owned()), of_robots(&http, doors));
+    let named: BTreeMap<_, _> = latches
+        .doors
+        .iter()
+        .filter(|(robot, _)| !doors.contains_key(*robot))
+        .map(|(r, d)| (r.clone(), d.clone()))
+        .collect();
+    latches.doors.extend(doors.clone());
+    latches.add(of_doors);
+    latches.add(of_robots(&http, &named).await);
+    latches
+}
+
+async fn of_robots(http: &Http, doors: &BTreeMap<AgentId, Door>) -> Latches {
+    let mut answers = JoinSet::new();
+    for (robot, door) in doors {
+        answers.spawn(of_robot(http.clone(), robot.clone(), door.clone()));
+    }
+    let mut latches = Latches::default();
+    while let Some(answer) = answers.join_next().await {
+        latches.add(answer.unwrap_or_default());
+    }
+    latches
+}
+
+async fn of_supervisor(url: String) -> Latches {
+    let mut latches = Latches::default();
+    let Ok(cloud) = Cloud::connect(&url, ANSWER_WITHIN).await else { return latches };
+    let Ok(robots) = cloud.robots().await else { return latches };
+    latches.is_answered = true;
+    for robot in robots {
+        // What it should have counts as well: a STOP that the robot has not heard yet.
+        latches.learn(robot.agent.clone(), &robot.latches.merge(&robot.wanted));
+        if !robot.debug_address.is_empty() {
+            latches.doors.insert(robot.agent, Door { address: robot.debug_address, token_file: None });
+        }
+    }
+    latches
+}
+
+async fn of_robot(http: Http, robot: AgentId, door: Door) -> Latches {
+    let mut latches = Latches::default();
+    let answer = http.get(&door.address, "/api/v1/latch", ANSWER_WITHIN).await;
+    let set = answer.ok().and_then(|answer| serde_json::from_value(answer.body.get("latches")?.clone()).ok());
+    if let Some(set) = set {
+        latches.learn(robot, &set);
+    }
+    latches
+}
