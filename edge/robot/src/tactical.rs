@@ -41,7 +41,7 @@ impl TacticalCore {
 
     /// The latches changed.
     pub fn on_latch(&mut self, now: MonoTime, latches: &LatchSet) {
-        self.agent.restore_latch(now, latches.level());
+        self.agent.handle(now, Input::Latch(latches.clone()));
     }
 
     /// The supervisor answers, or no longer.
