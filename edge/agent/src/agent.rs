@@ -71,6 +71,10 @@ impl Agent {
                 self.step_coordinator(now, skein_coord::Input::Hazard(hazard));
                 self.publish_surroundings(now);
             }
+            Input::MapHazard { from, entry } => {
+                self.step_coordinator(now, skein_coord::Input::MapHazard { from, entry });
+            }
+            Input::Hazards(entries) => self.step_coordinator(now, skein_coord::Input::MapHazards(entries)),
             Input::PeerAlive { agent, alive } => {
                 self.step_coordinator(now, skein_coord::Input::PeerAlive { agent, alive });
             }
@@ -252,7 +256,11 @@ impl Agent {
                 let epoch = self.safety.latches().own.epoch;
                 self.on_latch_command(now, command.id, LatchAction::Release { epoch }, reason)
             }
-            Order::EventsKept { .. } | Order::Latch(_) | Order::Lease(_) | Order::Hazards(_) => CommandOutcome::Done,
+            Order::Hazards(entries) => {
+                self.step_coordinator(now, skein_coord::Input::MapHazards(entries.clone()));
+                CommandOutcome::Done
+            }
+            Order::EventsKept { .. } | Order::Latch(_) | Order::Lease(_) => CommandOutcome::Done,
         }
     }
 

@@ -125,6 +125,7 @@ impl CycleContext<'_> {
     pub(crate) fn own_state(&self, state: AgentState, path: Vec<Point>, priority: Priority) -> OwnState {
         OwnState {
             pose: self.pose,
+            pose_age: self.now.since(self.localization.pose_at()),
             velocity: self.localization.velocity(),
             path,
             state,

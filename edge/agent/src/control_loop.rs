@@ -1,6 +1,6 @@
 //! One control cycle (20 Hz): selects the behavior and turns it into a velocity, with the peers' consent.
 
-use skein_coord::{Guidance, HoldReason};
+use skein_coord::{Guidance, HoldReason, Input};
 use skein_types::body::Drive;
 use skein_types::coord::AgentState;
 use skein_types::failsafe::LossPolicy;
@@ -14,7 +14,7 @@ use crate::navigation::controller::{ControlOutput, SpeedLimits};
 use crate::safety::manual::ManualState;
 use crate::tasking::Tasking;
 
-/// Speed limit while lidar and map disagree, m/s.
+/// Speed limit while lidar and map disagree, or near a hazard that is not fully believed, m/s.
 const CAUTIOUS: f64 = 0.4;
 /// Speed limit without a mesh, as a share of the body's top speed: peers are seen by lidar only.
 const MESH_LOST_SHARE: f64 = 0.5;
@@ -143,8 +143,7 @@ pub(crate) fn decide(ctx: &mut CycleContext<'_>, tasking: &mut Tasking) -> Decis
 /// Announces the robot's own state and path to the peers and asks whether it may go on.
 fn guidance(ctx: &mut CycleContext<'_>, tasking: &Tasking, state: AgentState, path: Vec<Point>) -> Guidance {
     let own = ctx.own_state(state, path, tasking.priority());
-    let pose_at = ctx.localization.pose_at();
-    ctx.coordination.on_own_state(ctx.now, own.clone(), pose_at, ctx.reporting);
+    ctx.coordination.step_coordinator(ctx.now, Input::Own(own.clone()), ctx.reporting);
     ctx.refresh_costmap();
     ctx.coordination.guidance(ctx.now, &own, ctx.navigation.costmap(), ctx.reporting)
 }
@@ -204,7 +203,8 @@ fn follow_path(
 
 /// Speed limit from what the robot does not know, m/s.
 fn speed_limit(ctx: &CycleContext<'_>) -> f64 {
-    let map = if ctx.localization.map_disagrees() { CAUTIOUS } else { f64::INFINITY };
+    let doubtful = ctx.coordination.doubtful_hazard_near(ctx.now, ctx.pose.position);
+    let map = if doubtful || ctx.localization.map_disagrees() { CAUTIOUS } else { f64::INFINITY };
     let top = ctx.config.descriptor.speed_max.get();
     let mesh = if ctx.safety.links().is_mesh_lost() { MESH_LOST_SHARE * top } else { f64::INFINITY };
     map.min(mesh)

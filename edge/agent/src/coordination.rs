@@ -26,35 +26,23 @@ const PEER_MASK_RANGE: f64 = 8.0;
 const EXTRAPOLATION_MAX: f64 = 0.5;
 /// Radius of a reported cliff, metres.
 const CLIFF_RADIUS: f64 = 0.2;
-/// Margin between a hazard and the footprint when planning, metres.
-const HAZARD_MARGIN: f64 = 0.1;
 
 /// The coordination core of this robot.
 #[derive(Clone, Debug)]
 pub(crate) struct Coordination {
     coord: Coord,
-    /// Of the own footprint, metres.
-    radius: f64,
-    /// When the own pose was measured.
-    pose_at: MonoTime,
 }
 
 impl Coordination {
     pub(crate) fn new(config: &AgentConfig) -> Self {
         let (id, boot, radius) = (config.id.clone(), config.boot, config.descriptor.radius);
-        Self { coord: Coord::new(CoordConfig { id, boot, radius }), radius: radius.get(), pose_at: MonoTime::ZERO }
+        Self { coord: Coord::new(CoordConfig { id, boot, radius }) }
     }
 
     /// One mutation of the core; its outputs go to `reporting`.
     pub(crate) fn step_coordinator(&mut self, now: MonoTime, input: Input, reporting: &mut Reporting) {
         self.coord.handle(now, input);
         self.drain(now, reporting);
-    }
-
-    /// Takes the robot's own state, with the time at which its pose was measured.
-    pub(crate) fn on_own_state(&mut self, now: MonoTime, own: OwnState, pose_at: MonoTime, reporting: &mut Reporting) {
-        self.pose_at = pose_at;
-        self.step_coordinator(now, Input::Own(own), reporting);
     }
 
     /// Names of the peers that are heard.
@@ -97,14 +85,23 @@ impl Coordination {
     fn drain(&mut self, now: MonoTime, reporting: &mut Reporting) {
         while let Some(output) = self.coord.poll_output() {
             match output {
-                skein_coord::Output::PublishIntent(mut intent) => {
-                    intent.pose_age = now.since(self.pose_at);
-                    reporting.emit(Output::PublishIntent(intent));
-                }
+                skein_coord::Output::PublishIntent(intent) => reporting.emit(Output::PublishIntent(intent)),
                 skein_coord::Output::PublishHazard(hazard) => {
                     let payload = json!({ "kind": hazard.kind, "position": hazard.position });
                     reporting.emit_event(now, EventKind::Safety, "hazard_reported", &payload);
                     reporting.emit(Output::PublishHazard(hazard));
+                }
+                skein_coord::Output::PublishMapHazard(entry) => reporting.emit(Output::PublishMapHazard(entry)),
+                skein_coord::Output::MapHazard(entry) => {
+                    let payload = json!({
+                        "kind": entry.kind, "position": entry.position, "by": entry.reporter, "cleared": entry.cleared
+                    });
+                    reporting.emit_event(now, EventKind::Safety, "hazard_map_changed", &payload);
+                    reporting.emit(Output::MapHazard(entry));
+                }
+                skein_coord::Output::IdentityConflict { agent, boot } => {
+                    let payload = json!({ "peer": agent, "boot": boot });
+                    reporting.emit_event(now, EventKind::Safety, "identity_conflict", &payload);
                 }
                 skein_coord::Output::PeerSeen(peer) => {
                     reporting.emit_event(now, EventKind::System, "peer_seen", &json!({ "peer": peer }));
@@ -136,6 +133,11 @@ impl Coordination {
     /// The nearest hazards, for the reflex.
     pub(crate) fn surroundings_hazards(&self, now: MonoTime, near: Point) -> [Option<HazardDisc>; HAZARDS_MAX] {
         self.coord.surroundings_hazards(now, near)
+    }
+
+    /// Whether a hazard that is not fully believed is near a position.
+    pub(crate) fn doubtful_hazard_near(&self, now: MonoTime, position: Point) -> bool {
+        self.coord.doubtful_hazard_near(now, position)
     }
 
     pub(crate) fn peer_count(&self) -> usize {
@@ -181,11 +183,8 @@ impl Coordination {
 impl KeepoutSource for Coordination {
     fn keepouts(&self, now: MonoTime, own: Point) -> Vec<CircularKeepout> {
         let peers = self.coord.obstacles(now).map(|o| CircularKeepout { at: o.position, radius: o.radius.get() });
-        let hazards = self.coord.surroundings_hazards(now, own);
-        let hazards = hazards
-            .iter()
-            .flatten()
-            .map(|h| CircularKeepout { at: h.position, radius: h.radius.get() + self.radius + HAZARD_MARGIN });
+        let hazards = self.coord.keepouts(now, own);
+        let hazards = hazards.map(|keepout| CircularKeepout { at: keepout.position, radius: keepout.radius.get() });
         peers.chain(hazards).collect()
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use skein_types::authority::{LatchSet, Principal};
-use skein_types::coord::{Hazard, Intent};
+use skein_types::coord::{Hazard, Intent, MapHazard};
 use skein_types::event::Event;
 use skein_types::geometry::{Point, Twist};
 use skein_types::ids::{AgentId, OperatorId};
@@ -29,6 +29,15 @@ pub enum Input {
     Intent(Intent),
     /// A hazard reported by a peer.
     Hazard(Hazard),
+    /// An entry of the shared hazard map, from a peer.
+    MapHazard {
+        /// The peer that sent it.
+        from: AgentId,
+        /// What it says.
+        entry: MapHazard,
+    },
+    /// Entries of the shared hazard map, from the supervisor.
+    Hazards(Vec<MapHazard>),
     /// The liveliness token of a peer appeared on the mesh or vanished.
     PeerAlive {
         /// The peer.
@@ -68,6 +77,10 @@ pub enum Output {
     PublishIntent(Intent),
     /// For all peers, at once.
     PublishHazard(Hazard),
+    /// For all peers: an entry of the shared hazard map.
+    PublishMapHazard(MapHazard),
+    /// An entry of the shared hazard map changed: for the supervisor.
+    MapHazard(MapHazard),
     /// For the supervisor. Of `Progress` and `Telemetry` only the latest matters; every `Ack` does.
     Report(AgentReport),
     /// For the outbox.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use skein_agent::Input;
-use skein_mesh::{HazardHook, Mesh, MeshConfig, MeshError, MeshEvent};
+use skein_mesh::{HazardHook, Mesh, MeshConfig, MeshError, MeshEvent, MeshHooks};
 use skein_types::coord::Hazard;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -47,7 +47,7 @@ impl Peers {
         let mut backoff = Backoff::new(PAUSES.0, PAUSES.1, self.seed);
         loop {
             let opened = tokio::select! {
-                opened = Mesh::open(&self.config, Some(Arc::clone(&self.hook))) => opened,
+                opened = Mesh::open(&self.config, self.hooks()) => opened,
                 () = cancel.cancelled() => return,
             };
             let failed = match opened {
@@ -95,10 +95,15 @@ impl Peers {
         }
     }
 
+    fn hooks(&self) -> MeshHooks {
+        MeshHooks { on_hazard: Some(Arc::clone(&self.hook)), on_latch: None }
+    }
+
     fn hear(&self, event: MeshEvent) {
         self.tell(match event {
             MeshEvent::Intent(intent) => Message::Input(Box::new(Input::Intent(intent))),
             MeshEvent::Hazard(hazard) => Message::Input(Box::new(Input::Hazard(hazard))),
+            MeshEvent::MapHazard { from, entry } => Message::Input(Box::new(Input::MapHazard { from, entry })),
             MeshEvent::PeerAlive { agent, alive } => Message::Input(Box::new(Input::PeerAlive { agent, alive })),
             MeshEvent::Up => Message::Mesh(true),
             MeshEvent::Down => Message::Mesh(false),
@@ -116,6 +121,7 @@ fn say(mesh: &Mesh, word: Word) -> Result<(), MeshError> {
     match word {
         Word::Say(intent) => mesh.publish_intent(intent),
         Word::Warn(hazard) => mesh.publish_hazard(hazard),
+        Word::Map(entry) => mesh.publish_map_hazard(entry),
     }
 }
 

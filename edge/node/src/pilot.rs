@@ -8,7 +8,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use skein_agent::{Agent, AgentStatus, Input, Output};
-use skein_types::coord::{Hazard, Intent};
+use skein_types::coord::{Hazard, Intent, MapHazard};
 use skein_types::event::Event;
 use skein_types::link::AgentReport;
 use skein_types::safety::Latch;
@@ -55,6 +55,8 @@ pub enum Word {
     Say(Intent),
     /// At once.
     Warn(Hazard),
+    /// An entry of the shared hazard map.
+    Map(MapHazard),
 }
 
 /// The way into the queue.
@@ -267,6 +269,8 @@ impl Pilot {
             Output::Surroundings(surroundings) => self.sinks.reflex.surroundings.write(*surroundings),
             Output::PublishIntent(intent) => self.say(Word::Say(intent)),
             Output::PublishHazard(hazard) => self.say(Word::Warn(hazard)),
+            Output::PublishMapHazard(entry) => self.say(Word::Map(entry)),
+            Output::MapHazard(entry) => self.report(AgentReport::Hazards(vec![entry])),
             Output::Report(report) => self.report(report),
             Output::Event(event) => self.record(event),
             // The reflex restores it in the tick that reads the release.

@@ -23,7 +23,7 @@ use skein_agent::{Agent, AgentConfig, Input, Output};
 use skein_body::{Body, SafeBody};
 use skein_reflex::{Reflex, ReflexConfig};
 use skein_types::authority::{LatchGossip, LatchView};
-use skein_types::coord::{Hazard, Intent};
+use skein_types::coord::{Hazard, Intent, MapHazard};
 use skein_types::geometry::Point;
 use skein_types::ids::AgentId;
 use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Hello, Order};
@@ -83,6 +83,13 @@ pub enum RobotInput {
     Intent(Intent),
     /// A peer reports a danger: into the reflex at once, and to the agent.
     Hazard(Hazard),
+    /// An entry of the shared hazard map, from the mesh.
+    MapHazard {
+        /// The peer that sent it.
+        from: AgentId,
+        /// What it says.
+        entry: MapHazard,
+    },
     /// The mesh saw a peer appear or vanish.
     PeerAlive {
         /// The peer.
@@ -121,6 +128,8 @@ pub enum RobotOutput {
     Intent(Intent),
     /// To all peers, before anything else.
     Hazard(Hazard),
+    /// To all peers: an entry of the shared hazard map.
+    MapHazard(MapHazard),
     /// To all peers.
     Gossip(Box<LatchGossip>),
 }
@@ -231,6 +240,9 @@ impl<B: Body> Robot<B> {
             RobotInput::Link(input) => self.on_link(now, Some(input)),
             RobotInput::Command(command) => self.on_command(now, command),
             RobotInput::Intent(intent) => self.post(Message::Input(Box::new(Input::Intent(intent)))),
+            RobotInput::MapHazard { from, entry } => {
+                self.post(Message::Input(Box::new(Input::MapHazard { from, entry })));
+            }
             RobotInput::Hazard(hazard) => {
                 self.slots.hazards = self.straight.put(now, self.here, &hazard);
                 self.post(Message::Input(Box::new(Input::Hazard(hazard))));
@@ -496,6 +508,8 @@ impl<B: Body> Robot<B> {
                     self.sender.on_reported(now, hazard);
                     self.drain_hazards(now);
                 }
+                Output::PublishMapHazard(entry) => self.outputs.push_back(RobotOutput::MapHazard(entry)),
+                Output::MapHazard(entry) => self.outbox.report(AgentReport::Hazards(vec![entry])),
                 Output::Report(report) => self.outbox.report(report),
                 Output::Event(event) => self.outbox.event(event),
                 Output::RestorePower | Output::LatchChanged(_) => {}

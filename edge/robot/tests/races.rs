@@ -206,7 +206,11 @@ impl Rig {
                 RobotOutput::Ack { caller, outcome } => self.acks.push((caller, outcome)),
                 RobotOutput::Hazard(hazard) => self.hazards.push((self.now, hazard)),
                 RobotOutput::Report(report) => self.reports.push(report),
-                RobotOutput::Dial | RobotOutput::HangUp | RobotOutput::Intent(_) | RobotOutput::Gossip(_) => {}
+                RobotOutput::Dial
+                | RobotOutput::HangUp
+                | RobotOutput::Intent(_)
+                | RobotOutput::MapHazard(_)
+                | RobotOutput::Gossip(_) => {}
             }
         }
     }

@@ -120,6 +120,8 @@ pub const INTENT_RADIUS_MAX: Meters = Meters(3.0);
 pub const HAZARD_RADIUS_MAX: Meters = Meters(2.0);
 /// Longest that a hazard is believed without being reported again.
 pub const HAZARD_LIFE_MAX: Duration = Duration::from_secs(10);
+/// Two hazards of one kind nearer than this are the same hazard.
+pub const HAZARD_SAME_PLACE: Meters = Meters(0.5);
 /// Most static hazards of the shared map in one message.
 pub const MAP_HAZARDS_MAX: usize = 256;
 
@@ -136,12 +138,28 @@ pub struct MapHazard {
     pub reporter: AgentId,
     /// The reporter's boot.
     pub boot: BootId,
-    /// The reporter's hazard sequence number of that boot.
+    /// Version of the entry at this place: a change is one above the highest that its reporter knew there.
     pub sequence: u64,
     /// When it was sensed, on the reporter's wall clock: for people.
     pub seen_at: WallTime,
     /// The reporter saw that it is not there any more.
     pub cleared: bool,
+}
+
+impl MapHazard {
+    /// Whether the entry is about a hazard of this kind at this position.
+    #[must_use]
+    pub fn is_at(&self, kind: HazardKind, position: Point) -> bool {
+        self.kind == kind && self.position.distance(position) < HAZARD_SAME_PLACE.0
+    }
+
+    /// Whether this entry replaces another of the same place: the higher version does, and of two with the same
+    /// version the one that is not cleared. A total order, so the order of arrival does not matter.
+    #[must_use]
+    pub fn supersedes(&self, other: &Self) -> bool {
+        let rank = |entry: &Self| (entry.sequence, !entry.cleared, entry.reporter.clone(), entry.boot);
+        rank(self) > rank(other)
+    }
 }
 
 /// A danger one robot saw and all should know.

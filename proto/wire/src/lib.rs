@@ -80,6 +80,7 @@ macro_rules! wire {
 wire! {
     coord::Intent => v1::Intent, at most bounds::SWARM_MESSAGE_BYTES_MAX;
     coord::Hazard => v1::Hazard, at most bounds::SWARM_MESSAGE_BYTES_MAX;
+    coord::MapHazard => v1::MapHazard, at most bounds::SWARM_MESSAGE_BYTES_MAX;
     authority::LatchGossip => v1::LatchGossip, at most bounds::GOSSIP_BYTES_MAX;
     authority::LatchRequest => v1::LatchRequest;
     authority::LatchSet => v1::LatchSet;

@@ -30,6 +30,8 @@ pub enum SwarmKey {
     Claim(MissionId, u32),
     /// What a robot passes on about latches.
     Latch(AgentId),
+    /// `map/{agent}`: entries of the shared hazard map that the robot knows.
+    MapHazard(AgentId),
 }
 
 /// Why a key was not understood.
@@ -83,6 +85,7 @@ impl SwarmKeys {
             SwarmKey::Hazard(kind, agent) => self.join(format_args!("hazards/{}/{agent}", hazard_word(*kind))),
             SwarmKey::Negotiation(agent) => self.join(format_args!("negotiation/{agent}")),
             SwarmKey::Latch(agent) => self.join(format_args!("latch/{agent}")),
+            SwarmKey::MapHazard(agent) => self.join(format_args!("map/{agent}")),
             SwarmKey::Claim(mission, cell) => self.join(format_args!("claims/{mission}/{cell}")),
         }
     }
@@ -97,6 +100,12 @@ impl SwarmKeys {
     #[must_use]
     pub fn every_latch(&self) -> String {
         self.join(format_args!("latch/*"))
+    }
+
+    /// Matches the hazard map entries of every robot.
+    #[must_use]
+    pub fn every_map_hazard(&self) -> String {
+        self.join(format_args!("map/*"))
     }
 
     /// Matches every hazard of every robot.
@@ -138,6 +147,7 @@ impl SwarmKeys {
             (Some("presence"), Some(agent), None) => Ok(SwarmKey::Presence(name(agent)?)),
             (Some("negotiation"), Some(agent), None) => Ok(SwarmKey::Negotiation(name(agent)?)),
             (Some("latch"), Some(agent), None) => Ok(SwarmKey::Latch(name(agent)?)),
+            (Some("map"), Some(agent), None) => Ok(SwarmKey::MapHazard(name(agent)?)),
             (Some("hazards"), Some(word), Some(agent)) => {
                 Ok(SwarmKey::Hazard(hazard_kind(word).ok_or_else(unknown)?, name(agent)?))
             }

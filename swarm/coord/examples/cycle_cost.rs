@@ -57,6 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut coord = Coord::new(config);
     let own = OwnState {
         pose: Pose::new(20.0, 20.0, 0.0),
+        pose_age: Duration::ZERO,
         velocity: Point::default(),
         path: (1..40).map(|k| Point::new(20.0 + 0.25 * f64::from(k), 20.0 + 0.02 * f64::from(k))).collect(),
         state: AgentState::Executing,

@@ -6,7 +6,8 @@ use skein_types::time::MonoTime;
 
 use crate::PEER_CLEARANCE;
 use crate::config::CoordConfig;
-use crate::peers::{Peer, PeerTable};
+use crate::peer::Peer;
+use crate::peers::PeerTable;
 use crate::planned_path::PlannedPath;
 
 /// A robot is this far off its published path without meaning to, metres.

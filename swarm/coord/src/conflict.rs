@@ -16,7 +16,8 @@ use crate::coord_state::{CoordState, Course, HeldPrecedence, HeldPrecedences, ST
 use crate::guidance::{HoldReason, PrecedenceReason};
 use crate::own_state::OwnState;
 use crate::path_conflict::{BESIDE, ConflictInterval, HORIZON, PathConflict, PeerGeometry, STEP};
-use crate::peers::{Peer, PeerTable};
+use crate::peer::Peer;
+use crate::peers::PeerTable;
 use crate::planned_path::PlannedPath;
 
 /// Peers farther than this do not matter, metres: two horizons and a margin.
@@ -177,7 +178,7 @@ impl<'a> Situation<'a> {
             .filter(|(_, peer, _)| peer.intent.pose.position.distance(place) < NEAR)
             .filter_map(|(agent, peer, mobile)| {
                 let clearance = self.clearance(peer);
-                let other = PeerGeometry { path: &peer.path, places: peer.places(self.now), clearance };
+                let other = PeerGeometry { path: &peer.path, places: peer.positions(self.now), clearance };
                 let conflict = PathConflict::of(path, samples, &other)?;
                 Some(Encounter { agent, peer, clearance, mobile, conflict })
             })

@@ -1,13 +1,14 @@
 //! The core: what goes in, what comes out, and when it wants to be woken.
 
+use core::time::Duration;
 use std::collections::VecDeque;
 
 use skein_space::planning::Traversable;
-use skein_types::coord::{Hazard, HazardKind, Intent};
+use skein_types::coord::{Hazard, HazardKind, Intent, MapHazard};
 use skein_types::geometry::Point;
-use skein_types::ids::AgentId;
+use skein_types::ids::{AgentId, BootId};
 use skein_types::safety::{HAZARDS_MAX, HazardDisc, PEERS_MAX, PeerDisc};
-use skein_types::time::MonoTime;
+use skein_types::time::{MonoTime, WallTime};
 use skein_types::units::Meters;
 
 use crate::PEER_CLEARANCE;
@@ -16,10 +17,23 @@ use crate::config::CoordConfig;
 use crate::coord_state::CoordState;
 use crate::decide::Decider;
 use crate::guidance::{Guidance, Obstacle, PrecedenceReason};
-use crate::hazards::Hazards;
+use crate::hazard_map::{HazardMap, Observation, Sender};
+use crate::hazards::{Hazards, LiveHazard};
 use crate::intent_publisher::IntentPublisher;
 use crate::own_state::OwnState;
-use crate::peers::{Heard, PeerTable, PeerView};
+use crate::peer::{Peer, PeerView};
+use crate::peers::{Heard, Observer, PeerTable, Silenced};
+
+/// Distance that planned paths keep from the rim of a hazard, beyond the own radius, metres.
+const KEEPOUT_MARGIN: f64 = 0.1;
+/// A robot that stands within a keepout may come no nearer to its centre than this less than it is, metres.
+const LEAVES_FROM: f64 = 0.05;
+/// A robot whose centre is this near to a static hazard drives over it: it is not there, metres.
+const DRIVES_OVER: f64 = 0.1;
+/// Doubtful hazards matter within this distance of their rim, metres.
+const DOUBTFUL_RANGE: f64 = 2.0;
+/// A disc of the shared map is handed to the reflex for this long, again and again.
+const MAP_DISC_LIFE: Duration = Duration::from_secs(1);
 
 /// What the core is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +42,15 @@ pub enum Input {
     Intent(Intent),
     /// Hazard reported by a peer.
     Hazard(Hazard),
+    /// Entry of the shared hazard map, from a peer.
+    MapHazard {
+        /// The peer that sent it, not always the one that sensed it.
+        from: AgentId,
+        /// What it says.
+        entry: MapHazard,
+    },
+    /// Entries of the shared hazard map, from the supervisor.
+    MapHazards(Vec<MapHazard>),
     /// A peer came or went according to the mesh (its liveliness token).
     PeerAlive {
         /// Name of the peer.
@@ -46,6 +69,13 @@ pub enum Input {
         /// How far it reaches.
         radius: Meters,
     },
+    /// The own robot sees that a place is free of a static hazard.
+    HazardGone {
+        /// What is not there.
+        kind: HazardKind,
+        /// Where, in the map's frame.
+        position: Point,
+    },
     /// A deadline came.
     Wake,
 }
@@ -57,6 +87,10 @@ pub enum Output {
     PublishIntent(Intent),
     /// To be sent to all peers at once.
     PublishHazard(Hazard),
+    /// To be sent to all peers: an entry of the shared hazard map.
+    PublishMapHazard(MapHazard),
+    /// An entry of the shared hazard map changed, by this robot or by a peer: for the record and the supervisor.
+    MapHazard(MapHazard),
     /// A peer appeared, or restarted.
     PeerSeen(AgentId),
     /// A peer left, or has been silent for [`crate::SILENCE_MAX`].
@@ -69,6 +103,13 @@ pub enum Output {
         advanced: Meters,
         /// Trust that is left, 0 to 1.
         trust: f64,
+    },
+    /// Messages of two senders arrive under one name. Both are kept clear of.
+    IdentityConflict {
+        /// The name.
+        agent: AgentId,
+        /// Boot of the message that does not continue what the peer published.
+        boot: BootId,
     },
     /// This robot begins to yield to a peer.
     Yielding {
@@ -93,6 +134,8 @@ pub enum TimerKind {
     PeerSilence,
     /// The life of a hazard ends.
     HazardExpiry,
+    /// An entry of the shared hazard map is to be announced.
+    MapAnnouncement,
 }
 
 /// Coordination of one robot with its peers.
@@ -101,6 +144,7 @@ pub struct Coord {
     config: CoordConfig,
     peers: PeerTable,
     hazards: Hazards,
+    map: HazardMap,
     state: CoordState,
     publisher: IntentPublisher,
     outputs: VecDeque<Output>,
@@ -114,6 +158,7 @@ impl Coord {
             config,
             peers: PeerTable::default(),
             hazards: Hazards::default(),
+            map: HazardMap::default(),
             state: CoordState::new(),
             publisher: IntentPublisher::default(),
             outputs: VecDeque::new(),
@@ -124,18 +169,20 @@ impl Coord {
     pub fn handle(&mut self, now: MonoTime, input: Input) {
         match input {
             Input::Intent(intent) => self.on_intent(now, intent),
-            Input::Hazard(hazard) => {
-                if hazard.reporter != self.config.id {
-                    self.hazards.on_report(now, &hazard);
-                }
+            Input::Hazard(hazard) => self.on_hazard(now, &hazard),
+            Input::MapHazard { from, entry } => self.on_map_hazard(now, &from, &entry),
+            Input::MapHazards(entries) => {
+                let here = self.position();
+                self.map.on_supervisor_entries(&entries, here);
             }
             Input::PeerAlive { agent, alive } => {
                 if !alive {
                     self.on_peer_lost(now, &agent);
                 }
             }
-            Input::Own(own) => self.publisher.on_own_state(now, own),
+            Input::Own(own) => self.on_own_state(now, own),
             Input::HazardSeen { kind, position, radius } => self.on_hazard_seen(now, (kind, position, radius)),
+            Input::HazardGone { kind, position } => self.on_hazard_gone(kind, position),
             Input::Wake => {}
         }
         self.on_time(now);
@@ -152,7 +199,9 @@ impl Coord {
         let intent = self.publisher.next_publication().map(|at| (at, TimerKind::Intent));
         let silence = self.peers.next_silence().map(|at| (at, TimerKind::PeerSilence));
         let hazard = self.hazards.next_expiry().map(|at| (at, TimerKind::HazardExpiry));
-        [intent, silence, hazard].into_iter().flatten().min()
+        let announced = self.publisher.own().and_then(|_| self.map.next_announcement());
+        let map = announced.map(|at| (at, TimerKind::MapAnnouncement));
+        [intent, silence, hazard, map].into_iter().flatten().min()
     }
 
     /// What the robot may do about its peers: to be asked once every control cycle, after [`Input::Own`].
@@ -180,15 +229,15 @@ impl Coord {
         self.peers.iter().count()
     }
 
-    /// The nearest peers, for the reflex.
+    /// The nearest positions at which peers may be, for the reflex.
     #[must_use]
     pub fn surroundings_peers(&self, near: Point) -> [Option<PeerDisc>; PEERS_MAX] {
-        nearest(self.peers.iter().map(|(_, peer)| {
+        nearest(self.peers.sightings().map(|peer| {
             let disc = PeerDisc {
-                position: peer.intent.pose.position,
+                position: peer.position(),
                 velocity: peer.intent.velocity,
                 radius: peer.intent.radius,
-                at: peer.heard_at,
+                at: peer.measured_at,
             };
             (disc.position.distance(near) - disc.radius.0, disc)
         }))
@@ -197,10 +246,34 @@ impl Coord {
     /// The nearest hazards, for the reflex.
     #[must_use]
     pub fn surroundings_hazards(&self, now: MonoTime, near: Point) -> [Option<HazardDisc>; HAZARDS_MAX] {
-        nearest(self.hazards.iter().filter(|known| known.valid_until > now).map(|known| {
-            let disc = HazardDisc { position: known.position, radius: known.radius, valid_until: known.valid_until };
-            (disc.position.distance(near) - disc.radius.0, disc)
-        }))
+        nearest(self.believed_hazards(now).map(|disc| (disc.position.distance(near) - disc.radius.0, disc)))
+    }
+
+    /// Hazards to plan around, those of the shared map included. A planner keeps the centre of its robot this far from
+    /// them. A robot that is nearer already gets a radius that lets it leave.
+    pub fn keepouts(&self, now: MonoTime, own: Point) -> impl Iterator<Item = Obstacle> {
+        self.believed_hazards(now).map(move |disc| {
+            let wanted = self.config.radius.0 + disc.radius.0 + KEEPOUT_MARGIN;
+            let possible = (own.distance(disc.position) - LEAVES_FROM).max(0.0);
+            Obstacle { position: disc.position, radius: Meters(wanted.min(possible)) }
+        })
+    }
+
+    /// Whether a hazard that is not fully believed is near a position: its reporter is distrusted, or was too far away
+    /// to have sensed it. Then the robot has to drive slowly.
+    #[must_use]
+    pub fn doubtful_hazard_near(&self, now: MonoTime, position: Point) -> bool {
+        let is_near = |at: Point, radius: Meters| at.distance(position) < radius.0 + DOUBTFUL_RANGE;
+        let live = self.hazards.iter().filter(|known| known.valid_until > now);
+        let mut doubtful = live.filter(|known| known.doubtful || !self.trusts(now, &known.reporter));
+        let mut mapped = self.map.present().filter(|entry| !entry.via().is_none_or(|via| self.trusts(now, via)));
+        doubtful.any(|known| is_near(known.position, known.radius))
+            || mapped.any(|entry| is_near(entry.hazard.position, entry.hazard.radius))
+    }
+
+    /// All entries of the shared hazard map, cleared ones included.
+    pub fn map_hazards(&self) -> impl Iterator<Item = &MapHazard> {
+        self.map.iter()
     }
 
     /// Peers that do not move by themselves: stopped, broken, charging, or silent for a short while. A planner keeps
@@ -213,31 +286,133 @@ impl Coord {
         })
     }
 
+    /// Hazards of the own robot, of trusted peers, and of the shared map.
+    fn believed_hazards(&self, now: MonoTime) -> impl Iterator<Item = HazardDisc> {
+        let live = self.hazards.iter().filter(move |known| known.valid_until > now && !known.doubtful);
+        let live = live.filter(move |known| self.trusts(now, &known.reporter) && !self.is_mapped(now, known));
+        let live = live.map(|known| HazardDisc {
+            position: known.position,
+            radius: known.radius,
+            valid_until: known.valid_until,
+        });
+        let mapped = self.map.present().filter(move |entry| entry.via().is_none_or(|via| self.trusts(now, via)));
+        live.chain(mapped.map(move |entry| HazardDisc {
+            position: entry.hazard.position,
+            radius: entry.hazard.radius,
+            valid_until: now + MAP_DISC_LIFE,
+        }))
+    }
+
+    /// Whether the shared map says the same.
+    fn is_mapped(&self, now: MonoTime, known: &LiveHazard) -> bool {
+        let mut entries = self.map.present().filter(|entry| entry.hazard.is_at(known.kind, known.position));
+        entries.any(|entry| entry.hazard.radius >= known.radius && entry.via().is_none_or(|via| self.trusts(now, via)))
+    }
+
+    /// Robots are trusted until they break a promise.
+    fn trusts(&self, now: MonoTime, agent: &AgentId) -> bool {
+        self.peers.get(agent).is_none_or(|peer| peer.trust.believed(now))
+    }
+
+    fn position(&self) -> Option<Point> {
+        self.publisher.own().map(|own| own.pose.position)
+    }
+
+    fn wall(&self) -> WallTime {
+        self.publisher.own().map(|own| own.wall).unwrap_or_default()
+    }
+
     fn on_intent(&mut self, now: MonoTime, intent: Intent) {
-        let usable = intent.pose.is_finite() && intent.velocity.is_finite() && intent.radius.is_finite();
-        if intent.sender == self.config.id || !usable {
+        if intent.sender == self.config.id {
             return;
         }
-        let sender = intent.sender.clone();
-        match self.peers.on_intent(now, intent) {
-            Heard::Nothing | Heard::Known => {}
-            Heard::New => {
-                self.hazards.on_restart(&sender);
-                self.outputs.push_back(Output::PeerSeen(sender));
+        let (agent, boot) = (intent.sender.clone(), intent.boot);
+        let observer = Observer { position: self.position(), wall: self.wall() };
+        match self.peers.on_intent(now, &observer, intent) {
+            Heard::Nothing | Heard::Known | Heard::Rival { report: false } => {}
+            Heard::Rival { report: true } => self.outputs.push_back(Output::IdentityConflict { agent, boot }),
+            Heard::New { given_up } => {
+                self.outputs.extend(given_up.map(Output::PeerLost));
+                self.outputs.push_back(Output::PeerSeen(agent));
             }
         }
     }
 
     fn on_peer_lost(&mut self, now: MonoTime, agent: &AgentId) {
-        if self.peers.lose(now, agent) {
-            self.outputs.push_back(Output::PeerLost(agent.clone()));
+        match self.peers.lose(now, agent) {
+            Silenced::NotThere => {}
+            Silenced::Lost => self.outputs.push_back(Output::PeerLost(agent.clone())),
+            Silenced::Replaced => self.outputs.push_back(Output::PeerSeen(agent.clone())),
         }
     }
 
+    fn on_own_state(&mut self, now: MonoTime, own: OwnState) {
+        let position = own.pose.position;
+        self.publisher.on_own_state(now, own);
+        let here = |entry: &&MapHazard| !entry.cleared && entry.position.distance(position) < DRIVES_OVER;
+        let driven_over: Vec<_> = self.map.iter().filter(here).map(|entry| (entry.kind, entry.position)).collect();
+        for (kind, position) in driven_over {
+            if !self.hazards.is_sensed(&self.config.id, kind, position) {
+                self.on_hazard_gone(kind, position);
+            }
+        }
+    }
+
+    fn on_hazard(&mut self, now: MonoTime, hazard: &Hazard) {
+        let here = self.position();
+        let reporter = self.peers.get(&hazard.reporter);
+        let (reporter_at, trusted) = (reporter.map(Peer::position), self.trusts(now, &hazard.reporter));
+        let is_inside = here.is_some_and(|here| here.distance(hazard.position) < self.config.radius.0 / 2.0);
+        if hazard.reporter == self.config.id || is_inside {
+            return;
+        }
+        let accepted = self.hazards.on_report(now, hazard, reporter_at, here);
+        if accepted && trusted && reporter_at.is_some() && hazard.kind.is_static() {
+            let seen = Observation {
+                kind: hazard.kind,
+                position: hazard.position,
+                radius: hazard.radius,
+                reporter: &hazard.reporter,
+                boot: hazard.boot,
+                seen_at: hazard.seen_at,
+            };
+            self.outputs.extend(self.map.on_reported(&seen, here).map(Output::MapHazard));
+        }
+    }
+
+    fn on_map_hazard(&mut self, now: MonoTime, from: &AgentId, entry: &MapHazard) {
+        if *from == self.config.id {
+            return;
+        }
+        let here = self.position();
+        let position = self.peers.get(from).map(Peer::position);
+        let sender = Sender { agent: from, position, trusted: self.trusts(now, from) };
+        self.outputs.extend(self.map.on_entry(now, &sender, entry, here).map(Output::MapHazard));
+    }
+
     fn on_hazard_seen(&mut self, now: MonoTime, seen: (HazardKind, Point, Meters)) {
-        let wall = self.publisher.own().map(|own| own.wall).unwrap_or_default();
-        let report = self.hazards.observe(now, seen, (&self.config.id, self.config.boot), wall);
+        let wall = self.wall();
+        let report = self.hazards.observe(now, seen, &self.config, wall);
         self.outputs.extend(report.map(Output::PublishHazard));
+        let (kind, position, radius) = seen;
+        if kind.is_static() && position.is_finite() && radius.is_finite() {
+            let here = self.position();
+            let changed = self.map.on_sensed(&observation(&self.config, wall, (kind, position, radius)), here);
+            self.on_map_change(changed);
+        }
+    }
+
+    fn on_hazard_gone(&mut self, kind: HazardKind, position: Point) {
+        let seen = observation(&self.config, self.wall(), (kind, position, Meters::ZERO));
+        let changed = self.map.on_seen_free(&seen);
+        self.on_map_change(changed);
+    }
+
+    fn on_map_change(&mut self, changed: Option<MapHazard>) {
+        if let Some(entry) = changed {
+            self.outputs.push_back(Output::PublishMapHazard(entry.clone()));
+            self.outputs.push_back(Output::MapHazard(entry));
+        }
     }
 
     /// Does what time alone makes due.
@@ -246,6 +421,9 @@ impl Coord {
             self.on_peer_lost(now, &agent);
         }
         self.hazards.expire(now);
+        if self.publisher.own().is_some() {
+            self.outputs.extend(self.map.announcement(now).map(Output::PublishMapHazard));
+        }
         let intent = self.publisher.poll(now, &self.config, &self.state);
         self.outputs.extend(intent.map(Output::PublishIntent));
     }
@@ -271,6 +449,15 @@ impl Coord {
             (None, None) => {}
         }
     }
+}
+
+/// What the own robot senses.
+fn observation(
+    config: &CoordConfig,
+    seen_at: WallTime,
+    (kind, position, radius): (HazardKind, Point, Meters),
+) -> Observation<'_> {
+    Observation { kind, position, radius, reporter: &config.id, boot: config.boot, seen_at }
 }
 
 fn nearest<T: Copy, const N: usize>(discs: impl Iterator<Item = (f64, T)>) -> [Option<T>; N] {
@@ -302,6 +489,7 @@ mod tests {
     fn own(x: f64) -> OwnState {
         OwnState {
             pose: Pose::new(x, 0.0, 0.0),
+            pose_age: Duration::ZERO,
             velocity: Point::default(),
             path: vec![Point::new(x + 3.0, 0.0)],
             state: AgentState::Executing,
@@ -368,6 +556,108 @@ mod tests {
         let near: Vec<f64> =
             coord.surroundings_peers(Point::default()).iter().flatten().map(|p| p.position.x).collect();
         assert_eq!(near, (0..16).map(f64::from).collect::<Vec<f64>>());
+    }
+
+    fn cliff_of(name: &str, sequence: u64, x: f64) -> Hazard {
+        Hazard {
+            reporter: AgentId::new(name).unwrap(),
+            boot: BootId(uuid::Uuid::from_u128(1)),
+            sequence,
+            kind: HazardKind::Cliff,
+            position: Point::new(x, 0.0),
+            radius: Meters(0.2),
+            time_to_live: Duration::from_secs(3),
+            age: Duration::ZERO,
+            seen_at: WallTime::default(),
+        }
+    }
+
+    fn map_changes(outputs: &[Output]) -> Vec<(bool, u64)> {
+        let change = |output: &Output| match output {
+            Output::MapHazard(entry) => Some((entry.cleared, entry.sequence)),
+            _ => None,
+        };
+        outputs.iter().filter_map(change).collect()
+    }
+
+    #[test]
+    fn a_cliff_of_a_peer_is_planned_around_until_it_is_seen_gone() {
+        let mut coord = coord();
+        coord.handle(at(0), Input::Own(own(0.0)));
+        coord.handle(at(0), Input::Intent(intent("b", 1, 1)));
+        coord.handle(at(0), Input::Hazard(cliff_of("b", 1, 2.0)));
+        assert_eq!(map_changes(&drain(&mut coord)), [(false, 1)]);
+        for second in 1..600 {
+            coord.handle(at(second * 1000), Input::Own(own(0.0)));
+            assert_eq!(map_changes(&drain(&mut coord)), []);
+            let near = coord.keepouts(at(second * 1000), Point::default()).map(|keepout| keepout.position.x);
+            assert_eq!(near.collect::<Vec<_>>(), [2.0]);
+            assert!(coord.surroundings_hazards(at(second * 1000), Point::default())[0].is_some());
+        }
+        coord.handle(at(600_000), Input::HazardGone { kind: HazardKind::Cliff, position: Point::new(2.1, 0.0) });
+        let outputs = drain(&mut coord);
+        assert_eq!(map_changes(&outputs), [(true, 2)]);
+        assert!(outputs.iter().any(|output| matches!(output, Output::PublishMapHazard(entry) if entry.cleared)));
+        assert_eq!(coord.keepouts(at(600_000), Point::default()).count(), 0);
+    }
+
+    #[test]
+    fn a_late_joiner_learns_of_a_cliff_whose_reporter_is_gone() {
+        let (mut knows, mut joins) = (coord(), coord());
+        joins.config.id = AgentId::new("late").unwrap();
+        knows.handle(at(0), Input::Own(own(0.0)));
+        knows.handle(at(0), Input::Intent(intent("b", 1, 1)));
+        knows.handle(at(0), Input::Hazard(cliff_of("b", 1, 2.0)));
+        for tick in 400..440 {
+            knows.handle(at(tick * 50), Input::Own(own(0.0)));
+            for output in drain(&mut knows) {
+                if let Output::PublishMapHazard(entry) = output {
+                    joins.handle(at(tick * 50), Input::MapHazard { from: AgentId::new("me").unwrap(), entry });
+                }
+            }
+        }
+        assert_eq!(joins.map_hazards().map(|entry| entry.reporter.as_str()).collect::<Vec<_>>(), ["b"]);
+    }
+
+    #[test]
+    fn a_robot_that_drives_over_a_reported_cliff_clears_it() {
+        let mut coord = coord();
+        coord.handle(at(0), Input::Own(own(0.0)));
+        coord.handle(at(0), Input::Intent(intent("b", 1, 1)));
+        coord.handle(at(0), Input::Hazard(cliff_of("b", 1, 2.0)));
+        coord.handle(at(5000), Input::Own(own(1.95)));
+        assert_eq!(map_changes(&drain(&mut coord)), [(false, 1), (true, 2)]);
+    }
+
+    #[test]
+    fn a_robot_beside_a_cliff_may_leave_and_not_approach() {
+        let mut coord = coord();
+        let seen = Input::HazardSeen { kind: HazardKind::Cliff, position: Point::new(0.25, 0.0), radius: Meters(0.2) };
+        coord.handle(at(0), Input::Own(own(0.0)));
+        coord.handle(at(0), seen);
+        let radius = coord.keepouts(at(0), Point::default()).next().unwrap().radius.0;
+        assert!((0.15..0.25).contains(&radius), "{radius}");
+        let from_afar = coord.keepouts(at(0), Point::new(-2.0, 0.0)).next().unwrap().radius.0;
+        assert!((from_afar - 0.55).abs() < 1e-9);
+    }
+
+    #[test]
+    fn hazards_of_a_distrusted_peer_only_slow() {
+        let mut coord = coord();
+        coord.handle(at(0), Input::Own(own(0.0)));
+        for i in 0..8 {
+            coord.handle(at(i * 100), Input::Intent(intent("b", 1, i)));
+            let mut other = intent("b", 2, i);
+            other.pose.position.x = 30.0;
+            coord.handle(at(i * 100), Input::Intent(other));
+        }
+        let conflict = |output: &Output| matches!(output, Output::IdentityConflict { .. });
+        assert_eq!(drain(&mut coord).iter().filter(|output| conflict(output)).count(), 1);
+        coord.handle(at(800), Input::Hazard(cliff_of("b", 1, 2.0)));
+        assert_eq!(coord.surroundings_hazards(at(800), Point::default()).iter().flatten().count(), 0);
+        assert_eq!(coord.keepouts(at(800), Point::default()).count(), 0);
+        assert!(coord.doubtful_hazard_near(at(800), Point::default()));
+        assert!(!coord.doubtful_hazard_near(at(800), Point::new(20.0, 0.0)));
     }
 
     fn any_input() -> impl Strategy<Value = Input> {

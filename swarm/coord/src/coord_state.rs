@@ -12,8 +12,9 @@ use crate::claim::Claim;
 use crate::config::CoordConfig;
 use crate::guidance::PrecedenceReason;
 use crate::own_state::OwnState;
-use crate::peers::{HEADWAY, moves_by_itself};
+use crate::peer::{HEADWAY, moves_by_itself};
 use crate::planned_path::PlannedPath;
+use crate::privilege::Privilege;
 use crate::yield_search::Scratch;
 
 /// A path shorter than this means to stay, metres.
@@ -62,6 +63,8 @@ pub(crate) struct CoordState {
     waited: Duration,
     progress: f64,
     last: Option<(MonoTime, Point)>,
+    cornered_privilege: Privilege,
+    emergency_privilege: Privilege,
     pub(crate) scratch: Scratch,
 }
 
@@ -79,6 +82,8 @@ impl CoordState {
             waited: Duration::ZERO,
             progress: 0.0,
             last: None,
+            cornered_privilege: Privilege::cornered(),
+            emergency_privilege: Privilege::emergency(),
             scratch: Scratch::default(),
         }
     }
@@ -132,15 +137,16 @@ impl CoordState {
     pub(crate) fn base_claim(&self, own: &OwnState, config: &CoordConfig) -> Claim {
         let steps = self.waited.as_nanos() / WAIT_STEP.as_nanos();
         let right_of_way = RightOfWay {
-            emergency: own.emergency,
+            emergency: own.emergency && !self.emergency_privilege.is_used_up(),
             carrying: own.carrying,
             priority: own.priority,
             waited_steps: u16::try_from(steps).unwrap_or(u16::MAX),
             claimant: config.id.clone(),
         };
         let wants = PlannedPath::new(own.pose.position, &own.path).length() > STAYS;
+        let cornered = self.cornered && !self.cornered_privilege.is_used_up();
         let escapes = matches!(self.course, Course::Yielding { escape: true, .. });
-        Claim { sender: config.id.clone(), cornered: self.cornered, wants: wants || escapes, right_of_way }
+        Claim { sender: config.id.clone(), cornered, wants: wants || escapes, right_of_way }
     }
 
     pub(crate) fn published_state(&self, own: &OwnState) -> AgentState {
@@ -207,6 +213,12 @@ impl CoordState {
 
     pub(crate) fn commit(&mut self, held: bool, yields_to: Option<(AgentId, PrecedenceReason)>) {
         self.commitment = Commitment { held, yields_to };
+    }
+
+    /// Bounds the own privileges as peers bound them, so that both sides of an encounter decide alike.
+    pub(crate) fn honour_privileges(&mut self, now: MonoTime, own: &OwnState) {
+        self.emergency_privilege.grant(now, own.emergency);
+        self.cornered_privilege.grant(now, self.cornered);
     }
 
     /// Counts waiting and progress.

@@ -17,7 +17,8 @@ use crate::coord_state::{CoordState, Course, STAYS};
 use crate::guidance::{Guidance, HoldReason, PrecedenceReason};
 use crate::own_state::OwnState;
 use crate::path_conflict::BESIDE;
-use crate::peers::{PeerTable, moves_by_itself};
+use crate::peer::moves_by_itself;
+use crate::peers::PeerTable;
 use crate::planned_path::PlannedPath;
 use crate::yield_search::{BlockingDisc, KeepoutCorridor, Scratch, YieldSearch};
 
@@ -44,6 +45,7 @@ type Winner = (AgentId, PrecedenceReason);
 impl<M: Traversable> Decider<'_, M> {
     /// Decides, and counts waiting time and progress.
     pub(crate) fn run(mut self) -> Guidance {
+        self.state.honour_privileges(self.now, self.own);
         let guidance = if moves_by_itself(self.own.state) {
             self.decide()
         } else {

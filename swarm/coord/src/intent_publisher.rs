@@ -46,15 +46,16 @@ impl IntentPublisher {
             self.publish_at = None;
         }
         let at = self.publish_at.filter(|at| *at <= now)?;
-        let (_, own) = self.own.as_ref()?;
+        let (known_at, own) = self.own.as_ref()?;
+        let pose_age = own.pose_age + now.since(*known_at);
         self.sequence += 1;
         let next = at + INTENT_PERIOD;
         self.publish_at = Some(if next > now { next } else { now + INTENT_PERIOD });
-        Some(intent(config, state, own, self.sequence))
+        Some(intent(config, state, own, (self.sequence, pose_age)))
     }
 }
 
-fn intent(config: &CoordConfig, state: &CoordState, own: &OwnState, sequence: u64) -> Intent {
+fn intent(config: &CoordConfig, state: &CoordState, own: &OwnState, (sequence, pose_age): (u64, Duration)) -> Intent {
     let claim = state.claim(own, config);
     Intent {
         sender: config.id.clone(),
@@ -62,7 +63,7 @@ fn intent(config: &CoordConfig, state: &CoordState, own: &OwnState, sequence: u6
         sequence,
         sent_at: own.wall,
         pose: own.pose,
-        pose_age: Duration::ZERO,
+        pose_age,
         velocity: own.velocity,
         radius: config.radius,
         path: thinned(state.path(own).points()),

@@ -19,11 +19,14 @@
 //!
 //! # Invariants
 //!
-//! 1. A message older than one already heard from the same boot of a peer changes nothing (`peers`).
+//! 1. A late or repeated message of a peer changes nothing, and no message hides a peer that goes on publishing
+//!    (`peers`).
 //! 2. A peer that was silent for [`SILENCE_MAX`] is lost, and reported lost once (`peers`).
 //! 3. A motion that opens the distance to a peer is never held back on that peer's account (`path_conflict`).
 //! 4. Of two robots with fresh intents of each other exactly one goes first (`claim`).
-//! 5. Every table is bounded: peers, hazards, points of a path, cells of a search.
+//! 5. Every table is bounded: peers, hazards, the shared map, points of a path, cells of a search. What a full table
+//!    keeps is what is nearest to the robot. What one sender can add, block or claim is bounded (`peers`, `hazards`,
+//!    `hazard_map`, `privilege`).
 //! 6. `conflict` only reads; `decide` alone changes the state kept from cycle to cycle (`coord_state`).
 
 pub mod claim;
@@ -34,24 +37,32 @@ mod coord;
 mod coord_state;
 mod decide;
 mod guidance;
+mod hazard_map;
 mod hazards;
 mod intent_publisher;
 mod own_state;
 mod path_conflict;
+mod peer;
 mod peers;
 mod planned_path;
+mod privilege;
 #[cfg(test)]
 mod testing;
+mod token_bucket;
 mod trust;
 mod yield_search;
 
 pub use crate::config::CoordConfig;
 pub use crate::coord::{Coord, Input, Output, TimerKind};
 pub use crate::guidance::{Guidance, HoldReason, Obstacle, PrecedenceReason};
-pub use crate::hazards::{HAZARD_TIME_TO_LIVE, HAZARDS_KNOWN_MAX, TIME_TO_LIVE_MAX};
+pub use crate::hazard_map::MAP_HAZARDS_KNOWN_MAX;
+pub use crate::hazards::{
+    HAZARD_AREA_PER_REPORTER_MAX, HAZARD_TIME_TO_LIVE, HAZARDS_KNOWN_MAX, HAZARDS_PER_REPORTER_MAX,
+};
 pub use crate::intent_publisher::INTENT_PERIOD;
 pub use crate::own_state::OwnState;
-pub use crate::peers::{PEERS_KNOWN_MAX, PeerView, SILENCE_MAX};
+pub use crate::peer::{POSE_AGE_MAX, PeerView, SILENCE_MAX};
+pub use crate::peers::PEERS_KNOWN_MAX;
 
 /// Free distance that is kept between two footprints wherever the path allows it, metres.
 pub const PEER_CLEARANCE: f64 = 0.25;

@@ -1,5 +1,7 @@
 //! State of the own robot, as its agent reports it.
 
+use core::time::Duration;
+
 use skein_types::coord::AgentState;
 use skein_types::geometry::{Point, Pose};
 use skein_types::mission::Priority;
@@ -10,6 +12,8 @@ use skein_types::time::WallTime;
 pub struct OwnState {
     /// Where it is.
     pub pose: Pose,
+    /// Age of the pose.
+    pub pose_age: Duration,
     /// Velocity in the map's frame, m/s.
     pub velocity: Point,
     /// The path it would drive if it were alone, from its present position, at least 10 m of it if there is so much;

@@ -219,7 +219,7 @@ mod tests {
                 let near = samples.iter().filter(|(s, _)| *s <= hold).map(|(_, q)| q.distance(p(0.0, y))).fold(9.0, f64::min);
                 prop_assert!(near >= PEER_CLEARANCE - 2.0 * NOISE);
             } else {
-                prop_assert!(y.abs() >= PEER_CLEARANCE - NOISE || start < PEER_CLEARANCE + STEP);
+                prop_assert!(y.hypot(STEP / 2.0) >= PEER_CLEARANCE - NOISE || start < PEER_CLEARANCE + STEP);
             }
         }
     }

@@ -1,188 +1,173 @@
-//! Which peers there are, and what each said last.
+//! Which peers there are, and what each published last.
+//!
+//! # Identity
+//!
+//! A name is not proof of a sender: a stray, replayed or invented message may carry it. So the table follows
+//! *streams*, sequences of intents that continue each other ([`Peer::is_continued_by`]). The first stream under a name
+//! is the peer. A message that does not continue it and may matter starts a *rival* stream:
+//!
+//! ```text
+//!   message ──► continues the peer ──────────────► the peer moves
+//!          ├──► continues a rival ───────────────► the rival moves; it becomes the peer once the peer falls silent
+//!          ├──► late or repeated, near the peer ─► nothing
+//!          └──► anything else ───────────────────► a new rival
+//! ```
+//!
+//! The positions of the peer and of its rivals are all obstacles, so a false message adds a ghost for a second and
+//! never hides the real robot.
+//!
+//! # Which peers are kept
+//!
+//! The nearest: a full table gives up the farthest peer for a nearer one. Names that are far away are admitted at a
+//! bounded rate, near ones always.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use skein_types::coord::{AgentState, Intent};
+use skein_types::coord::{INTENT_RADIUS_MAX, Intent};
 use skein_types::geometry::Point;
-use skein_types::ids::{AgentId, BootId};
-use skein_types::time::MonoTime;
+use skein_types::ids::AgentId;
+use skein_types::time::{MonoTime, WallTime};
 
-use crate::claim::Claim;
-use crate::planned_path::PlannedPath;
-use crate::trust::Trust;
+use crate::peer::{POSE_AGE_MAX, Peer, SILENCE_MAX, is_newer_boot};
+use crate::token_bucket::TokenBucket;
 
-/// A peer that says nothing for this long is gone.
-pub const SILENCE_MAX: Duration = Duration::from_secs(1);
-/// Most peers that are kept; more are not heard, so that a flood of names cannot exhaust the memory.
+/// Most peers that are kept: the nearest.
 pub const PEERS_KNOWN_MAX: usize = 64;
-/// Earlier lives of a peer that are remembered, so that their late messages are not taken for a restart.
-const LIVES_KNOWN_MAX: usize = 4;
-/// A peer that is gone is planned around, where it was last seen, for this long; what stands there longer is seen by
-/// the own sensors.
+/// Rival streams that are kept under one name.
+const RIVALS_MAX: usize = 3;
+/// Messages after which a rival counts as a sender of its own.
+const RIVAL_ESTABLISHED: u32 = 3;
+/// Messages after which a rival with a newer boot replaces a peer that still talks: that one is a replay.
+const RESTART_ESTABLISHED: u32 = 10;
+/// A peer without a message for this long can be replaced by an established rival.
+const STALE: Duration = Duration::from_millis(300);
+/// A lost peer is planned around, where it was last seen, for this long; what stands there longer is seen by the own
+/// sensors.
 const LOST_KEPT_FOR: Duration = Duration::from_secs(5);
-/// A said way shorter than this means that the peer stays where it is.
-const STAYS: f64 = 0.1;
-/// A peer that moved less than this makes no headway.
-pub(crate) const HEADWAY: f64 = 0.2;
-/// A position is carried forward with its velocity over at most this long.
-const EXTRAPOLATE: f64 = 0.3;
+/// Messages are never later than this: an old one after it comes from a sender that was misjudged.
+const LATE_MAX: Duration = Duration::from_secs(2);
+/// A new peer nearer than this is always admitted, metres.
+const ALWAYS_ADMITTED: f64 = 8.0;
+/// New names admitted at once, and in a second, beyond that distance.
+const ADMISSIONS: (f64, f64) = (64.0, 10.0);
+/// A new peer replaces the farthest only when it is nearer by this much, metres.
+const NEARER_BY: f64 = 0.5;
+/// A rival nearer than this to the peer is no obstacle of its own, metres.
+const RIVAL_APART: f64 = 0.3;
+/// Two senders under one name are reported at most this often.
+const CONFLICT_REPORT_PERIOD: Duration = Duration::from_secs(5);
 
-/// What is known of one peer, as others may see it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PeerView {
-    /// Its last word.
-    pub intent: Intent,
-    /// How long ago that was heard.
-    pub age: Duration,
-    /// How far its promises are believed, 0 to 1.
-    pub trust: f64,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Peer {
-    pub(crate) intent: Intent,
-    pub(crate) heard_at: MonoTime,
-    /// Its place and the way it means to go.
-    pub(crate) path: PlannedPath,
-    pub(crate) claim: Claim,
-    pub(crate) trust: Trust,
-    /// Its place and way by the word before, until that has been looked at.
-    pub(crate) before: Option<PlannedPath>,
-    /// When and where it last made headway.
-    pub(crate) headway: (MonoTime, Point),
-}
-
-impl Peer {
-    fn new(now: MonoTime, intent: Intent, before: Option<&Self>) -> Self {
-        let place = intent.pose.position;
-        let path = PlannedPath::new(place, &intent.path);
-        let claim = Claim::of(&intent, path.length() > STAYS);
-        let trust = before.map(|peer| peer.trust.clone()).unwrap_or_default();
-        let headway = before.map_or((now, place), |peer| peer.headway);
-        let headway = if headway.1.distance(place) > HEADWAY { (now, place) } else { headway };
-        let last = before.map(|peer| peer.path.clone());
-        Self { intent, heard_at: now, path, claim, trust, before: last, headway }
-    }
-
-    /// Whether it can be asked to move.
-    pub(crate) fn mobile(&self) -> bool {
-        moves_by_itself(self.intent.state)
-    }
-
-    /// Where it was when it spoke, and where it should be by now.
-    pub(crate) fn places(&self, now: MonoTime) -> [Point; 2] {
-        let ahead = now.secs_since(self.heard_at).min(EXTRAPOLATE);
-        [self.intent.pose.position, self.intent.pose.position + self.intent.velocity * ahead]
-    }
-
-    /// It made headway within this span.
-    pub(crate) fn underway(&self, now: MonoTime, within: Duration) -> bool {
-        now.since(self.headway.0) < within
-    }
-
-    pub(crate) fn silent_at(&self) -> MonoTime {
-        self.heard_at + SILENCE_MAX
-    }
-}
-
-/// Whether a robot in this state can move for its peers.
-pub(crate) fn moves_by_itself(state: AgentState) -> bool {
-    match state {
-        AgentState::Stopped | AgentState::Fault | AgentState::Charging => false,
-        AgentState::Idle
-        | AgentState::MovingToStart
-        | AgentState::Executing
-        | AgentState::CarryingPayload
-        | AgentState::Yielding
-        | AgentState::Waiting
-        | AgentState::Returning => true,
-    }
+/// What the table needs to know of the own robot.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Observer {
+    /// Its position; `None` while unknown.
+    pub(crate) position: Option<Point>,
+    /// Its wall clock, for the age of boots.
+    pub(crate) wall: WallTime,
 }
 
 /// What a message changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
-    /// Old, a duplicate, of an earlier life, or one peer too many.
+    /// Old, a duplicate, too far away or not believable.
     Nothing,
-    /// A peer that was not there before, or lives anew.
-    New,
+    /// A peer that was not there before, or restarted. The farthest peer may have been given up for it.
+    New { given_up: Option<AgentId> },
     /// A peer that was there.
     Known,
+    /// A message under the name of a peer that cannot come from it; whether it is to be reported.
+    Rival { report: bool },
+}
+
+/// What happened to a peer that was silent for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Silenced {
+    NotThere,
+    Lost,
+    /// Another sender under the same name is the peer now.
+    Replaced,
+}
+
+#[derive(Clone, Debug)]
+struct Rival {
+    peer: Peer,
+    messages: u32,
 }
 
 /// The table of peers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct PeerTable {
     peers: BTreeMap<AgentId, Peer>,
-    /// Lives that ended, and the last number of the one before a peer went silent.
-    lives: BTreeMap<AgentId, Lives>,
+    /// Of peers only.
+    rivals: BTreeMap<AgentId, Vec<Rival>>,
+    conflicts_reported: BTreeMap<AgentId, MonoTime>,
     recently_lost: BTreeMap<AgentId, Peer>,
+    admissions: TokenBucket,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Lives {
-    ended: Vec<BootId>,
-    last: Option<(BootId, u64)>,
+impl Default for PeerTable {
+    fn default() -> Self {
+        Self {
+            peers: BTreeMap::new(),
+            rivals: BTreeMap::new(),
+            conflicts_reported: BTreeMap::new(),
+            recently_lost: BTreeMap::new(),
+            admissions: TokenBucket::new(ADMISSIONS.0, ADMISSIONS.1),
+        }
+    }
 }
 
 impl PeerTable {
-    pub(crate) fn on_intent(&mut self, now: MonoTime, intent: Intent) -> Heard {
-        let sender = intent.sender.clone();
-        let room = self.peers.contains_key(&sender) || self.peers.len() < PEERS_KNOWN_MAX;
-        if !room || !self.note_life(&intent) {
+    pub(crate) fn on_intent(&mut self, now: MonoTime, observer: &Observer, intent: Intent) -> Heard {
+        if !is_believable(&intent) {
             return Heard::Nothing;
         }
-        self.recently_lost.remove(&sender);
-        let before = self.peers.get(&sender);
-        let known = before.is_some_and(|peer| peer.intent.boot == intent.boot);
-        let peer = Peer::new(now, intent, before);
-        self.peers.insert(sender, peer);
-        if known { Heard::Known } else { Heard::New }
+        let Some(peer) = self.peers.get_mut(&intent.sender) else {
+            return self.on_new_name(now, observer, intent);
+        };
+        if peer.is_continued_by(now, &intent) {
+            *peer = Peer::new(now, intent, Some(peer));
+            return Heard::Known;
+        }
+        self.on_rival(now, observer, intent)
     }
 
-    /// Whether the message is newer than all heard of its sender.
-    fn note_life(&mut self, intent: &Intent) -> bool {
-        if !self.lives.contains_key(&intent.sender) && self.lives.len() >= 2 * PEERS_KNOWN_MAX {
-            let forgotten = self.lives.keys().find(|agent| !self.peers.contains_key(*agent)).cloned();
-            forgotten.map(|agent| self.lives.remove(&agent));
-        }
-        let lives = self.lives.entry(intent.sender.clone()).or_default();
-        if lives.ended.contains(&intent.boot) {
-            return false;
-        }
-        match lives.last {
-            Some((boot, sequence)) if boot == intent.boot && intent.sequence <= sequence => return false,
-            Some((boot, _)) if boot != intent.boot => {
-                if lives.ended.len() == LIVES_KNOWN_MAX {
-                    lives.ended.remove(0);
-                }
-                lives.ended.push(boot);
-            }
-            Some(_) | None => {}
-        }
-        lives.last = Some((intent.boot, intent.sequence));
-        true
-    }
-
-    /// Takes a peer away; it stays as a lost for a while.
-    pub(crate) fn lose(&mut self, now: MonoTime, agent: &AgentId) -> bool {
+    /// Takes a peer away. It is planned around for a while, unless another sender under its name takes its place.
+    pub(crate) fn lose(&mut self, now: MonoTime, agent: &AgentId) -> Silenced {
         self.recently_lost.retain(|_, lost| now.since(lost.heard_at) < LOST_KEPT_FOR);
-        match self.peers.remove(agent) {
-            Some(peer) => {
-                self.recently_lost.insert(agent.clone(), peer);
-                true
+        let Some(peer) = self.peers.remove(agent) else { return Silenced::NotThere };
+        self.conflicts_reported.remove(agent);
+        let heard = |rival: &Rival| rival.peer.silent_at() > now;
+        let rivals = self.rivals.remove(agent).unwrap_or_default();
+        match rivals.into_iter().filter(heard).max_by_key(|rival| rival.messages) {
+            Some(rival) => {
+                self.peers.insert(agent.clone(), rival.peer);
+                Silenced::Replaced
             }
-            None => false,
+            None => {
+                if self.recently_lost.len() >= PEERS_KNOWN_MAX {
+                    let oldest = self.recently_lost.iter().min_by_key(|(_, lost)| lost.heard_at);
+                    oldest.map(|(agent, _)| agent.clone()).map(|agent| self.recently_lost.remove(&agent));
+                }
+                self.recently_lost.insert(agent.clone(), peer);
+                Silenced::Lost
+            }
         }
     }
 
-    pub(crate) fn silent(&self, now: MonoTime) -> Vec<AgentId> {
+    /// Forgets rivals that fell silent. Returns the peers that did.
+    pub(crate) fn silent(&mut self, now: MonoTime) -> Vec<AgentId> {
+        self.rivals.retain(|_, rivals| {
+            rivals.retain(|rival| rival.peer.silent_at() > now);
+            !rivals.is_empty()
+        });
         self.peers.iter().filter(|(_, peer)| peer.silent_at() <= now).map(|(agent, _)| agent.clone()).collect()
     }
 
     pub(crate) fn next_silence(&self) -> Option<MonoTime> {
-        self.peers.values().map(Peer::silent_at).min()
+        let rivals = self.rivals.values().flatten().map(|rival| &rival.peer);
+        self.peers.values().chain(rivals).map(Peer::silent_at).min()
     }
 
     pub(crate) fn get(&self, agent: &AgentId) -> Option<&Peer> {
@@ -197,17 +182,145 @@ impl PeerTable {
         self.peers.values_mut()
     }
 
-    /// Peers that are there, and those that were lost a short while ago: these do not move by themselves. With each
-    /// goes whether it can be asked to move.
-    pub(crate) fn present_and_recently_lost(&self, now: MonoTime) -> impl Iterator<Item = (&AgentId, &Peer, bool)> {
-        let present = self.peers.iter().map(|(agent, peer)| (agent, peer, peer.mobile()));
-        present.chain(self.recently_lost(now).map(|(agent, peer)| (agent, peer, false)))
+    /// Every position at which a robot may be: peers, and rivals that are apart from theirs.
+    pub(crate) fn sightings(&self) -> impl Iterator<Item = &Peer> {
+        self.peers.values().chain(self.rivals_apart().map(|(_, rival)| rival))
     }
 
-    /// Peers that went silent a short while ago: they may still stand there.
-    pub(crate) fn recently_lost(&self, now: MonoTime) -> impl Iterator<Item = (&AgentId, &Peer)> {
-        self.recently_lost.iter().filter(move |(_, lost)| now.since(lost.heard_at) < LOST_KEPT_FOR)
+    /// Peers that are there, and those that cannot be asked to move: rivals, and peers lost a short while ago. With
+    /// each goes whether it can be asked to move.
+    pub(crate) fn present_and_recently_lost(&self, now: MonoTime) -> impl Iterator<Item = (&AgentId, &Peer, bool)> {
+        let present = self.peers.iter().map(|(agent, peer)| (agent, peer, peer.mobile()));
+        let rivals = self.rivals_apart().map(|(agent, rival)| (agent, rival, false));
+        let is_recent = move |(_, lost): &(&AgentId, &Peer)| now.since(lost.heard_at) < LOST_KEPT_FOR;
+        let lost = self.recently_lost.iter().filter(is_recent).map(|(agent, lost)| (agent, lost, false));
+        present.chain(rivals).chain(lost)
     }
+
+    fn rivals_apart(&self) -> impl Iterator<Item = (&AgentId, &Peer)> {
+        self.rivals.iter().flat_map(|(agent, rivals)| {
+            let peer = self.peers.get(agent);
+            let is_apart = move |rival: &&Rival| {
+                peer.is_none_or(|peer| peer.position().distance(rival.peer.position()) > RIVAL_APART)
+            };
+            rivals.iter().filter(is_apart).map(move |rival| (agent, &rival.peer))
+        })
+    }
+
+    fn on_new_name(&mut self, now: MonoTime, observer: &Observer, intent: Intent) -> Heard {
+        let lost = self.recently_lost.get(&intent.sender);
+        if lost.is_some_and(|lost| now.since(lost.heard_at) < LATE_MAX && lost.is_followed_late_by(&intent)) {
+            return Heard::Nothing;
+        }
+        let Some(given_up) = self.make_room(now, observer, &intent, lost.is_some()) else { return Heard::Nothing };
+        let agent = intent.sender.clone();
+        let lost = self.recently_lost.remove(&agent);
+        let mut peer = Peer::new(now, intent, lost.as_ref());
+        peer.before = None;
+        self.peers.insert(agent, peer);
+        Heard::New { given_up }
+    }
+
+    /// `None` when there is no room for the sender of the intent, else the peer given up for it, if any.
+    fn make_room(
+        &mut self,
+        now: MonoTime,
+        observer: &Observer,
+        intent: &Intent,
+        comes_back: bool,
+    ) -> Option<Option<AgentId>> {
+        let distance = observer.position.map(|own| own.distance(intent.pose.position));
+        let is_near = distance.is_some_and(|distance| distance < ALWAYS_ADMITTED);
+        let farthest = if self.peers.len() < PEERS_KNOWN_MAX {
+            None
+        } else {
+            let own = observer.position?;
+            let far = |peer: &Peer| own.distance(peer.position());
+            let (agent, peer) = self.peers.iter().max_by(|a, b| far(a.1).total_cmp(&far(b.1)))?;
+            if distance? + NEARER_BY >= far(peer) {
+                return None;
+            }
+            Some(agent.clone())
+        };
+        if !(comes_back || is_near || self.admissions.take(now)) {
+            return None;
+        }
+        if let Some(agent) = &farthest {
+            self.peers.remove(agent);
+            self.rivals.remove(agent);
+            self.conflicts_reported.remove(agent);
+        }
+        Some(farthest)
+    }
+
+    /// A message under a peer's name that does not continue what the peer published.
+    fn on_rival(&mut self, now: MonoTime, observer: &Observer, intent: Intent) -> Heard {
+        let Some(peer) = self.peers.get(&intent.sender) else { return Heard::Nothing };
+        let agent = intent.sender.clone();
+        let rivals = self.rivals.entry(agent.clone()).or_default();
+        if let Some(rival) = rivals.iter_mut().find(|rival| rival.peer.is_continued_by(now, &intent)) {
+            rival.peer = Peer::new(now, intent, Some(&rival.peer));
+            rival.messages += 1;
+            let messages = rival.messages;
+            let replaces = replaces(now, observer, peer, rival);
+            if replaces {
+                self.promote(&agent);
+                return Heard::New { given_up: None };
+            }
+            return Heard::Rival { report: messages >= RIVAL_ESTABLISHED && self.is_report_due(now, &agent) };
+        }
+        let late =
+            peer.is_followed_late_by(&intent) || rivals.iter().any(|rival| rival.peer.is_followed_late_by(&intent));
+        if late && peer.may_be_at(now, intent.pose.position) {
+            return Heard::Nothing;
+        }
+        if rivals.len() >= RIVALS_MAX {
+            let weakest = rivals.iter().enumerate().min_by_key(|(_, rival)| (rival.messages, rival.peer.heard_at));
+            let place = weakest.filter(|(_, rival)| rival.messages < RIVAL_ESTABLISHED).map(|(place, _)| place);
+            let Some(place) = place else { return Heard::Nothing };
+            rivals.swap_remove(place);
+        }
+        let is_elsewhere = !peer.may_be_at(now, intent.pose.position);
+        rivals.push(Rival { peer: Peer::new(now, intent, None), messages: 1 });
+        Heard::Rival { report: is_elsewhere && self.is_report_due(now, &agent) }
+    }
+
+    /// Whether two senders under a name are to be reported now. Each time the name is trusted less.
+    fn is_report_due(&mut self, now: MonoTime, agent: &AgentId) -> bool {
+        let due = self.conflicts_reported.get(agent).is_none_or(|at| now.since(*at) >= CONFLICT_REPORT_PERIOD);
+        if due {
+            self.conflicts_reported.insert(agent.clone(), now);
+            self.peers.get_mut(agent).into_iter().for_each(|peer| peer.trust.contradicted(now));
+        }
+        due
+    }
+
+    /// The strongest rival becomes the peer, and the peer a rival.
+    fn promote(&mut self, agent: &AgentId) {
+        let (Some(peer), Some(rivals)) = (self.peers.get_mut(agent), self.rivals.get_mut(agent)) else { return };
+        if let Some(rival) = rivals.iter_mut().max_by_key(|rival| (rival.peer.heard_at, rival.messages)) {
+            let trust = peer.trust.clone();
+            std::mem::swap(peer, &mut rival.peer);
+            peer.trust = trust;
+        }
+    }
+}
+
+fn is_believable(intent: &Intent) -> bool {
+    intent.pose.is_finite()
+        && intent.velocity.is_finite()
+        && intent.radius.is_finite()
+        && intent.radius <= INTENT_RADIUS_MAX
+        && intent.pose_age <= POSE_AGE_MAX
+}
+
+/// Whether an established rival takes the place of the peer under its name.
+fn replaces(now: MonoTime, observer: &Observer, peer: &Peer, rival: &Rival) -> bool {
+    let is_newer = is_newer_boot(rival.peer.intent.boot, peer.intent.boot, observer.wall);
+    let is_older = is_newer_boot(peer.intent.boot, rival.peer.intent.boot, observer.wall);
+    let silent_for = now.since(peer.heard_at);
+    let stale = if is_older { SILENCE_MAX } else { STALE };
+    rival.messages >= RIVAL_ESTABLISHED && silent_for >= stale || is_newer && rival.messages >= RESTART_ESTABLISHED
 }
 
 #[cfg(test)]
@@ -215,43 +328,197 @@ mod tests {
     use super::*;
     use crate::testing::{at, intent};
 
+    fn here() -> Observer {
+        Observer { position: Some(Point::default()), wall: WallTime::default() }
+    }
+
+    fn from(name: &str, boot: u128, sequence: u64, x: f64) -> Intent {
+        let mut intent = intent(name, boot, sequence);
+        intent.pose.position = Point::new(x, 0.0);
+        intent
+    }
+
+    /// A UUIDv7 of a moment in milliseconds.
+    fn v7(millis: u128) -> u128 {
+        millis << 80 | 7 << 76 | 2 << 62
+    }
+
+    fn positions(table: &PeerTable) -> Vec<f64> {
+        table.sightings().map(|peer| peer.position().x).collect()
+    }
+
+    const NEW: Heard = Heard::New { given_up: None };
+
     #[test]
-    fn what_is_old_doubled_or_of_an_earlier_life_changes_nothing() {
-        let mut presence = PeerTable::default();
-        assert_eq!(presence.on_intent(at(0), intent("a", 1, 5)), Heard::New);
-        assert_eq!(presence.on_intent(at(1), intent("a", 1, 5)), Heard::Nothing);
-        assert_eq!(presence.on_intent(at(1), intent("a", 1, 4)), Heard::Nothing);
-        assert_eq!(presence.on_intent(at(2), intent("a", 1, 6)), Heard::Known);
-        assert_eq!(presence.on_intent(at(3), intent("a", 2, 0)), Heard::New, "a restart counts from the start again");
-        assert_eq!(presence.on_intent(at(4), intent("a", 1, 99)), Heard::Nothing, "a late packet of the life before");
-        assert_eq!(presence.on_intent(at(5), intent("a", 2, 1)), Heard::Known);
+    fn old_and_repeated_messages_change_nothing() {
+        let mut table = PeerTable::default();
+        assert_eq!(table.on_intent(at(0), &here(), intent("a", 1, 5)), NEW);
+        assert_eq!(table.on_intent(at(1), &here(), intent("a", 1, 5)), Heard::Nothing);
+        assert_eq!(table.on_intent(at(1), &here(), intent("a", 1, 4)), Heard::Nothing);
+        assert_eq!(table.on_intent(at(2), &here(), intent("a", 1, 6)), Heard::Known);
     }
 
     #[test]
-    fn a_peer_that_went_silent_comes_back_with_its_next_word_but_not_with_an_old_one() {
-        let mut presence = PeerTable::default();
-        presence.on_intent(at(0), intent("a", 1, 5));
-        assert_eq!(presence.silent(at(999)), []);
-        let gone = presence.silent(at(1000));
-        assert!(gone.len() == 1 && presence.lose(at(1000), &gone[0]) && !presence.lose(at(1000), &gone[0]));
-        assert_eq!(presence.recently_lost(at(1001)).count(), 1);
-        assert_eq!(presence.recently_lost(at(6000)).count(), 0);
-        assert_eq!(presence.on_intent(at(1100), intent("a", 1, 5)), Heard::Nothing);
-        assert_eq!(presence.on_intent(at(1200), intent("a", 1, 6)), Heard::New);
-        assert_eq!(presence.recently_lost(at(1201)).count(), 0);
+    fn a_restarted_peer_is_taken_up_within_half_a_second() {
+        let mut table = PeerTable::default();
+        for i in 0..10 {
+            table.on_intent(at(i * 100), &here(), intent("a", v7(1000), i));
+        }
+        let taken_up = (0..5).find(|i| table.on_intent(at(1000 + i * 100), &here(), intent("a", v7(2000), *i)) == NEW);
+        assert_eq!(taken_up, Some(2));
+        assert_ne!(
+            table.on_intent(at(1500), &here(), intent("a", v7(1000), 11)),
+            NEW,
+            "a late packet of the boot before"
+        );
+        assert_eq!(table.on_intent(at(1500), &here(), intent("a", v7(2000), 5)), Heard::Known);
     }
 
     #[test]
-    fn a_flood_of_names_fills_a_bounded_table() {
-        let mut presence = PeerTable::default();
-        for i in 0..1000 {
-            let heard = presence.on_intent(at(0), intent(&format!("n{i}"), 1, 1));
-            assert_eq!(heard == Heard::New, i < PEERS_KNOWN_MAX, "{i}");
+    fn one_message_with_a_huge_sequence_silences_nobody() {
+        for (far, first) in [(u64::MAX, false), (u64::MAX, true), (205, false), (205, true)] {
+            let mut table = PeerTable::default();
+            if first {
+                table.on_intent(at(0), &here(), from("a", 1, far, 40.0));
+            }
+            let mut reports = 0;
+            for i in 0..60_u64 {
+                let now = at(10 + i * 100);
+                table.silent(now).iter().for_each(|agent| {
+                    table.lose(now, agent);
+                });
+                if i == 20 && !first {
+                    let heard = table.on_intent(now, &here(), from("a", 1, far, 40.0));
+                    reports += usize::from(heard == Heard::Rival { report: true });
+                }
+                table.on_intent(now, &here(), from("a", 1, i + 1, 0.05 * i as f64));
+                assert!(positions(&table).contains(&(0.05 * i as f64)), "{i}: the real one is always seen");
+            }
+            assert_eq!(positions(&table), [0.05 * 59.0], "and the false one is forgotten");
+            assert!(first || reports == 1);
         }
-        for i in 0..2000 {
-            presence.lose(at(1), &intent(&format!("n{i}"), 1, 1).sender);
-            presence.on_intent(at(1), intent(&format!("m{i}"), 1, 1));
+    }
+
+    #[test]
+    fn a_message_one_number_ahead_hides_the_real_peer_for_no_moment() {
+        let mut table = PeerTable::default();
+        for i in 0..100_u64 {
+            let real = 0.02 * i as f64;
+            table.on_intent(at(i * 100), &here(), from("a", 1, i + 1, 30.0));
+            table.on_intent(at(i * 100 + 1), &here(), from("a", 1, i + 1, real));
+            assert!(positions(&table).iter().any(|x| (x - real).abs() < 0.5), "{i}: {:?}", positions(&table));
         }
-        assert!(presence.lives.len() <= 2 * PEERS_KNOWN_MAX && presence.iter().count() <= PEERS_KNOWN_MAX);
+    }
+
+    #[test]
+    fn replayed_and_flipped_boots_do_not_condemn_the_true_one() {
+        let mut table = PeerTable::default();
+        for i in 0..50_u64 {
+            let now = at(i * 100);
+            table.silent(now).iter().for_each(|agent| {
+                table.lose(now, agent);
+            });
+            if i < 20 {
+                table.on_intent(now, &here(), from("a", v7(1000), i, 20.0));
+                table.on_intent(now, &here(), from("a", v7(2000) ^ 1 << i, i, 25.0));
+            }
+            table.on_intent(now, &here(), from("a", v7(2000), i, 3.0));
+            assert!(positions(&table).contains(&3.0) || i == 0, "{i}: {:?}", positions(&table));
+        }
+        assert_eq!(positions(&table), [3.0]);
+    }
+
+    #[test]
+    fn a_silent_peer_comes_back_with_a_new_message_only() {
+        let mut table = PeerTable::default();
+        table.on_intent(at(0), &here(), intent("a", 1, 5));
+        assert_eq!(table.silent(at(999)), []);
+        let gone = table.silent(at(1000));
+        assert_eq!(table.lose(at(1000), &gone[0]), Silenced::Lost);
+        assert_eq!(table.lose(at(1000), &gone[0]), Silenced::NotThere);
+        assert_eq!(table.present_and_recently_lost(at(1001)).count(), 1);
+        assert_eq!(table.present_and_recently_lost(at(6000)).count(), 0);
+        assert_eq!(table.on_intent(at(1100), &here(), intent("a", 1, 5)), Heard::Nothing);
+        assert_eq!(table.on_intent(at(1200), &here(), intent("a", 1, 16)), NEW);
+        assert_eq!(table.present_and_recently_lost(at(1201)).count(), 1);
+    }
+
+    #[test]
+    fn the_nearest_peers_are_kept_whatever_the_order_of_arrival() {
+        let mut table = PeerTable::default();
+        for i in 0..70_u32 {
+            let far = from(&format!("far-{i}"), 1, 1, 20.0 + f64::from(i));
+            table.on_intent(at(u64::from(i) * 200), &here(), far);
+        }
+        let given_up = Some(AgentId::new("far-63").unwrap());
+        assert_eq!(table.on_intent(at(20_000), &here(), from("near", 1, 1, 1.0)), Heard::New { given_up });
+        assert_eq!(table.iter().count(), PEERS_KNOWN_MAX);
+        assert_eq!(table.on_intent(at(20_001), &here(), from("far-63", 1, 2, 83.0)), Heard::Nothing);
+        let without_pose = Observer::default();
+        assert_eq!(table.on_intent(at(20_002), &without_pose, from("other", 1, 2, 0.0)), Heard::Nothing);
+    }
+
+    #[test]
+    fn a_robot_that_restarts_among_seventy_strangers_hears_its_three_peers() {
+        let mut table = PeerTable::default();
+        for round in 0..10_u64 {
+            for i in 0..70_u32 {
+                let stranger = from(&format!("stranger-{i}"), 1, round, 6.0 + 0.5 * f64::from(i));
+                table.on_intent(at(round * 100), &here(), stranger);
+            }
+            for x in [1.0, 3.0, 5.0] {
+                table.on_intent(at(round * 100 + 50), &here(), from(&format!("rover-{x}"), 1, round, x));
+            }
+        }
+        let real = table.iter().filter(|(agent, _)| agent.as_str().starts_with("rover")).count();
+        assert_eq!(real, 3);
+    }
+
+    #[test]
+    fn a_flood_of_names_fills_a_bounded_table_at_a_bounded_rate() {
+        let mut table = PeerTable::default();
+        let mut admitted = 0;
+        for i in 0..20_000_u64 {
+            let name = format!("n{i}");
+            let heard = table.on_intent(at(i / 20), &here(), from(&name, 1, 1, 100.0 - 0.004 * i as f64));
+            admitted += usize::from(matches!(heard, Heard::New { .. }));
+            table.lose(at(i / 20), &AgentId::new(format!("n{}", i / 2)).unwrap());
+        }
+        assert!(admitted <= 64 + 10, "{admitted} names in a second");
+        assert!(table.peers.len() <= PEERS_KNOWN_MAX && table.recently_lost.len() <= PEERS_KNOWN_MAX);
+    }
+
+    #[test]
+    fn far_robots_of_a_kilometre_and_old_poses_are_not_believed() {
+        let mut table = PeerTable::default();
+        let mut large = from("a", 1, 1, 200.0);
+        large.radius.0 = 1000.0;
+        assert_eq!(table.on_intent(at(0), &here(), large), Heard::Nothing);
+        let mut old = intent("a", 1, 1);
+        old.pose_age = Duration::from_millis(1001);
+        assert_eq!(table.on_intent(at(0), &here(), old), Heard::Nothing);
+    }
+
+    #[test]
+    fn the_age_of_a_pose_counts_when_it_is_carried_forward() {
+        let mut table = PeerTable::default();
+        let mut moving = intent("a", 1, 1);
+        (moving.velocity.x, moving.pose_age) = (1.0, Duration::from_millis(200));
+        table.on_intent(at(1000), &here(), moving);
+        let peer = table.get(&AgentId::new("a").unwrap()).unwrap();
+        assert!((peer.positions(at(1100))[1].x - 0.3).abs() < 1e-9);
+    }
+
+    #[test]
+    fn an_emergency_on_a_peers_word_is_honoured_for_a_minute() {
+        let mut table = PeerTable::default();
+        let honoured = (0..6000_u64).filter(|i| {
+            let mut urgent = intent("a", 1, *i);
+            urgent.right_of_way.emergency = true;
+            table.on_intent(at(i * 100), &here(), urgent);
+            table.iter().any(|(_, peer)| peer.claim.right_of_way.emergency)
+        });
+        let seconds = honoured.count() / 10;
+        assert!((60..240).contains(&seconds), "{seconds} s of 600 s");
     }
 }

@@ -9,6 +9,8 @@ use skein_types::mission::Priority;
 use skein_types::time::{MonoTime, WallTime};
 use skein_types::units::Meters;
 
+use crate::config::CoordConfig;
+
 pub(crate) fn at(ms: u64) -> MonoTime {
     MonoTime::from_millis(ms)
 }
@@ -36,4 +38,8 @@ pub(crate) fn intent(name: &str, boot: u128, sequence: u64) -> Intent {
         cornered: false,
         yields_to: None,
     }
+}
+
+pub(crate) fn config(name: &str) -> CoordConfig {
+    CoordConfig { id: AgentId::new(name).unwrap(), boot: BootId(uuid::Uuid::from_u128(9)), radius: Meters(0.25) }
 }

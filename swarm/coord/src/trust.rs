@@ -48,6 +48,12 @@ impl Trust {
         (1.0 - self.share(now)) * if moves { EXTRA_CLEARANCE.0 } else { EXTRA_CLEARANCE.1 }
     }
 
+    /// Another sender contradicts it under the same name.
+    pub(crate) fn contradicted(&mut self, now: MonoTime) {
+        self.share = self.share(now) / 2.0;
+        self.since = now;
+    }
+
     /// It promises nothing now.
     pub(crate) fn no_promise(&mut self) {
         self.advanced = 0.0;

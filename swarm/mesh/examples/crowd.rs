@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use skein_mesh::{Mesh, MeshConfig, MeshEvent};
+use skein_mesh::{Mesh, MeshConfig, MeshEvent, MeshHooks};
 use skein_types::coord::{AgentState, Intent, RightOfWay};
 use skein_types::geometry::{Point, Pose};
 use skein_types::ids::{AgentId, BootId, FleetId};
@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let agent = AgentId::new(arguments.next().ok_or("crowd NAME SECONDS")?)?;
     let seconds: u64 = arguments.next().ok_or("crowd NAME SECONDS")?.parse()?;
     let config = MeshConfig::loopback(FleetId::new("crowd")?, agent.clone());
-    let (mesh, mut events) = Mesh::open(&config, None).await?;
+    let (mesh, mut events) = Mesh::open(&config, MeshHooks::default()).await?;
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     let (mut sequence, mut heard, mut peers) = (0, 0_u64, 0_i64);
     while sequence < seconds * 10 {
@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             Some(event) = events.recv() => match event {
                 MeshEvent::Intent(_) => heard += 1,
                 MeshEvent::PeerAlive { alive, .. } => peers += if alive { 1 } else { -1 },
-                MeshEvent::Hazard(_) | MeshEvent::Up | MeshEvent::Down => {}
+                MeshEvent::Hazard(_) | MeshEvent::MapHazard { .. } | MeshEvent::Up | MeshEvent::Down => {}
             },
         }
     }

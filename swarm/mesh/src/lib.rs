@@ -1,24 +1,29 @@
-//! What robots say to each other, over Zenoh: no router, no cloud.
+//! Messages between robots over Zenoh: no router, no cloud.
 //!
-//! A [`Mesh`] carries [`Intent`]s and [`Hazard`]s between the coordination cores (`skein-coord`) of one fleet and knows
-//! from liveliness tokens who is there. It decides nothing: it encodes, sends, checks and hands over.
+//! A [`Mesh`] carries intents, hazards, latches and entries of the shared hazard map between the robots of one fleet,
+//! and knows from liveliness tokens which robots are there. It decides nothing: it encodes, sends, checks and hands
+//! over.
 //!
-//! Every robot is a Zenoh peer that finds the others by multicast scouting (on loopback unless told otherwise) or by
-//! the endpoints it is given, and links with each of them directly. Messages go out at once, unbatched: hazards with
-//! real-time priority, intents below them. Nothing here waits for a slow peer: what does not fit into its queue is
-//! dropped and counted, because the next intent comes 100 ms later and hazards are repeated.
+//! Every robot is a Zenoh peer that finds the others by multicast scouting (on loopback unless configured otherwise)
+//! or by the endpoints it is given, and links with each of them directly, over TLS where [`TlsFiles`] are given.
+//! Messages go out at once, unbatched: latches and hazards with real-time priority, intents below them, the shared map
+//! last. Nothing here waits for a slow peer: what does not fit into its queue is dropped and counted, because the next
+//! intent comes 100 ms later and everything else is repeated. Nothing is kept for a peer that is not linked, so after
+//! an outage the newest message comes first.
 //!
-//! What arrives is checked ([`skein_wire::Wire`]) before anything looks at it; garbage is counted, never fatal, and a
-//! message whose sender is not the one in its key is refused. Own messages never come back. A hazard goes to the
-//! [`HazardHook`] on the network thread itself, so that it is in the reflex's slot before any queue.
+//! What arrives is limited by sender (`limits`) and checked ([`skein_wire::Wire`]) before it is used. Garbage is
+//! counted, never fatal, and a message whose sender is not the one in its key is refused. Own messages never come back.
+//! Hazards and latches go to the [`MeshHooks`] on the network thread itself, before any queue.
 
 mod config;
+mod limits;
 mod stats;
 mod subscriber;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use skein_types::coord::{Hazard, HazardKind, Intent};
+use skein_types::authority::LatchGossip;
+use skein_types::coord::{Hazard, HazardKind, Intent, MapHazard};
 use skein_types::ids::AgentId;
 use skein_wire::Wire;
 use skein_wire::names::{SwarmKey, SwarmKeys};
@@ -30,7 +35,7 @@ use zenoh::pubsub::Publisher;
 use zenoh::qos::{CongestionControl, Priority};
 use zenoh::sample::Locality;
 
-pub use config::{MeshConfig, RUNTIME_ENV};
+pub use config::{AccessRules, MeshConfig, RUNTIME_ENV, TlsFiles};
 pub use stats::MeshStats;
 
 use stats::Counters;
@@ -43,47 +48,74 @@ pub const EVENTS_RESERVED: usize = 64;
 
 /// Called on the network thread with every hazard that a peer reports: it must not block.
 pub type HazardHook = Arc<dyn Fn(&Hazard) + Send + Sync>;
+/// Called on the network thread with all latch gossip of peers: it must not block.
+pub type LatchHook = Arc<dyn Fn(LatchGossip) + Send + Sync>;
 
-/// What the mesh tells its robot.
+/// Receivers that get their messages on the network thread, before any queue.
+#[derive(Clone, Default)]
+pub struct MeshHooks {
+    /// Receives hazards, which are queued as [`MeshEvent::Hazard`] as well.
+    pub on_hazard: Option<HazardHook>,
+    /// Receives latch gossip, which is not queued.
+    pub on_latch: Option<LatchHook>,
+}
+
+/// What the mesh hands to its robot.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MeshEvent {
-    /// A peer spoke.
+    /// Intent of a peer.
     Intent(Intent),
-    /// A peer reported a danger.
+    /// Hazard reported by a peer.
     Hazard(Hazard),
+    /// Entry of the shared hazard map.
+    MapHazard {
+        /// The peer that sent it, not always the one that sensed it.
+        from: AgentId,
+        /// What it says.
+        entry: MapHazard,
+    },
     /// A peer came or went, by its liveliness token.
     PeerAlive {
-        /// Who.
+        /// Name of the peer.
         agent: AgentId,
-        /// Came or went.
+        /// Whether it came.
         alive: bool,
     },
-    /// The mesh works: it has been opened, or is linked with somebody again.
+    /// The mesh works: it has been opened, or is linked with another robot again.
     Up,
-    /// The last link to anybody is gone.
+    /// The last link is gone.
     Down,
 }
 
 /// Why there is no mesh.
 #[derive(Debug, Error)]
 pub enum MeshError {
+    /// The mesh would listen beyond this machine, and the configuration does not allow it.
+    #[error("the mesh would listen on {endpoint}, beyond this machine: set allow_remote to consent")]
+    RemoteNotAllowed {
+        /// The endpoint, or the network interface of the multicast search.
+        endpoint: String,
+    },
+    /// Access rules identify robots by their certificates.
+    #[error("access rules for the mesh need TLS")]
+    AccessWithoutTls,
     /// Zenoh does not take a setting.
     #[error("the mesh setting {key} = {value} is refused")]
     Setting {
-        /// Which, as Zenoh calls it.
+        /// Its name in Zenoh.
         key: String,
         /// The value, JSON5.
         value: String,
-        /// What Zenoh says.
+        /// Zenoh's error.
         #[source]
         source: zenoh::Error,
     },
     /// The configuration file for Zenoh cannot be read.
     #[error("the Zenoh configuration {path} is refused")]
     File {
-        /// Where it is.
+        /// Its path.
         path: String,
-        /// What Zenoh says.
+        /// Zenoh's error.
         #[source]
         source: zenoh::Error,
     },
@@ -93,18 +125,18 @@ pub enum MeshError {
     /// A key cannot be declared in the session.
     #[error("the mesh cannot declare {key}")]
     Declare {
-        /// Which.
+        /// The key.
         key: String,
-        /// What Zenoh says.
+        /// Zenoh's error.
         #[source]
         source: zenoh::Error,
     },
     /// A message was not taken.
     #[error("the mesh cannot send to {key}")]
     Send {
-        /// Which key.
+        /// The key.
         key: String,
-        /// What Zenoh says.
+        /// Zenoh's error.
         #[source]
         source: zenoh::Error,
     },
@@ -113,50 +145,79 @@ pub enum MeshError {
     Close(#[source] zenoh::Error),
 }
 
-/// A robot's place among its peers. Dropping it leaves without a word; peers then notice by the closed links.
+/// A robot's session among its peers. Dropping it leaves without notice; peers then see the closed links.
 pub struct Mesh {
     session: zenoh::Session,
     presence: Publisher<'static>,
-    hazards: Vec<(HazardKind, Publisher<'static>)>,
-    token: LivelinessToken,
+    latch: Publisher<'static>,
+    map: Publisher<'static>,
+    hazards: HazardPublisher,
+    token: Mutex<Option<LivelinessToken>>,
     counters: Arc<Counters>,
 }
 
+/// Publishes hazards, from any thread: it shares no lock and no queue with the rest of the mesh.
+#[derive(Clone)]
+pub struct HazardPublisher {
+    publishers: Arc<Vec<(HazardKind, Publisher<'static>)>>,
+    counters: Arc<Counters>,
+}
+
+impl HazardPublisher {
+    /// Warns the peers. Returns at once.
+    ///
+    /// # Errors
+    /// [`MeshError::Send`] when the session is closed.
+    pub fn publish(&self, hazard: Hazard) -> Result<(), MeshError> {
+        let kind = hazard.kind;
+        let bytes = hazard.to_bytes();
+        for (_, publisher) in self.publishers.iter().filter(|(of, _)| *of == kind) {
+            put(publisher, bytes.clone(), &self.counters)?;
+        }
+        self.counters.hazards_sent.count();
+        Ok(())
+    }
+}
+
 impl Mesh {
-    /// Opens the session, says that this robot is there, and begins to listen.
+    /// Opens the session, announces this robot, and subscribes to its peers.
     ///
     /// # Errors
     /// [`MeshError`] names the setting, the key or the endpoint that is refused.
-    pub async fn open(
-        config: &MeshConfig,
-        on_hazard: Option<HazardHook>,
-    ) -> Result<(Self, mpsc::Receiver<MeshEvent>), MeshError> {
+    pub async fn open(config: &MeshConfig, hooks: MeshHooks) -> Result<(Self, mpsc::Receiver<MeshEvent>), MeshError> {
+        config.check_consent()?;
         let session = zenoh::open(config.to_zenoh()?).await.map_err(MeshError::Open)?;
         let keys = SwarmKeys::new(config.fleet.clone());
         let counters = Arc::new(Counters::default());
         let (sender, events) = mpsc::channel(EVENTS_MAX);
-        let subscriber =
-            Arc::new(Subscriber::new(keys.clone(), config.agent.clone(), sender, on_hazard, Arc::clone(&counters)));
-        subscriber.up();
+        let own = config.agent.clone();
+        let subscriber = Arc::new(Subscriber::new(keys.clone(), own.clone(), sender, hooks, Arc::clone(&counters)));
+        subscriber.on_open();
         listen(&session, &keys, &subscriber).await?;
-        let own = keys.key(&SwarmKey::Presence(config.agent.clone()));
-        let presence = publisher(&session, &own, Priority::InteractiveHigh).await?;
-        let mut hazards = Vec::new();
-        for kind in [HazardKind::Cliff, HazardKind::Person, HazardKind::Obstacle, HazardKind::Breakdown] {
-            let key = keys.key(&SwarmKey::Hazard(kind, config.agent.clone()));
-            hazards.push((kind, publisher(&session, &key, Priority::RealTime).await?));
-        }
-        let token = session.liveliness().declare_token(own.clone()).await.map_err(declaring(&own))?;
-        Ok((Self { session, presence, hazards, token, counters }, events))
+        let presence_key = keys.key(&SwarmKey::Presence(own.clone()));
+        let latch_key = keys.key(&SwarmKey::Latch(own.clone()));
+        let map_key = keys.key(&SwarmKey::MapHazard(own.clone()));
+        let mesh = Self {
+            presence: publisher(&session, &presence_key, Priority::InteractiveHigh).await?,
+            latch: publisher(&session, &latch_key, Priority::RealTime).await?,
+            map: publisher(&session, &map_key, Priority::DataLow).await?,
+            hazards: hazard_publisher(&session, &keys, &own, &counters).await?,
+            token: Mutex::new(None),
+            session,
+            counters,
+        };
+        let token = mesh.session.liveliness().declare_token(presence_key.clone()).await;
+        *mesh.token() = Some(token.map_err(declaring(&presence_key))?);
+        Ok((mesh, events))
     }
 
-    /// Tells the peers what this robot means to do. Returns at once; a peer that is too slow misses it.
+    /// Publishes the own intent. Returns at once; a peer that is too slow misses it.
     ///
     /// # Errors
     /// [`MeshError::Send`] when the session is closed.
     pub fn publish_intent(&self, intent: Intent) -> Result<(), MeshError> {
-        self.put(&self.presence, intent.to_bytes())?;
-        self.counters.intent_sent();
+        put(&self.presence, intent.to_bytes(), &self.counters)?;
+        self.counters.intents_sent.count();
         Ok(())
     }
 
@@ -165,16 +226,36 @@ impl Mesh {
     /// # Errors
     /// [`MeshError::Send`] when the session is closed.
     pub fn publish_hazard(&self, hazard: Hazard) -> Result<(), MeshError> {
-        let kind = hazard.kind;
-        let bytes = hazard.to_bytes();
-        for (_, publisher) in self.hazards.iter().filter(|(of, _)| *of == kind) {
-            self.put(publisher, bytes.clone())?;
-        }
-        self.counters.hazard_sent();
+        self.hazards.publish(hazard)
+    }
+
+    /// Publishes hazards from a thread that does nothing else.
+    #[must_use]
+    pub fn hazard_publisher(&self) -> HazardPublisher {
+        self.hazards.clone()
+    }
+
+    /// Passes latches on to the peers. Returns at once.
+    ///
+    /// # Errors
+    /// [`MeshError::Send`] when the session is closed.
+    pub fn publish_latch(&self, gossip: LatchGossip) -> Result<(), MeshError> {
+        put(&self.latch, gossip.to_bytes(), &self.counters)?;
+        self.counters.latches_sent.count();
         Ok(())
     }
 
-    /// What was sent, heard, refused and dropped since the start.
+    /// Passes an entry of the shared hazard map on to the peers. Returns at once.
+    ///
+    /// # Errors
+    /// [`MeshError::Send`] when the session is closed.
+    pub fn publish_map_hazard(&self, entry: MapHazard) -> Result<(), MeshError> {
+        put(&self.map, entry.to_bytes(), &self.counters)?;
+        self.counters.map_hazards_sent.count();
+        Ok(())
+    }
+
+    /// What was sent, received, refused and dropped since the start.
     #[must_use]
     pub fn stats(&self) -> MeshStats {
         self.counters.read()
@@ -185,20 +266,53 @@ impl Mesh {
         self.session.info().locators().await.iter().map(ToString::to_string).collect()
     }
 
-    /// Says goodbye and ends the session.
+    /// Withdraws the own token and ends the session.
     ///
     /// # Errors
     /// [`MeshError::Close`] when Zenoh reports a failure; the session is gone nevertheless.
-    pub async fn close(self) -> Result<(), MeshError> {
-        self.token.undeclare().await.map_err(MeshError::Close)?;
+    pub async fn close(&self) -> Result<(), MeshError> {
+        let token = self.token().take();
+        if let Some(token) = token {
+            token.undeclare().await.map_err(MeshError::Close)?;
+        }
         self.session.close().await.map_err(MeshError::Close)
     }
 
-    fn put(&self, publisher: &Publisher<'static>, bytes: Vec<u8>) -> Result<(), MeshError> {
-        publisher.put(bytes).wait().map_err(|source| {
-            self.counters.failed();
-            MeshError::Send { key: publisher.key_expr().to_string(), source }
-        })
+    fn token(&self) -> std::sync::MutexGuard<'_, Option<LivelinessToken>> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn put(publisher: &Publisher<'static>, bytes: Vec<u8>, counters: &Counters) -> Result<(), MeshError> {
+    publisher.put(bytes).wait().map_err(|source| {
+        counters.failed.count();
+        MeshError::Send { key: publisher.key_expr().to_string(), source }
+    })
+}
+
+async fn hazard_publisher(
+    session: &zenoh::Session,
+    keys: &SwarmKeys,
+    own: &AgentId,
+    counters: &Arc<Counters>,
+) -> Result<HazardPublisher, MeshError> {
+    let mut publishers = Vec::new();
+    for kind in [HazardKind::Cliff, HazardKind::Person, HazardKind::Obstacle, HazardKind::Breakdown] {
+        let key = keys.key(&SwarmKey::Hazard(kind, own.clone()));
+        publishers.push((kind, publisher(session, &key, Priority::RealTime).await?));
+    }
+    Ok(HazardPublisher { publishers: Arc::new(publishers), counters: Arc::clone(counters) })
+}
+
+impl std::fmt::Debug for HazardPublisher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HazardPublisher").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for MeshHooks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MeshHooks").finish_non_exhaustive()
     }
 }
 
@@ -225,7 +339,7 @@ async fn publisher(session: &zenoh::Session, key: &str, priority: Priority) -> R
 }
 
 async fn listen(session: &zenoh::Session, keys: &SwarmKeys, subscriber: &Arc<Subscriber>) -> Result<(), MeshError> {
-    let hear = |key: String| {
+    let subscribe = |key: String| {
         let subscriber = Arc::clone(subscriber);
         let declared = session
             .declare_subscriber(key.clone())
@@ -234,8 +348,10 @@ async fn listen(session: &zenoh::Session, keys: &SwarmKeys, subscriber: &Arc<Sub
             .background();
         async move { declared.await.map_err(declaring(&key)) }
     };
-    hear(keys.every_hazard()).await?;
-    hear(keys.every_presence()).await?;
+    subscribe(keys.every_latch()).await?;
+    subscribe(keys.every_hazard()).await?;
+    subscribe(keys.every_presence()).await?;
+    subscribe(keys.every_map_hazard()).await?;
     let tokens = keys.every_presence();
     let watcher = Arc::clone(subscriber);
     session

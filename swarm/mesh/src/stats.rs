@@ -1,4 +1,4 @@
-//! Counters, written on network threads and read by anyone.
+//! Counters, written on network threads and read by any thread.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,15 +9,25 @@ pub struct MeshStats {
     pub intents_sent: u64,
     /// Own hazards sent.
     pub hazards_sent: u64,
+    /// Own latch gossip sent.
+    pub latches_sent: u64,
+    /// Own entries of the shared hazard map sent.
+    pub map_hazards_sent: u64,
     /// Own messages that Zenoh did not take.
     pub failed: u64,
     /// Intents of peers.
     pub intents: u64,
     /// Hazards of peers.
     pub hazards: u64,
-    /// Messages that were no message, or came under another's name.
+    /// Latch gossip of peers.
+    pub latches: u64,
+    /// Entries of the shared hazard map from peers.
+    pub map_hazards: u64,
+    /// Messages that could not be decoded, or came under another's name.
     pub refused: u64,
-    /// Events that nobody took in time.
+    /// Messages beyond the rate of their sender, which were not decoded.
+    pub limited: u64,
+    /// Events that were not taken in time.
     pub dropped: u64,
     /// Links to others at present.
     pub links: u64,
@@ -26,71 +36,61 @@ pub struct MeshStats {
 /// Relaxed everywhere: each counter stands for itself.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    intents_sent: AtomicU64,
-    hazards_sent: AtomicU64,
-    failed: AtomicU64,
-    intents: AtomicU64,
-    hazards: AtomicU64,
-    refused: AtomicU64,
-    dropped: AtomicU64,
-    links: AtomicU64,
+    pub(crate) intents_sent: Counter,
+    pub(crate) hazards_sent: Counter,
+    pub(crate) latches_sent: Counter,
+    pub(crate) map_hazards_sent: Counter,
+    pub(crate) failed: Counter,
+    pub(crate) intents: Counter,
+    pub(crate) hazards: Counter,
+    pub(crate) latches: Counter,
+    pub(crate) map_hazards: Counter,
+    pub(crate) refused: Counter,
+    pub(crate) limited: Counter,
+    pub(crate) dropped: Counter,
+    links: Counter,
 }
 
-fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn count(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Counters {
-    pub(crate) fn intent_sent(&self) {
-        count(&self.intents_sent);
-    }
-
-    pub(crate) fn hazard_sent(&self) {
-        count(&self.hazards_sent);
-    }
-
-    pub(crate) fn failed(&self) {
-        count(&self.failed);
-    }
-
-    pub(crate) fn intent(&self) {
-        count(&self.intents);
-    }
-
-    pub(crate) fn hazard(&self) {
-        count(&self.hazards);
-    }
-
-    pub(crate) fn refused(&self) {
-        count(&self.refused);
-    }
-
-    pub(crate) fn dropped(&self) {
-        count(&self.dropped);
-    }
-
-    /// How many links there were before.
+    /// Returns the number of links before.
     pub(crate) fn linked(&self) -> u64 {
-        self.links.fetch_add(1, Ordering::Relaxed)
+        self.links.0.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// How many links there were before.
+    /// Returns the number of links before.
     pub(crate) fn unlinked(&self) -> u64 {
         let less = |links: u64| Some(links.saturating_sub(1));
-        self.links.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).unwrap_or_default()
+        self.links.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).unwrap_or_default()
     }
 
     pub(crate) fn read(&self) -> MeshStats {
-        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         MeshStats {
-            intents_sent: of(&self.intents_sent),
-            hazards_sent: of(&self.hazards_sent),
-            failed: of(&self.failed),
-            intents: of(&self.intents),
-            hazards: of(&self.hazards),
-            refused: of(&self.refused),
-            dropped: of(&self.dropped),
-            links: of(&self.links),
+            intents_sent: self.intents_sent.get(),
+            hazards_sent: self.hazards_sent.get(),
+            latches_sent: self.latches_sent.get(),
+            map_hazards_sent: self.map_hazards_sent.get(),
+            failed: self.failed.get(),
+            intents: self.intents.get(),
+            hazards: self.hazards.get(),
+            latches: self.latches.get(),
+            map_hazards: self.map_hazards.get(),
+            refused: self.refused.get(),
+            limited: self.limited.get(),
+            dropped: self.dropped.get(),
+            links: self.links.get(),
         }
     }
 }

@@ -1,22 +1,26 @@
-//! What arrives, on Zenoh's threads: checked, counted, handed over without waiting.
+//! Messages that arrive, on Zenoh's threads: checked, counted, handed over without waiting.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use skein_types::coord::{Hazard, Intent};
+use skein_types::authority::LatchGossip;
+use skein_types::coord::{Hazard, HazardKind, Intent, MapHazard};
 use skein_types::ids::AgentId;
 use skein_wire::Wire;
 use skein_wire::names::{SwarmKey, SwarmKeys};
 use tokio::sync::mpsc;
 use zenoh::sample::{Sample, SampleKind};
 
+use crate::limits::{MessageKind, SenderLimits};
 use crate::stats::Counters;
-use crate::{EVENTS_RESERVED, HazardHook, MeshEvent};
+use crate::{EVENTS_RESERVED, MeshEvent, MeshHooks};
 
 pub(crate) struct Subscriber {
     keys: SwarmKeys,
     own: AgentId,
     sender: mpsc::Sender<MeshEvent>,
-    on_hazard: Option<HazardHook>,
+    hooks: MeshHooks,
+    limits: SenderLimits,
     counters: Arc<Counters>,
 }
 
@@ -25,41 +29,49 @@ impl Subscriber {
         keys: SwarmKeys,
         own: AgentId,
         sender: mpsc::Sender<MeshEvent>,
-        on_hazard: Option<HazardHook>,
+        hooks: MeshHooks,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { keys, own, sender, on_hazard, counters }
+        Self { keys, own, sender, hooks, limits: SenderLimits::new(now()), counters }
     }
 
     /// The session is open.
-    pub(crate) fn up(&self) {
+    pub(crate) fn on_open(&self) {
         self.hand_over(MeshEvent::Up);
     }
 
-    /// A message came.
     pub(crate) fn on_sample(&self, sample: &Sample) {
         if sample.kind() != SampleKind::Put {
             return;
         }
-        match self.keys.parse(sample.key_expr().as_str()) {
-            Ok(SwarmKey::Presence(agent)) if agent != self.own => self.intent(&agent, sample),
-            Ok(SwarmKey::Hazard(kind, agent)) if agent != self.own => {
-                if let Some(hazard) = self.read::<Hazard>(sample) {
-                    if hazard.reporter == agent && hazard.kind == kind {
-                        self.hazard(hazard);
-                    } else {
-                        self.refuse(sample, "it came under another's name");
-                    }
-                }
-            }
-            // Nobody else has this robot's name: what says so is a mistake, or worse.
-            Ok(SwarmKey::Presence(_) | SwarmKey::Hazard(..)) => self.refuse(sample, "it came under this robot's name"),
-            Ok(SwarmKey::Negotiation(_) | SwarmKey::Claim(..) | SwarmKey::Latch(_)) => {}
-            Err(error) => self.refuse(sample, &error.to_string()),
+        let key = match self.keys.parse(sample.key_expr().as_str()) {
+            Ok(key) => key,
+            Err(error) => return self.refuse(sample, &error.to_string()),
+        };
+        let (kind, agent) = match &key {
+            SwarmKey::Presence(agent) => (MessageKind::Intent, agent),
+            SwarmKey::Hazard(_, agent) => (MessageKind::Hazard, agent),
+            SwarmKey::Latch(agent) => (MessageKind::Latch, agent),
+            SwarmKey::MapHazard(agent) => (MessageKind::MapHazard, agent),
+            SwarmKey::Negotiation(_) | SwarmKey::Claim(..) => return,
+        };
+        if *agent == self.own {
+            // No other robot has this name: the sender is misconfigured, or worse.
+            return self.refuse(sample, "it came under this robot's name");
+        }
+        if !self.limits.admit(now(), agent, kind) {
+            return self.counters.limited.count();
+        }
+        match key {
+            SwarmKey::Presence(agent) => self.on_intent(&agent, sample),
+            SwarmKey::Hazard(kind, agent) => self.on_hazard(kind, &agent, sample),
+            SwarmKey::Latch(agent) => self.on_latch(&agent, sample),
+            SwarmKey::MapHazard(agent) => self.on_map_hazard(agent, sample),
+            SwarmKey::Negotiation(_) | SwarmKey::Claim(..) => {}
         }
     }
 
-    /// A token came or went.
+    /// A liveliness token came or went.
     pub(crate) fn on_liveliness(&self, sample: &Sample) {
         let Ok(SwarmKey::Presence(agent)) = self.keys.parse(sample.key_expr().as_str()) else {
             return self.refuse(sample, "it is no presence of a robot");
@@ -80,28 +92,52 @@ impl Subscriber {
         }
     }
 
-    fn intent(&self, agent: &AgentId, sample: &Sample) {
-        let Some(intent) = self.read::<Intent>(sample) else { return };
+    fn on_intent(&self, agent: &AgentId, sample: &Sample) {
+        let Some(intent) = self.decode::<Intent>(sample) else { return };
         if intent.sender != *agent {
             return self.refuse(sample, "it came under another's name");
         }
-        self.counters.intent();
+        self.counters.intents.count();
         if self.sender.capacity() <= EVENTS_RESERVED {
-            return self.counters.dropped();
+            return self.counters.dropped.count();
         }
         self.hand_over(MeshEvent::Intent(intent));
     }
 
-    fn hazard(&self, hazard: Hazard) {
-        self.counters.hazard();
-        if let Some(hook) = &self.on_hazard {
+    fn on_hazard(&self, kind: HazardKind, agent: &AgentId, sample: &Sample) {
+        let Some(hazard) = self.decode::<Hazard>(sample) else { return };
+        if hazard.reporter != *agent || hazard.kind != kind {
+            return self.refuse(sample, "it came under another's name");
+        }
+        self.counters.hazards.count();
+        if let Some(hook) = &self.hooks.on_hazard {
             hook(&hazard);
         }
         self.hand_over(MeshEvent::Hazard(hazard));
     }
 
-    /// Checks the size before the bytes are even put together.
-    fn read<T: Wire>(&self, sample: &Sample) -> Option<T> {
+    fn on_latch(&self, agent: &AgentId, sample: &Sample) {
+        let Some(gossip) = self.decode::<LatchGossip>(sample) else { return };
+        if gossip.sender != *agent {
+            return self.refuse(sample, "it came under another's name");
+        }
+        self.counters.latches.count();
+        if let Some(hook) = &self.hooks.on_latch {
+            hook(gossip);
+        }
+    }
+
+    fn on_map_hazard(&self, from: AgentId, sample: &Sample) {
+        let Some(entry) = self.decode::<MapHazard>(sample) else { return };
+        self.counters.map_hazards.count();
+        if self.sender.capacity() <= EVENTS_RESERVED {
+            return self.counters.dropped.count();
+        }
+        self.hand_over(MeshEvent::MapHazard { from, entry });
+    }
+
+    /// Checks the size before the bytes are put together.
+    fn decode<T: Wire>(&self, sample: &Sample) -> Option<T> {
         if sample.payload().len() > T::BYTES_MAX {
             self.refuse(sample, "it is too large");
             return None;
@@ -116,13 +152,18 @@ impl Subscriber {
     }
 
     fn refuse(&self, sample: &Sample, why: &str) {
-        self.counters.refused();
+        self.counters.refused.count();
         tracing::debug!(key = %sample.key_expr(), why, "a message from the mesh was refused");
     }
 
     fn hand_over(&self, event: MeshEvent) {
         if self.sender.try_send(event).is_err() {
-            self.counters.dropped();
+            self.counters.dropped.count();
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the only place of this shell that reads the clock")]
+fn now() -> Instant {
+    Instant::now()
 }

@@ -367,6 +367,7 @@ impl Rig {
                 Output::PublishIntent(intent) => self.said.push(intent),
                 Output::Surroundings(surroundings) => self.surroundings = *surroundings,
                 Output::PublishHazard(hazard) => self.warned.push(hazard),
+                Output::PublishMapHazard(_) | Output::MapHazard(_) => {}
             }
         }
     }

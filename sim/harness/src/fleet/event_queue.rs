@@ -18,6 +18,8 @@ pub(crate) enum SimEvent {
     IntentArrives { robot: usize, bytes: Rc<[u8]> },
     /// A peer's hazard reaches a robot.
     HazardArrives { robot: usize, bytes: Rc<[u8]> },
+    /// An entry of a peer's hazard map reaches a robot.
+    MapHazardArrives { robot: usize, from: usize, bytes: Rc<[u8]> },
     /// A robot's mesh session sees a peer appear or vanish.
     PeerSeen { robot: usize, peer: usize, alive: bool },
     /// A robot tries to open a stream.

@@ -41,6 +41,10 @@ impl Fleet {
                 RobotOutput::Hazard(hazard) => {
                     self.broadcast(number, hazard.to_bytes(), |robot, bytes| SimEvent::HazardArrives { robot, bytes });
                 }
+                RobotOutput::MapHazard(entry) => {
+                    let event = |robot, bytes| SimEvent::MapHazardArrives { robot, from: number, bytes };
+                    self.broadcast(number, entry.to_bytes(), event);
+                }
                 RobotOutput::SaveLatch { boot, latch, takes } => {
                     self.queue.schedule(self.now + takes, SimEvent::LatchKept { robot: number, boot, latch });
                 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use skein_agent::{AgentConfig, Input};
 use skein_supervisor::Input as SupervisorInput;
-use skein_types::coord::{Hazard, Intent};
+use skein_types::coord::{Hazard, Intent, MapHazard};
 use skein_types::ids::{AgentId, BootId, FleetId};
 use skein_types::mission::{Mission, MissionSpec, Objective, Priority};
 use skein_types::region::Region;
@@ -266,6 +266,12 @@ impl Fleet {
                     self.give(robot, Input::Hazard(hazard));
                 }
             }
+            SimEvent::MapHazardArrives { robot, from, bytes } => {
+                let from = self.robots.get(from).map(|peer| peer.config.id.clone());
+                if let (Some(from), Some(entry)) = (from, self.decode::<MapHazard>(&bytes)) {
+                    self.give(robot, Input::MapHazard { from, entry });
+                }
+            }
             SimEvent::PeerSeen { robot, peer, alive } => self.on_peer(robot, peer, alive),
             SimEvent::Dial { robot } => self.dial(robot),
             SimEvent::Hangup { robot, stream } => self.hang_up(robot, stream),
@@ -334,6 +340,7 @@ const fn receiver(event: &SimEvent) -> Option<Endpoint> {
         SimEvent::CommandArrives { robot, .. }
         | SimEvent::IntentArrives { robot, .. }
         | SimEvent::HazardArrives { robot, .. }
+        | SimEvent::MapHazardArrives { robot, .. }
         | SimEvent::PeerSeen { robot, .. }
         | SimEvent::Dial { robot }
         | SimEvent::LatchKept { robot, .. } => Some(Endpoint::Robot(*robot)),

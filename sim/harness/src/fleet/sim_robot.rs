@@ -9,7 +9,7 @@ use skein_agent::{Agent, AgentConfig, Input, Output};
 use skein_body::{Body, Fence, SafeBody};
 use skein_reflex::{Reflex, ReflexConfig};
 use skein_types::authority::{LatchReport, LatchView};
-use skein_types::coord::{AgentState, Hazard, Intent};
+use skein_types::coord::{AgentState, Hazard, Intent, MapHazard};
 use skein_types::event::{Event, EventBatch};
 use skein_types::ids::BootId;
 use skein_types::link::{AgentReport, CloudCommand, Hello, Order, SCHEMA};
@@ -45,6 +45,7 @@ pub(crate) enum RobotOutput {
     Report(AgentReport),
     Intent(Intent),
     Hazard(Hazard),
+    MapHazard(MapHazard),
     /// The disk keeps a latch after a while.
     SaveLatch {
         boot: BootId,
@@ -279,6 +280,8 @@ impl SimRobot {
                     send(RobotOutput::Intent(intent));
                 }
                 Output::PublishHazard(hazard) => send(RobotOutput::Hazard(hazard)),
+                Output::MapHazard(entry) => send(RobotOutput::Report(AgentReport::Hazards(vec![entry]))),
+                Output::PublishMapHazard(entry) => send(RobotOutput::MapHazard(entry)),
                 Output::Report(report) => {
                     if let AgentReport::Telemetry(batch) = &report {
                         self.telemetry = batch.samples.last().cloned();

@@ -86,6 +86,7 @@ impl Bot {
     fn own(&self) -> OwnState {
         OwnState {
             pose: self.pose,
+            pose_age: Duration::ZERO,
             velocity: Point::from_heading(self.pose.heading) * self.speed,
             path: self.path.clone(),
             state: self.state,
