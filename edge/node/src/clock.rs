@@ -4,10 +4,10 @@ use rustix::thread::clock_nanosleep_absolute;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use skein_types::time::{MonoTime, WallTime};
 
-/// Now, on the clock that never jumps.
+/// Now, on the clock that never jumps and goes on while the machine is suspended: what is older than a suspend is old.
 #[must_use]
 pub fn now() -> MonoTime {
-    let time = clock_gettime(ClockId::Monotonic);
+    let time = clock_gettime(ClockId::Boottime);
     let nanos = time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec);
     MonoTime::from_nanos(u64::try_from(nanos).unwrap_or(0))
 }
@@ -26,7 +26,13 @@ pub fn sleep_until(moment: MonoTime) {
     let rest = i64::try_from(nanos % 1_000_000_000).unwrap_or(0);
     let request = Timespec { tv_sec: seconds, tv_nsec: rest };
     // A signal may wake the thread early; the moment stays the same.
-    while clock_nanosleep_absolute(ClockId::Monotonic, &request) == Err(rustix::io::Errno::INTR) {}
+    while clock_nanosleep_absolute(ClockId::Boottime, &request) == Err(rustix::io::Errno::INTR) {}
+}
+
+/// The kernel's id of this boot of the machine; empty when it cannot be read.
+#[must_use]
+pub fn kernel_boot() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
 /// RFC 3339 with milliseconds, UTC.

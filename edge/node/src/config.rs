@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use skein_mesh::{AccessRules, TlsFiles};
 use skein_settings::{Layers, SettingsError, state_folder};
 use skein_types::ids::{AgentId, FleetId};
 
@@ -74,6 +75,16 @@ pub struct MeshAt {
     pub connect: Vec<String>,
     /// Zenoh's own configuration file (JSON5).
     pub zenoh: Option<PathBuf>,
+    /// Whether the mesh may listen and search beyond this machine.
+    pub allow_remote: bool,
+    /// Certificate of the authority that signed the robots' certificates, PEM.
+    pub tls_ca: Option<PathBuf>,
+    /// Certificate of this robot, PEM.
+    pub tls_certificate: Option<PathBuf>,
+    /// Private key of that certificate, PEM.
+    pub tls_key: Option<PathBuf>,
+    /// Robots that may take part; all when empty.
+    pub robots: Vec<AgentId>,
 }
 
 /// The debug API.
@@ -123,10 +134,29 @@ impl Config {
         layers.require(&[("robot.id", "--id"), ("robot.map", "--map"), ("body.address", "--body")])?;
         let config: Self = layers.extract()?;
         config.check_debug(layers)?;
+        config.check_tls(layers)?;
         if config.cloud.backoff_min_ms > config.cloud.backoff_max_ms {
             return Err(layers.problem("cloud.backoff_min_ms", "is more than cloud.backoff_max_ms", "swap the two"));
         }
         Ok(config)
+    }
+
+    /// Half a set of certificates would silently mean none.
+    fn check_tls(&self, layers: &Layers) -> Result<(), SettingsError> {
+        let files = [
+            ("mesh.tls_ca", &self.mesh.tls_ca),
+            ("mesh.tls_certificate", &self.mesh.tls_certificate),
+            ("mesh.tls_key", &self.mesh.tls_key),
+        ];
+        let given = files.iter().filter(|(_, file)| file.is_some()).count();
+        match files.iter().find(|(_, file)| file.is_some()) {
+            Some((key, _)) if given < files.len() => Err(layers.problem(
+                key,
+                "is given without the other two files",
+                "give mesh.tls_ca, mesh.tls_certificate and mesh.tls_key, or none of them",
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn check_debug(&self, layers: &Layers) -> Result<(), SettingsError> {
@@ -173,6 +203,28 @@ impl Cloud {
     #[must_use]
     pub const fn backoff(&self) -> (Duration, Duration) {
         (Duration::from_millis(self.backoff_min_ms), Duration::from_millis(self.backoff_max_ms))
+    }
+}
+
+impl MeshAt {
+    /// Peers prove who they are, so a release may come over the mesh. Zenoh's own configuration file may ask for that
+    /// too, but this process cannot tell.
+    #[must_use]
+    pub fn authenticates(&self) -> bool {
+        self.zenoh.is_none() && self.tls().is_some()
+    }
+
+    /// The certificates, when all three are given.
+    #[must_use]
+    pub fn tls(&self) -> Option<TlsFiles> {
+        let (ca, certificate, key) = (self.tls_ca.clone()?, self.tls_certificate.clone()?, self.tls_key.clone()?);
+        Some(TlsFiles { ca, certificate, key })
+    }
+
+    /// The robots that may take part; all when none is named.
+    #[must_use]
+    pub fn access(&self) -> Option<AccessRules> {
+        (!self.robots.is_empty()).then(|| AccessRules { robots: self.robots.clone() })
     }
 }
 

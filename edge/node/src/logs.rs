@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -16,6 +17,7 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::clock;
 use crate::config::Log;
+use crate::lossy_writer::{FlushGuard, LossyWriter};
 
 /// Longest text of one field, so that the ring is bounded in bytes too.
 const FIELD_BYTES_MAX: usize = 2048;
@@ -50,7 +52,7 @@ pub enum Severity {
     Warn,
     /// Something happened.
     Info,
-    /// For who looks for a fault.
+    /// For finding a fault.
     Debug,
     /// Everything.
     Trace,
@@ -248,22 +250,34 @@ fn cut(mut text: String) -> String {
     text
 }
 
-/// Starts the log of the process. `RUST_LOG` wins over the configuration.
+/// Lines that standard error did not take, since the start.
+static DROPPED: OnceLock<Arc<AtomicU64>> = OnceLock::new();
+
+/// Log lines that were dropped because standard error took them too slowly; the ring has them.
+#[must_use]
+pub fn dropped() -> u64 {
+    DROPPED.get().map_or(0, |dropped| dropped.load(Ordering::Relaxed))
+}
+
+/// Starts the log of the process. `RUST_LOG` wins over the configuration. What is in the queue is written when the
+/// guard is dropped.
 ///
 /// # Errors
 /// A sentence when the filter cannot be read or a log runs already.
-pub fn start(config: &Log, ring: &Arc<Ring>) -> Result<(), String> {
+pub fn start(config: &Log, ring: &Arc<Ring>) -> Result<FlushGuard, String> {
     let directives = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
     let text = directives.as_deref().unwrap_or(&config.level);
     let filter = EnvFilter::try_new(text).map_err(|e| format!("log filter {text:?}: {e}"))?;
+    let (writer, guard) = LossyWriter::start(std::io::stderr()).map_err(|e| format!("no thread for the log: {e}"))?;
+    let _first = DROPPED.set(writer.dropped());
     let registry = tracing_subscriber::registry().with(filter).with(RingLayer(Arc::clone(ring)));
     let started = if config.format == "json" {
-        registry.with(fmt::layer().json().with_writer(std::io::stderr)).try_init()
+        registry.with(fmt::layer().json().with_writer(writer)).try_init()
     } else {
         let colour = std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
-        registry.with(fmt::layer().with_ansi(colour).with_writer(std::io::stderr)).try_init()
+        registry.with(fmt::layer().with_ansi(colour).with_writer(writer)).try_init()
     };
-    started.map_err(|e| e.to_string())
+    started.map(|()| guard).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

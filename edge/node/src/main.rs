@@ -29,10 +29,13 @@ fn main() -> ExitCode {
         }
     };
     let ring = Ring::new(config.log.kept);
-    if let Err(reason) = logs::start(&config.log, &ring) {
-        eprintln!("skein-edge: {reason}");
-        return ExitCode::from(USAGE);
-    }
+    let _flushed_at_the_end = match logs::start(&config.log, &ring) {
+        Ok(guard) => guard,
+        Err(reason) => {
+            eprintln!("skein-edge: {reason}");
+            return ExitCode::from(USAGE);
+        }
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKER_THREADS)
         .max_blocking_threads(BLOCKING_THREADS)

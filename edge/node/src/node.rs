@@ -1,13 +1,15 @@
 //! The process put together, from the first socket to the orderly end.
 //!
 //! ```text
-//!   START ──► debug API ──► map ──► body ──► reflex thread ──► agent, peers, uplink ──► READY
-//!   SIGTERM or SIGINT ──► body halted and seen to stand ──► agent ends ──► tasks end ──► exit 0
+//!   START ──► kept latch ──► debug API ──► map ──► body ──► reflex thread ──► agent, mesh, uplink ──► READY
+//!   SIGTERM or SIGINT ──► body halted and seen to stand ──► marked as an orderly end ──► threads and tasks end
 //! ```
+//!
+//! The latch is read and can be raised before anything else is there; the debug API has a runtime of its own.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,62 +19,81 @@ use skein_body::{Fence, SafeBody};
 use skein_body_remote::{RemoteBody, Welcome};
 use skein_mesh::MeshConfig;
 use skein_reflex::{Reflex, ReflexConfig};
+use skein_robot::backoff::Backoff;
+use skein_robot::latch::{LatchAuthority, Start};
+use skein_robot::link::{RobotIdentity, RobotKey};
 use skein_space::map::OccupancyMap;
 use skein_space::planning::{PlanningMap, PlanningParams};
-use skein_types::authority::LatchReport;
 use skein_types::body::BodyDescriptor;
 use skein_types::geometry::Pose;
 use skein_types::ids::BootId;
-use skein_types::link::{Hello, SCHEMA};
-use skein_types::safety::Latch;
 use skein_types::telemetry::AgentTelemetry;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::backoff::Backoff;
+use crate::agent_thread::{AgentMailbox, AgentThread, Sinks};
+use crate::body_connector::{BodyConnector, BodyEndpoint};
 use crate::clock;
 use crate::config::Config;
-use crate::debug::{Api, Identity, Limits, Sources, TOKEN_VARIABLE, Token};
-use crate::keeper::{Door, Keeper};
+use crate::debug::{Api, DebugServer, Identity, Limits, Sources, TOKEN_VARIABLE, Token};
+use crate::hazard_thread::{HazardThread, HazardThreadHandle, MeshSlot};
+use crate::heartbeat::Heartbeat;
+use crate::latch_file::LatchFile;
+use crate::latch_service::{LatchService, LatchThreads};
 use crate::logs::Ring;
+use crate::mesh_task::{MeshTask, straight_hooks};
 use crate::notify::Notify;
-use crate::outbox::Outbox;
-use crate::peers::{Peers, straight_to_the_reflex};
-use crate::pilot::{Inbox, Message, PilotHandle, Sinks, WORDS_MAX, Word};
+use crate::outbox::SharedOutbox;
 use crate::place::{hash_of, load_fence, load_map};
-use crate::rt::{Ending, Ends, HazardEnd, Requests, RtThread, Ticker, Wanted, exchange};
-use crate::state::LatchFile;
+use crate::robot_key::KeyFile;
+use crate::rt::{Ending, Ends, Gauges, Requests, RtThread, Ticker, Wanted, exchange};
+use crate::supervise::{Restarts, supervised};
 use crate::uplink::Uplink;
 use crate::vitals::Vitals;
-use crate::watch::{Fatal, Watch};
+use crate::watchdog::{Fatal, Watchdog, WatchdogHandle};
 
 /// The tasks have this long to end once they are told.
 const TASKS_END_WITHIN: Duration = Duration::from_secs(2);
 /// The agent's thread likewise: longer than its longest search.
 const AGENT_ENDS_WITHIN: Duration = Duration::from_secs(2);
+/// The reflex thread likewise: it halts the body for at most three seconds.
+const REFLEX_ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// The latch has this long to reach the disk.
+const LATCH_ENDS_WITHIN: Duration = Duration::from_secs(2);
+/// Entries of the shared hazard map that wait for the mesh.
+const MAP_ENTRIES_MAX: usize = 64;
+/// The runtime of the tasks shows this often that it runs.
+const BEAT_EVERY: Duration = Duration::from_millis(200);
 
-/// What is there before the body is: whoever asks the debug API is answered from the first moment.
+/// What is there before the body is: the latch and the debug API work from the first moment.
 struct Base {
     config: Config,
     boot: BootId,
     cancel: CancellationToken,
     tasks: TaskTracker,
-    inbox: Inbox,
-    pilot: PilotHandle,
+    agent: AgentMailbox,
     telemetry: watch::Sender<Option<Arc<AgentTelemetry>>>,
-    outbox: Arc<Outbox>,
+    outbox: Arc<SharedOutbox>,
     vitals: Arc<Vitals>,
     ends: Ends<RemoteBody>,
+    latch: Arc<LatchService>,
+    latch_threads: LatchThreads,
+    restarts: Restarts,
 }
 
-/// Where the debug API is and how to get in.
+/// The debug API while it is served.
 struct DebugAt {
     sources: Arc<Sources>,
-    address: Option<SocketAddr>,
+    server: Option<DebugServer>,
+}
+
+impl DebugAt {
+    fn address(&self) -> Option<SocketAddr> {
+        self.server.as_ref().map(DebugServer::address)
+    }
 }
 
 /// Map, fence and body.
@@ -83,15 +104,25 @@ struct Ground {
     welcome: Welcome,
 }
 
-/// The threads while they run.
+/// Threads and heartbeats that are watched.
+struct Threads {
+    agent_thread: Arc<JoinHandle<()>>,
+    hazards: Arc<HazardThreadHandle>,
+    latch: Arc<LatchThreads>,
+    runtime: Arc<Heartbeat>,
+    latch_beat: Arc<Heartbeat>,
+}
+
+/// Everything while it runs.
 struct Running {
     rt: RtThread,
-    agent: JoinHandle<()>,
-    pilot: PilotHandle,
+    threads: Threads,
+    agent: AgentMailbox,
     requests: Arc<Requests>,
     cancel: CancellationToken,
     tasks: TaskTracker,
     notify: Arc<Notify>,
+    watchdog: WatchdogHandle,
 }
 
 /// SIGTERM and SIGINT.
@@ -119,18 +150,19 @@ impl Signals {
 /// What could not be opened, read or reached at the start, or what only a new process cures.
 pub async fn run(config: Config, ring: Arc<Ring>) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
-    let base = Base::new(config);
-    let debug = base.open_debug(ring).await?;
+    let base = Base::new(config)?;
+    let debug = base.open_debug(ring)?;
     let ground = tokio::select! {
         ground = base.find_ground() => ground?,
         name = signals.any() => {
             tracing::info!(signal = name, "ended while waiting for the body");
+            base.latch_threads.end(true, LATCH_ENDS_WITHIN);
             return Ok(());
         }
     };
     let (running, fatal) = base.start(&debug, ground)?;
     let fatal = tokio::select! {
-        fatal = fatal => fatal,
+        fatal = fatal => fatal.ok(),
         name = signals.any() => {
             tracing::info!(signal = name, "ending");
             None
@@ -144,31 +176,50 @@ pub async fn run(config: Config, ring: Arc<Ring>) -> anyhow::Result<()> {
 }
 
 impl Base {
-    fn new(config: Config) -> Self {
-        let inbox = Inbox::default();
-        Self {
+    fn new(config: Config) -> anyhow::Result<Self> {
+        let boot = BootId(Uuid::now_v7());
+        let folder = config.state_dir();
+        if let Err(error) = std::fs::create_dir_all(&folder) {
+            // A full disk is no reason not to run: the latch says that it is not kept.
+            tracing::error!(folder = %folder.display(), %error, "no folder for what must survive a restart");
+        }
+        let (file, found) = LatchFile::open(&folder);
+        let start = Start {
+            robot: config.robot.id.clone(),
+            fleet: config.robot.fleet.clone(),
+            boot,
+            kernel_boot: clock::kernel_boot(),
+            now: clock::now(),
+            wall: clock::wall(),
+            mesh_may_release: config.mesh.authenticates(),
+        };
+        let authority = LatchAuthority::start(clock::now(), &start, found);
+        let (ends, outbox, agent) = (exchange(), Arc::<SharedOutbox>::default(), AgentMailbox::default());
+        let latch = LatchService::new(authority, Arc::clone(&ends.latch), Arc::clone(&outbox), agent.clone());
+        let latch_threads = latch.start(file).context("no thread for the latch")?;
+        Ok(Self {
             config,
-            boot: BootId(Uuid::now_v7()),
+            boot,
             cancel: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            pilot: inbox.handle(),
-            inbox,
+            agent,
             telemetry: watch::channel(None).0,
-            outbox: Arc::default(),
+            outbox,
             vitals: Arc::default(),
-            ends: exchange(),
-        }
+            ends,
+            latch,
+            latch_threads,
+            restarts: Restarts::default(),
+        })
     }
 
-    /// Something that differs from robot to robot and from life to life.
+    /// Something that differs from robot to robot and from boot to boot.
     fn seed(&self) -> u64 {
         self.boot.0.as_u64_pair().1 ^ self.config.robot.seed
     }
 
-    async fn open_debug(&self, ring: Arc<Ring>) -> anyhow::Result<DebugAt> {
+    fn open_debug(&self, ring: Arc<Ring>) -> anyhow::Result<DebugAt> {
         let config = &self.config;
-        let folder = config.state_dir();
-        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let sources = Arc::new(Sources {
             identity: Identity {
                 robot: config.robot.id.clone(),
@@ -177,133 +228,273 @@ impl Base {
                 started: clock::now(),
                 allow_remote: config.debug.allow_remote,
             },
-            pilot: self.pilot.clone(),
+            agent: self.agent.clone(),
             telemetry: self.telemetry.subscribe(),
             ring,
             gauges: Arc::clone(&self.ends.gauges),
             outbox: Arc::clone(&self.outbox),
+            latch: Arc::clone(&self.latch),
             vitals: Arc::clone(&self.vitals),
+            restarts: self.restarts.clone(),
             token: token(config)?,
             limits: OnceLock::new(),
             granted: OnceLock::new(),
             cancel: self.cancel.clone(),
-            lease: Mutex::default(),
             streams: Sources::all_streams(),
         });
-        let Some(wanted) = config.debug.listen() else { return Ok(DebugAt { sources, address: None }) };
-        let listener = TcpListener::bind(wanted).await.with_context(|| {
+        let Some(wanted) = config.debug.listen() else { return Ok(DebugAt { sources, server: None }) };
+        let server = DebugServer::start(wanted, Api::new(Arc::clone(&sources)), self.cancel.clone());
+        let server = server.with_context(|| {
             format!("the debug API cannot listen on {wanted}: another robot may have it; --debug 127.0.0.1:0 takes a free port")
         })?;
-        let address = listener.local_addr().context("the debug API's address")?;
-        let serving = Api::new(Arc::clone(&sources)).serve(listener);
-        self.tasks.spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "the debug API ended");
-            }
-        });
-        Ok(DebugAt { sources, address: Some(address) })
+        Ok(DebugAt { sources, server: Some(server) })
     }
 
     async fn find_ground(&self) -> anyhow::Result<Ground> {
         let robot = &self.config.robot;
         let map = load_map(&robot.map)?;
         let fence = Fence::from(load_fence(robot.fence.as_deref(), &map)?);
-        let door = self.door();
-        let found = door.open_within(self.config.body.wait(), self.seed(), &self.cancel).await;
-        let (body, welcome) = found.with_context(|| format!("no body at {}", door.socket.display()))?;
+        let endpoint = self.endpoint();
+        let found = endpoint.open_within(self.config.body.wait(), self.seed(), &self.cancel).await;
+        let (body, welcome) = found.with_context(|| format!("no body at {}", endpoint.socket.display()))?;
         Ok(Ground { map, fence, body, welcome })
     }
 
-    fn door(&self) -> Door {
-        Door { socket: self.config.body.socket(), robot: self.config.robot.id.clone() }
+    fn endpoint(&self) -> BodyEndpoint {
+        BodyEndpoint { socket: self.config.body.socket(), robot: self.config.robot.id.clone() }
     }
 
-    /// Starts the threads and the tasks; the future ends when only a new process helps.
-    fn start(
-        self,
-        debug: &DebugAt,
-        ground: Ground,
-    ) -> anyhow::Result<(Running, impl Future<Output = Option<Fatal>> + use<>)> {
-        let descriptor = ground.welcome.descriptor;
-        let params = PlanningParams::for_body(&descriptor);
-        let map = Arc::new(PlanningMap::new(&ground.map, &params).context("nobody can plan on this map")?);
-        let hello = self.hello(descriptor, ground.welcome.home, &ground.map, debug);
-        let agent = self.agent(descriptor, ground.welcome.home, map);
-        let latch_file = LatchFile::new(&self.config.state_dir());
-        let latch = watch::channel(Latch::Released).0;
-        let seed = self.seed();
-        let door = self.door();
-        let Self { config, cancel, tasks, inbox, pilot, telemetry, outbox, vitals, ends, .. } = self;
+    /// Starts the threads and the tasks; the receiver hears of what only a new process cures.
+    fn start(self, debug: &DebugAt, ground: Ground) -> anyhow::Result<(Running, oneshot::Receiver<Fatal>)> {
+        let Ground { map, fence, body, welcome: Welcome { descriptor, home } } = ground;
+        let planning = PlanningMap::new(&map, &PlanningParams::for_body(&descriptor));
+        let agent = self.agent(descriptor, home, Arc::new(planning.context("this map cannot be planned on")?));
+        let uplink = self.uplink(self.identity(descriptor, home, &map, debug));
+        let (seed, endpoint, mesh) = (self.seed(), self.endpoint(), mesh_config(&self.config));
+        let Self { config, boot, cancel, tasks, agent: mailbox, telemetry, outbox, vitals, ends, latch, .. } = self;
+        let gauges = ends.gauges;
 
-        let body = Box::new(SafeBody::new(ground.body, ground.fence.clone()));
+        let body = Box::new(SafeBody::new(body, fence.clone()));
         let ticker = Ticker::new(body, Reflex::new(ReflexConfig::new(descriptor)), ends.reflex);
-        let rt = RtThread::start(ticker, Arc::clone(&ends.gauges), wanted(&config)).context("no reflex thread")?;
-        let granted = rt.granted();
-        tracing::info!(?granted, "the reflex runs");
-        // Both are set once, here.
-        let _first = debug.sources.granted.set(granted);
-        let _first = debug.sources.limits.set(Limits { body: descriptor, fence: ground.fence.clone() });
+        let rt = start_reflex(ticker, &gauges, &config, debug, Limits { body: descriptor, fence: fence.clone() })?;
+        let slot = MeshSlot::default();
+        let (hazard_thread, lane) = HazardThread::new(config.robot.id.clone(), boot, ends.sensed, slot.clone());
+        let (intent, map_out) = (watch::channel(None).0, broadcast::channel(MAP_ENTRIES_MAX).0);
 
-        let (words, spoken) = mpsc::channel(WORDS_MAX);
-        tasks.spawn(latch_file.clone().follow(latch.subscribe(), cancel.clone()));
-        let keeper =
-            Keeper { door, descriptor, fence: ground.fence, end: ends.body, gauges: Arc::clone(&ends.gauges), seed };
-        tasks.spawn(keeper.run(cancel.clone()));
-        talk(&config, ends.hazards, spoken, &pilot, seed, &tasks, &cancel);
-        if let Some(url) = config.cloud.url() {
-            let (first, longest) = config.cloud.backoff();
-            let backoff = Backoff::new(first, longest, seed);
-            let uplink =
-                Uplink { url: url.to_owned(), hello, outbox: Arc::clone(&outbox), pilot: pilot.clone(), backoff };
-            tasks.spawn(uplink.run(cancel.clone()));
+        let spawner = Spawner { tasks: &tasks, cancel: &cancel, restarts: &self.restarts };
+        let connector =
+            BodyConnector { endpoint, descriptor, fence, end: ends.body, gauges: Arc::clone(&gauges), seed };
+        tasks.spawn(connector.run(cancel.clone()));
+        if config.mesh.enabled {
+            let hooks = straight_hooks(ends.hazards, Arc::clone(&latch));
+            let (agent, gossip, intent) = (mailbox.clone(), latch.gossip(), intent.subscribe());
+            spawner.mesh(MeshTask { config: mesh, hooks, intent, map: map_out.clone(), gossip, slot, agent, seed });
+        } else {
+            tracing::warn!("no mesh: peers are not heard");
         }
-        let requests = Arc::clone(&ends.requests);
-        let gauges = Arc::clone(&ends.gauges);
-        let sinks =
-            Sinks { reflex: ends.agent, requests: ends.requests, gauges: ends.gauges, outbox, words, telemetry, latch };
-        let agent = inbox.start(restored(agent, &latch_file), sinks).context("no agent thread")?;
+        if let Some(uplink) = uplink {
+            spawner.uplink(uplink);
+        }
+        let runtime = spawner.heartbeat();
+
+        let hazards = Arc::new(hazard_thread.start().context("no hazard thread")?);
+        let (latch_seen, gauges_seen) = (Arc::clone(&latch), Arc::clone(&gauges));
+        let sinks = Sinks {
+            reflex: ends.agent,
+            gauges: gauges_seen,
+            outbox,
+            intent,
+            map: map_out,
+            hazards: lane,
+            telemetry,
+            latch: latch_seen,
+        };
+        let agent_thread = AgentThread::start(agent, mailbox.clone(), sinks).context("no agent thread")?;
+        let threads = Threads {
+            agent_thread: Arc::new(agent_thread),
+            hazards,
+            latch: Arc::new(self.latch_threads),
+            runtime,
+            latch_beat: latch.heartbeat(),
+        };
         let notify = Arc::new(Notify::from_environment());
-        let watch = Watch { gauges, pilot: pilot.clone(), vitals, notify: Arc::clone(&notify) };
-        let fatal = watch.run(cancel.clone());
-        tell_ready(&config, debug, &debug.sources.identity)?;
+        let watchdog = threads.watchdog(debug, gauges, mailbox.clone(), vitals, Arc::clone(&notify));
+        let (watchdog, fatal) = watchdog.start().context("no watchdog thread")?;
+        print_ready(&config, debug, &debug.sources.identity)?;
         notify.ready();
-        Ok((Running { rt, agent, pilot, requests, cancel, tasks, notify }, fatal))
+        let requests = ends.requests;
+        Ok((Running { rt, threads, agent: mailbox, requests, cancel, tasks, notify, watchdog }, fatal))
+    }
+
+    fn uplink(&self, identity: RobotIdentity) -> Option<Uplink> {
+        let (first, longest) = self.config.cloud.backoff();
+        Some(Uplink {
+            url: self.config.cloud.url()?.to_owned(),
+            identity,
+            key: self.key(),
+            outbox: Arc::clone(&self.outbox),
+            agent: self.agent.clone(),
+            latch: Arc::clone(&self.latch),
+            backoff: Backoff::new(first, longest, self.seed()),
+        })
     }
 
     fn agent(&self, descriptor: BodyDescriptor, home: Pose, map: Arc<PlanningMap>) -> Agent {
         let robot = &self.config.robot;
-        let mut config =
+        let config =
             AgentConfig::new(robot.id.clone(), robot.fleet.clone(), self.boot, home, descriptor, map, robot.seed);
-        config.mesh = self.config.mesh.enabled;
-        Agent::new(config)
+        Agent::new(AgentConfig { mesh: self.config.mesh.enabled, ..config })
     }
 
-    fn hello(&self, body: BodyDescriptor, home: Pose, map: &OccupancyMap, debug: &DebugAt) -> Hello {
-        Hello {
-            agent: self.config.robot.id.clone(),
+    /// Without a key the robot runs, and cannot prove its name to a supervisor that has pinned one.
+    fn key(&self) -> Option<Arc<dyn RobotKey + Send + Sync>> {
+        match KeyFile::open(&self.config.state_dir()) {
+            Ok(key) => Some(Arc::new(key)),
+            Err(error) => {
+                tracing::error!(%error, "this robot cannot prove its name");
+                None
+            }
+        }
+    }
+
+    fn identity(&self, body: BodyDescriptor, home: Pose, map: &OccupancyMap, debug: &DebugAt) -> RobotIdentity {
+        RobotIdentity {
+            robot: self.config.robot.id.clone(),
             fleet: self.config.robot.fleet.clone(),
             boot: self.boot,
             body,
             home,
             software: env!("CARGO_PKG_VERSION").to_owned(),
-            schema: SCHEMA,
-            last_command: None,
-            working_on: None,
-            debug_address: debug.address.map(|address| address.to_string()).unwrap_or_default(),
+            debug_address: debug.address().map(|address| address.to_string()).unwrap_or_default(),
             map_hash: hash_of(map),
-            latch: LatchReport::default(),
-            proof: None,
         }
     }
 }
 
-fn token(config: &Config) -> anyhow::Result<Token> {
-    if let Some(secret) = std::env::var(TOKEN_VARIABLE).ok().filter(|text| !text.is_empty()) {
-        return Ok(Token::from_environment(&secret)?);
+impl Threads {
+    fn watchdog(
+        &self,
+        debug: &DebugAt,
+        gauges: Arc<Gauges>,
+        agent: AgentMailbox,
+        vitals: Arc<Vitals>,
+        notify: Arc<Notify>,
+    ) -> Watchdog {
+        let (agent_thread, latch, hazards) =
+            (Arc::clone(&self.agent_thread), Arc::clone(&self.latch), Arc::clone(&self.hazards));
+        let mut heartbeats = vec![
+            ("the runtime of the tasks", Arc::clone(&self.runtime)),
+            ("the hazard thread", Arc::clone(&self.hazards.heartbeat)),
+            ("the latch thread", Arc::clone(&self.latch_beat)),
+        ];
+        heartbeats.extend(debug.server.as_ref().map(|server| ("the debug API", server.heartbeat())));
+        Watchdog {
+            gauges,
+            agent,
+            threads: vec![
+                ("agent", Box::new(move || agent_thread.is_finished())),
+                ("latch", Box::new(move || latch.is_broken())),
+                ("hazard", Box::new(move || hazards.is_broken())),
+            ],
+            heartbeats,
+            vitals,
+            notify,
+        }
     }
-    match &config.debug.token_file {
-        Some(path) => Ok(Token::kept(path)?),
-        None => Ok(Token::fresh(&config.state_dir().join("override.token"))?),
+}
+
+fn start_reflex(
+    ticker: Ticker<RemoteBody>,
+    gauges: &Arc<Gauges>,
+    config: &Config,
+    debug: &DebugAt,
+    limits: Limits,
+) -> anyhow::Result<RtThread> {
+    let rt = RtThread::start(ticker, Arc::clone(gauges), wanted(config)).context("no reflex thread")?;
+    let granted = rt.granted();
+    tracing::info!(?granted, "the reflex runs");
+    // Both are set once, here.
+    let _first = debug.sources.granted.set(granted);
+    let _first = debug.sources.limits.set(limits);
+    Ok(rt)
+}
+
+/// Starts the supervised tasks.
+struct Spawner<'a> {
+    tasks: &'a TaskTracker,
+    cancel: &'a CancellationToken,
+    restarts: &'a Restarts,
+}
+
+impl Spawner<'_> {
+    fn keep<F>(&self, name: &'static str, make: impl FnMut() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.tasks.spawn(supervised(name, self.cancel.clone(), self.restarts.clone(), make));
+    }
+
+    fn uplink(&self, uplink: Uplink) {
+        let cancel = self.cancel.clone();
+        self.keep("uplink", move || uplink.clone().run(cancel.clone()));
+    }
+
+    fn mesh(&self, mesh: MeshTask) {
+        let cancel = self.cancel.clone();
+        self.keep("mesh", move || mesh.clone().run(cancel.clone()));
+    }
+
+    /// Shows that the runtime of the tasks runs.
+    fn heartbeat(&self) -> Arc<Heartbeat> {
+        let heartbeat = Arc::<Heartbeat>::default();
+        let beating = Arc::clone(&heartbeat);
+        self.keep("heartbeat", move || {
+            let beating = Arc::clone(&beating);
+            async move {
+                loop {
+                    beating.beat(clock::now());
+                    tokio::time::sleep(BEAT_EVERY).await;
+                }
+            }
+        });
+        heartbeat
+    }
+}
+
+fn mesh_config(config: &Config) -> MeshConfig {
+    let mesh = &config.mesh;
+    MeshConfig {
+        listen: mesh.listen.clone(),
+        connect: mesh.connect.clone(),
+        interface: mesh.interface.clone(),
+        zenoh: mesh.zenoh.clone(),
+        tls: mesh.tls(),
+        access: mesh.access(),
+        allow_remote: mesh.allow_remote,
+        ..MeshConfig::loopback(config.robot.fleet.clone(), config.robot.id.clone())
+    }
+}
+
+/// The token for what only its bearer may do. A file that cannot be written is no reason not to start: everything else
+/// works, and driving by hand is refused with the reason.
+fn token(config: &Config) -> anyhow::Result<Option<Token>> {
+    if let Some(secret) = std::env::var(TOKEN_VARIABLE).ok().filter(|text| !text.is_empty()) {
+        return Ok(Some(Token::from_environment(&secret)?));
+    }
+    let made = match &config.debug.token_file {
+        Some(path) => Token::kept(path),
+        None => Token::fresh(&config.state_dir().join("override.token")),
+    };
+    match made {
+        Ok(token) => Ok(Some(token)),
+        Err(error) if error.is_io() => {
+            tracing::error!(
+                error = format!("{:#}", anyhow::Error::from(error)),
+                "no token: neither release nor manual driving here"
+            );
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -311,50 +502,16 @@ fn wanted(config: &Config) -> Wanted {
     Wanted { priority: config.rt.priority, cpu: config.rt.cpu, lock_memory: config.rt.lock_memory }
 }
 
-fn restored(mut agent: Agent, file: &LatchFile) -> Agent {
-    let latch = file.load();
-    if latch != Latch::Released {
-        tracing::warn!(?latch, "kept over the restart: a person must release it");
-        agent.restore_latch(clock::now(), latch);
-    }
-    agent
-}
-
-fn talk(
-    config: &Config,
-    hazards: HazardEnd,
-    words: mpsc::Receiver<Word>,
-    pilot: &PilotHandle,
-    seed: u64,
-    tasks: &TaskTracker,
-    cancel: &CancellationToken,
-) {
-    if !config.mesh.enabled {
-        tracing::warn!("no mesh: peers are not heard");
-        return;
-    }
-    let mesh = &config.mesh;
-    let config = MeshConfig {
-        listen: mesh.listen.clone(),
-        connect: mesh.connect.clone(),
-        interface: mesh.interface.clone(),
-        zenoh: mesh.zenoh.clone(),
-        ..MeshConfig::loopback(config.robot.fleet.clone(), config.robot.id.clone())
-    };
-    let hook = straight_to_the_reflex(hazards);
-    tasks.spawn(Peers { config, hook, words, pilot: pilot.clone(), seed }.run(cancel.clone()));
-}
-
 /// One line of JSON on standard output, for whoever started the process.
-fn tell_ready(config: &Config, debug: &DebugAt, identity: &Identity) -> anyhow::Result<()> {
+fn print_ready(config: &Config, debug: &DebugAt, identity: &Identity) -> anyhow::Result<()> {
     let line = serde_json::json!({
         "ready": true,
         "robot": identity.robot,
         "fleet": identity.fleet,
         "boot": identity.boot,
         "pid": std::process::id(),
-        "debug": debug.address.map(|address| address.to_string()),
-        "token_file": debug.sources.token.path(),
+        "debug": debug.address().map(|address| address.to_string()),
+        "token_file": debug.sources.token.as_ref().and_then(Token::path),
         "state": config.state_dir(),
     });
     let mut out = std::io::stdout().lock();
@@ -366,25 +523,39 @@ impl Running {
     async fn end(self) {
         self.notify.stopping();
         self.requests.finish();
-        let ending = tokio::task::spawn_blocking(|| self.rt.join()).await.unwrap_or(Ending::NoBody);
+        let joined = tokio::task::spawn_blocking(|| self.rt.join());
+        let ending = tokio::time::timeout(REFLEX_ENDS_WITHIN, joined).await;
+        let ending = ending.map_or(Ending::NoBody, |joined| joined.unwrap_or(Ending::NoBody));
         match ending {
             Ending::Standing => tracing::info!("the body stands"),
             Ending::Told => tracing::error!("the body was told to halt and does not show that it stands"),
             Ending::NoBody => tracing::warn!("there was no body to halt; it halts by itself"),
         }
-        // A full queue means a hanging agent: it is left behind below.
-        let _full = self.pilot.send(Message::Stop);
+        self.watchdog.end();
+        self.agent.stop();
         self.cancel.cancel();
         self.tasks.close();
         if tokio::time::timeout(TASKS_END_WITHIN, self.tasks.wait()).await.is_err() {
             tracing::warn!("some tasks did not end in time and are left behind");
         }
-        let agent = self.agent;
-        let joined = tokio::task::spawn_blocking(move || agent.join());
-        match tokio::time::timeout(AGENT_ENDS_WITHIN, joined).await {
-            Ok(Ok(Ok(()))) => tracing::info!("ended in order"),
-            Ok(_) => tracing::error!("the agent's thread had died"),
-            Err(_) => tracing::warn!("the agent did not end in time and is left behind"),
+        let Threads { agent_thread, hazards, latch, .. } = self.threads;
+        let ended = tokio::task::spawn_blocking(move || {
+            let stands = ending == Ending::Standing;
+            latch.end(stands, LATCH_ENDS_WITHIN);
+            hazards.end();
+            wait_for(&agent_thread)
+        });
+        match tokio::time::timeout(LATCH_ENDS_WITHIN + AGENT_ENDS_WITHIN, ended).await {
+            Ok(Ok(true)) => tracing::info!("ended in order"),
+            Ok(_) | Err(_) => tracing::warn!("the agent did not end in time and is left behind"),
         }
     }
+}
+
+fn wait_for(thread: &JoinHandle<()>) -> bool {
+    let deadline = clock::now() + AGENT_ENDS_WITHIN;
+    while !thread.is_finished() && clock::now() < deadline {
+        clock::sleep_until(clock::now() + Duration::from_millis(5));
+    }
+    thread.is_finished()
 }

@@ -10,6 +10,7 @@ use skein_body_remote::{Connection, Listener, Options, RemoteBody, Welcome};
 use skein_edge::clock;
 use skein_edge::rt::{Ticker, exchange};
 use skein_reflex::{Reflex, ReflexConfig};
+use skein_types::authority::LatchView;
 use skein_types::body::BodyDescriptor;
 use skein_types::coord::{Hazard, HazardKind};
 use skein_types::geometry::{Point, Pose, Twist};
@@ -123,12 +124,12 @@ fn a_tick_neither_takes_nor_gives_back_memory() {
                 valid_until: now + Duration::from_millis(100),
             });
             ends.agent.surroundings.write(Surroundings::empty());
+            ends.latch.publish(match round {
+                0..=400 => LatchView { level: Latch::Released, stamp: 0 },
+                401..=500 => LatchView { level: Latch::Kill, stamp: 0 },
+                _ => LatchView { level: Latch::Released, stamp: 1 },
+            });
             ends.hazards.put(now, &hazard);
-        }
-        match round {
-            400 => ends.requests.set_latch(Latch::Kill),
-            500 => ends.requests.set_latch(Latch::Released),
-            _ => {}
         }
         // The ring is drained by nobody in the second half: full, it must cost nothing either.
         while round < 300 && ends.agent.records.pop().is_ok() {}
@@ -137,4 +138,25 @@ fn a_tick_neither_takes_nor_gives_back_memory() {
         taken += if round < 5 { 0 } else { n };
     }
     assert_eq!(taken, 0, "allocations and releases in 595 ticks");
+}
+
+#[test]
+fn a_tick_that_loses_its_body_and_those_without_one_take_no_memory() {
+    let (far, body, _folder) = connected();
+    let ends = exchange();
+    let reflex = Reflex::new(ReflexConfig::new(BodyDescriptor::rover()));
+    let mut ticker = Ticker::new(Box::new(SafeBody::new(body, Fence::unbounded())), reflex, ends.reflex);
+    for _ in 0..5 {
+        ticker.tick(clock::now());
+    }
+    assert!(ticker.has_body());
+    drop(far);
+    let mut taken = 0;
+    for _ in 0..100 {
+        taken += counted(|| ticker.tick(clock::now()));
+    }
+    assert!(!ticker.has_body(), "the loss was seen");
+    assert_eq!(taken, 0, "allocations and releases in 100 ticks");
+    let mut lost = ends.body.lost;
+    assert!(lost.pop().is_ok(), "the body is dropped elsewhere");
 }

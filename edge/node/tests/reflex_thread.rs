@@ -198,7 +198,7 @@ fn a_lost_body_is_handed_out_and_a_new_one_taken_in_while_the_loop_goes_on() {
     assert!(rest.body.lost.pop().is_ok(), "the old body is in the ring by then");
     let ticks = rest.gauges.ticks();
     eventually("the loop goes on without a body", || rest.gauges.ticks() > ticks + 10);
-    eventually("it says so", || rest.newest_causes().is_some_and(|causes| causes.contains(Cause::StaleFrame)));
+    eventually("it reports so", || rest.newest_causes().is_some_and(|causes| causes.contains(Cause::StaleFrame)));
     assert!(rest.body.attach.push(body.connect()).is_ok());
     eventually("the new body is taken", || rest.gauges.has_body());
     eventually("its frames count", || rest.newest_causes().is_some_and(|causes| !causes.contains(Cause::StaleFrame)));

@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 use skein_agent::{Agent, AgentConfig, Input, Output};
 use skein_body::{Body, SafeBody};
 use skein_reflex::{Reflex, ReflexConfig};
-use skein_types::authority::{LatchGossip, LatchView};
+use skein_types::authority::{LatchGossip, LatchSet, LatchView};
 use skein_types::coord::{Hazard, Intent, MapHazard};
 use skein_types::geometry::Point;
 use skein_types::ids::AgentId;
@@ -153,6 +153,7 @@ struct Slots {
 #[derive(Clone, Debug)]
 enum Message {
     Input(Box<Input>),
+    Latch(Box<LatchSet>),
     Cloud(bool),
     Mesh(bool),
 }
@@ -225,7 +226,7 @@ impl<B: Body> Robot<B> {
             dropped: 0,
             config,
         };
-        this.drain_latch(now);
+        this.drain_latch();
         this.drain_agent(now);
         this
     }
@@ -392,6 +393,7 @@ impl<B: Body> Robot<B> {
         while let Some(message) = self.inbox.pop_front() {
             match message {
                 Message::Input(input) => self.tactical.handle(now, *input),
+                Message::Latch(latches) => self.tactical.on_latch(now, &latches),
                 Message::Cloud(cloud) => self.tactical.on_cloud(now, cloud),
                 Message::Mesh(mesh) => self.tactical.on_mesh(now, mesh),
             }
@@ -405,10 +407,10 @@ impl<B: Body> Robot<B> {
 
     fn on_latch(&mut self, now: MonoTime, input: LatchInput) {
         self.latch.handle(now, input);
-        self.drain_latch(now);
+        self.drain_latch();
     }
 
-    fn drain_latch(&mut self, now: MonoTime) {
+    fn drain_latch(&mut self) {
         while let Some(output) = self.latch.poll_output() {
             match output {
                 LatchOutput::Publish(view) => self.slots.latch = view,
@@ -416,16 +418,11 @@ impl<B: Body> Robot<B> {
                     self.outputs.push_back(RobotOutput::Save { ticket, contents })
                 }
                 LatchOutput::Ack { path, outcome } => self.on_ack(path, outcome),
-                LatchOutput::Inform(latches) => self.inform(now, latches),
+                LatchOutput::Inform(latches) => self.post(Message::Latch(Box::new(latches))),
                 LatchOutput::Report(report) => self.outbox.report(AgentReport::Latch(report)),
                 LatchOutput::Gossip(gossip) => self.outputs.push_back(RobotOutput::Gossip(gossip)),
             }
         }
-    }
-
-    fn inform(&mut self, now: MonoTime, latches: skein_types::authority::LatchSet) {
-        self.tactical.on_latch(now, &latches);
-        self.drain_agent(now);
     }
 
     fn on_ack(&mut self, path: LatchPath, outcome: LatchOutcome) {
@@ -455,6 +452,10 @@ impl<B: Body> Robot<B> {
         match (to, command.order) {
             (Destination::Lease, Order::Lease(grant)) => {
                 self.on_latch(now, LatchInput::Lease(grant));
+                self.ack(id, CommandOutcome::Done);
+            }
+            (Destination::Agent, Order::Hazards(hazards)) => {
+                self.post(Message::Input(Box::new(Input::Hazards(hazards))));
                 self.ack(id, CommandOutcome::Done);
             }
             (Destination::Outbox, Order::EventsKept { boot, sequence }) => self.outbox.kept(boot, sequence),

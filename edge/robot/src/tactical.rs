@@ -2,8 +2,7 @@
 
 use skein_agent::{Agent, Input, Output, TimerKind};
 use skein_types::authority::LatchSet;
-use skein_types::link::AgentReport;
-use skein_types::telemetry::{LinkState, OperatingMode};
+use skein_types::telemetry::LinkState;
 use skein_types::time::{MonoTime, WallTime};
 
 use crate::rt::TickRecord;
@@ -18,14 +17,13 @@ pub struct TacticalCore {
     link: LinkState,
     /// Wall clock less monotonic clock, as the agent reckons it; `None` before it was told.
     wall_offset: Option<i64>,
-    manual: bool,
 }
 
 impl TacticalCore {
     /// Around an agent that has sensed nothing yet.
     #[must_use]
     pub fn new(agent: Agent) -> Self {
-        Self { agent, link: LinkState::default(), wall_offset: None, manual: false }
+        Self { agent, link: LinkState::default(), wall_offset: None }
     }
 
     /// One change.
@@ -73,13 +71,7 @@ impl TacticalCore {
 
     /// What is to be done, oldest first.
     pub fn poll_output(&mut self) -> Option<Output> {
-        let output = self.agent.poll_output()?;
-        if let Output::Report(AgentReport::Telemetry(batch)) = &output
-            && let Some(last) = batch.samples.last()
-        {
-            self.manual = last.mode == OperatingMode::Manual;
-        }
-        Some(output)
+        self.agent.poll_output()
     }
 
     /// When [`Self::catch_up`] is due, and why.
@@ -88,10 +80,10 @@ impl TacticalCore {
         self.agent.next_deadline()
     }
 
-    /// A person drives or has not given control back, as of the last sample.
+    /// An operator drives or has not given control back.
     #[must_use]
     pub const fn is_manual(&self) -> bool {
-        self.manual
+        self.agent.is_manual()
     }
 
     /// Connections as the agent knows them.

@@ -1,4 +1,4 @@
-//! Driving by hand: token, lease, reason, time to live; the same reflex and fence as everything.
+//! Manual driving: token, lease, reason, time to live; the same reflex and fence as everything. A latched robot refuses.
 
 use std::time::Duration;
 
@@ -9,31 +9,31 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use skein_agent::{Input, OVERRIDE_TTL_MAX, OverrideCommand, OverrideMotion};
+use skein_robot::latch::LeaseHeld;
+use skein_types::authority::{LeaseGrant, Principal};
 use skein_types::body::Drive;
 use skein_types::geometry::{Point, Pose, Twist};
-use skein_types::ids::OperatorId;
 use skein_types::limits::MANUAL_POSE_AGE_MAX;
-use skein_types::mission::TEXT_BYTES_MAX;
-use skein_types::time::MonoTime;
+use skein_types::safety::Latch;
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Problem;
-use super::{Api, Limits};
-use crate::clock;
+use super::{Api, Limits, body, latch};
 
-/// A holder who sends nothing for this long loses the lease.
-const LEASE_FOR: Duration = Duration::from_secs(5);
-/// How finely the straight way to a target is looked at, metres.
+/// What a wish looks like.
+const EXAMPLE: &str =
+    "such as {\"operator\": \"anna\", \"reason\": \"test\", \"ttl_ms\": 500, \"twist\": {\"vx\": 0.2}}";
+/// How finely the straight line to a target is looked at, metres.
 const WAY_STEP: f64 = 0.05;
 
-/// A wish to drive by hand. Either `twist` or `target`.
+/// A manual command. Either `twist` or `target`.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OverrideRequest {
-    /// Who drives: a name of your choice (`operator` means the same). Nobody else drives while you do.
-    #[serde(alias = "operator")]
+    /// Who drives (`lease` means the same). Nobody else drives while this operator holds the lease.
+    #[serde(alias = "lease")]
     #[schema(example = "anna")]
-    pub lease: String,
+    pub operator: String,
     /// Why; goes into the record.
     #[schema(example = "clear the doorway")]
     pub reason: String,
@@ -68,7 +68,7 @@ pub struct TargetWish {
     pub y: f64,
 }
 
-/// The wish was taken.
+/// The command was taken.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct OverrideTaken {
     /// Ends by itself after this.
@@ -77,72 +77,52 @@ pub struct OverrideTaken {
     pub lease: LeaseView,
 }
 
-/// Who may drive by hand now.
+/// Who is in control now.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct LeaseView {
-    /// Nobody when missing.
+    /// The operator; nobody when missing.
     pub holder: Option<String>,
-    /// Until someone else may, if nothing more is sent.
+    /// Names the lease.
+    pub id: Option<String>,
+    /// Until it ends, unless it is renewed.
     pub expires_in_ms: u64,
+}
+
+impl From<Option<LeaseGrant>> for LeaseView {
+    fn from(grant: Option<LeaseGrant>) -> Self {
+        grant.map_or_else(Self::default, |LeaseGrant { id, operator, remaining }| Self {
+            holder: Some(operator.to_string()),
+            id: Some(id.to_string()),
+            expires_in_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
 }
 
 /// Whose lease is given back.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 pub(super) struct ReleaseQuery {
-    /// The name it was taken with.
-    lease: String,
+    /// The operator who holds it (`lease` means the same).
+    #[serde(alias = "lease")]
+    operator: String,
 }
 
-/// Who drives, and until when nobody else may.
-#[derive(Clone, Debug, Default)]
-pub struct Lease {
-    held: Option<(OperatorId, MonoTime)>,
+/// The end of manual driving.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GiveBackWish {
+    /// The operator who gives control back.
+    #[serde(alias = "lease")]
+    #[schema(example = "anna")]
+    operator: String,
 }
 
-impl Lease {
-    /// Takes or renews it.
-    ///
-    /// # Errors
-    /// A 409 problem that names the holder.
-    pub fn take(&mut self, now: MonoTime, who: &OperatorId) -> Result<LeaseView, Problem> {
-        if let Some((holder, until)) = &self.held
-            && holder != who
-            && *until > now
-        {
-            let left = until.since(now);
-            let hint = format!("ask {holder}, or try again in {:.1} s", left.as_secs_f64());
-            let detail = format!("{holder} drives this robot by hand");
-            return Err(Problem::new(StatusCode::CONFLICT, "lease_held", detail, hint));
-        }
-        self.held = Some((who.clone(), now + LEASE_FOR));
-        Ok(self.view(now))
-    }
-
-    /// Gives it back, if it is `who`'s.
-    pub fn release(&mut self, who: &OperatorId) -> bool {
-        self.held.take_if(|(holder, _)| holder == who).is_some()
-    }
-
-    /// Who holds it.
-    #[must_use]
-    pub fn view(&self, now: MonoTime) -> LeaseView {
-        match &self.held {
-            Some((holder, until)) if *until > now => LeaseView {
-                holder: Some(holder.to_string()),
-                expires_in_ms: u64::try_from(until.since(now).as_millis()).unwrap_or(u64::MAX),
-            },
-            Some(_) | None => LeaseView::default(),
-        }
-    }
-}
-
-/// Drive by hand for at most a second. The reflex and the fence hold as for everything else.
+/// Drive for at most a second. The reflex and the fence hold as for everything else; at its end the robot holds in MANUAL.
 #[utoipa::path(post, path = "/api/v1/override", tag = "control", request_body = OverrideRequest,
     security(("token" = [])),
     responses(
-        (status = 202, description = "Taken; ends by itself", body = OverrideTaken),
+        (status = 202, description = "Taken; then the robot holds until control is given back", body = OverrideTaken),
         (status = 401, description = "No token, or a wrong one", body = Problem),
-        (status = 409, description = "Someone else drives", body = Problem),
+        (status = 409, description = "Latched, or somebody else holds the lease", body = Problem),
         (status = 422, description = "Out of the fence, beyond the limits or incomplete", body = Problem),
         (status = 503, description = "The robot is not ready", body = Problem)))]
 pub(super) async fn post_override(
@@ -150,94 +130,106 @@ pub(super) async fn post_override(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<OverrideTaken>), Problem> {
-    api.token.check(&headers)?;
-    let request = read(body)?;
-    let command = wish(&request)?;
+    api.check_token(&headers)?;
+    let request: OverrideRequest = body::json(&body::bytes(body)?, EXAMPLE)?;
+    let command = command(&request)?;
+    check_latch(&api)?;
+    latch::check_lease(&api, &headers, None)?;
     let limits = api.limits.get().ok_or_else(starting)?;
     let pose = api.telemetry.borrow().as_ref().map(|sample| sample.pose).ok_or_else(starting)?;
     check_limits(limits, &command.motion)?;
     check_fence(limits, &pose, &command)?;
-    let lease = api.lease().take(clock::now(), &command.operator)?;
-    tracing::warn!(lease = %command.operator, reason = %command.reason, motion = ?command.motion, "driven by hand");
+    let lease = LeaseView::from(Some(api.latch.take_lease(&command.operator).map_err(held)?));
+    tracing::warn!(operator = %command.operator, reason = %command.reason, motion = ?command.motion, "manual command");
     let ttl_ms = request.ttl_ms;
-    api.pilot
-        .input(Input::Override(command))
-        .map_err(|busy| Problem::unavailable("agent_silent", busy.to_string(), "look at /healthz and /api/v1/logs"))?;
+    api.agent.order(Input::Override(command)).map_err(|busy| silent(&busy))?;
     Ok((StatusCode::ACCEPTED, Json(OverrideTaken { ttl_ms, lease })))
 }
 
-/// Who drives by hand.
+/// Give control back: the robot goes on by itself, and the lease ends.
+#[utoipa::path(post, path = "/api/v1/give_back", tag = "control", request_body = GiveBackWish,
+    security(("token" = [])),
+    responses(
+        (status = 200, description = "The lease after it", body = LeaseView),
+        (status = 401, description = "No token, or a wrong one", body = Problem),
+        (status = 409, description = "Somebody else holds the lease", body = Problem)))]
+pub(super) async fn post_give_back(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<LeaseView>, Problem> {
+    api.check_token(&headers)?;
+    let wish: GiveBackWish = body::json(&body::bytes(body)?, "such as {\"operator\": \"anna\"}")?;
+    give_back(&api, &wish.operator)
+}
+
+fn give_back(api: &Api, operator: &str) -> Result<Json<LeaseView>, Problem> {
+    let operator = body::operator("operator", operator)?;
+    // Taking it first says whether somebody else holds it; a lease that has ended is no reason to stay in MANUAL.
+    api.latch.take_lease(&operator).map_err(held)?;
+    let by = Principal::Operator(operator.clone());
+    api.agent.order(Input::GiveBack { by }).map_err(|busy| silent(&busy))?;
+    api.latch.give_back_lease(&operator);
+    tracing::warn!(%operator, "control given back");
+    Ok(Json(LeaseView::from(api.latch.report().lease)))
+}
+
+/// Who is in control.
 #[utoipa::path(get, path = "/api/v1/override", tag = "control",
     responses((status = 200, description = "The lease", body = LeaseView)))]
 pub(super) async fn get_override(State(api): State<Api>) -> Json<LeaseView> {
-    Json(api.lease().view(clock::now()))
+    Json(LeaseView::from(api.latch.report().lease))
 }
 
-/// Give the lease back, so that someone else may drive at once.
+/// The same as `POST /api/v1/give_back`, with the operator in the query.
 #[utoipa::path(delete, path = "/api/v1/override", tag = "control", params(ReleaseQuery), security(("token" = [])),
     responses(
         (status = 200, description = "The lease after it", body = LeaseView),
         (status = 401, description = "No token, or a wrong one", body = Problem),
-        (status = 409, description = "It was not yours", body = Problem)))]
+        (status = 409, description = "This operator does not hold it", body = Problem)))]
 pub(super) async fn delete_override(
     State(api): State<Api>,
     headers: HeaderMap,
     query: Result<Query<ReleaseQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<LeaseView>, Problem> {
-    api.token.check(&headers)?;
+    api.check_token(&headers)?;
     let Query(query) = query.map_err(|e| {
         Problem::new(StatusCode::BAD_REQUEST, "bad_query", e.body_text(), "give ?lease= and the name it was taken with")
     })?;
-    let who = operator(&query.lease)?;
-    let mut lease = api.lease();
-    if lease.release(&who) {
-        return Ok(Json(lease.view(clock::now())));
+    give_back(&api, &query.operator)
+}
+
+/// A latched robot is released first, on purpose.
+fn check_latch(api: &Api) -> Result<(), Problem> {
+    let latches = api.latch.latches();
+    if latches.level() == Latch::Released {
+        return Ok(());
     }
-    let view = lease.view(clock::now());
-    let holder = view.holder.unwrap_or_else(|| "nobody".into());
-    Err(Problem::new(StatusCode::CONFLICT, "lease_held", format!("{holder} holds it"), "only the holder gives it back"))
+    let holding = latches.holding();
+    let detail = format!("{:?} by {} in epoch {}: {}", holding.level, holding.by, holding.epoch, holding.reason);
+    Err(Problem::new(StatusCode::CONFLICT, "latched", detail, "release it first: POST /api/v1/release"))
+}
+
+fn held(held: LeaseHeld) -> Problem {
+    let hint = format!("ask {}, or try again in {:.1} s", held.operator, held.remaining.as_secs_f64());
+    Problem::new(StatusCode::CONFLICT, "lease_held", held.to_string(), hint)
+}
+
+fn silent(busy: &crate::agent_thread::AgentBusy) -> Problem {
+    Problem::unavailable("agent_silent", busy.to_string(), "look at /healthz and /api/v1/logs")
 }
 
 fn starting() -> Problem {
     Problem::unavailable("starting", "the robot does not know yet where it is", "try again in a second")
 }
 
-fn read(body: Result<Bytes, BytesRejection>) -> Result<OverrideRequest, Problem> {
-    let bytes = body.map_err(|e| {
-        let (code, hint) = match e.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "a wish fits into a few hundred bytes"),
-            _ => ("bad_body", "send the whole body"),
-        };
-        Problem::new(e.status(), code, e.body_text(), hint)
-    })?;
-    serde_json::from_slice(&bytes).map_err(|e| {
-        let hint = "such as {\"lease\": \"anna\", \"reason\": \"test\", \"ttl_ms\": 500, \"twist\": {\"vx\": 0.2}}";
-        match e.classify() {
-            serde_json::error::Category::Data => Problem::unprocessable("bad_field", e.to_string(), hint),
-            serde_json::error::Category::Syntax
-            | serde_json::error::Category::Eof
-            | serde_json::error::Category::Io => Problem::new(StatusCode::BAD_REQUEST, "bad_json", e.to_string(), hint),
-        }
-    })
-}
-
-fn operator(name: &str) -> Result<OperatorId, Problem> {
-    OperatorId::new(name).map_err(|e| {
-        Problem::unprocessable("bad_lease", format!("lease {e}"), "a short name such as \"anna\" or \"laptop-2\"")
-    })
-}
-
-fn wish(request: &OverrideRequest) -> Result<OverrideCommand, Problem> {
-    let operator = operator(&request.lease)?;
-    if request.reason.trim().is_empty() || request.reason.len() > TEXT_BYTES_MAX {
-        let hint = "say in a few words why you drive by hand";
-        let detail = format!("reason must have 1 to {TEXT_BYTES_MAX} bytes");
-        return Err(Problem::unprocessable("bad_reason", detail, hint));
-    }
+fn command(request: &OverrideRequest) -> Result<OverrideCommand, Problem> {
+    let operator = body::operator("operator", &request.operator)?;
+    body::check_reason(&request.reason)?;
     let ttl = Duration::from_millis(request.ttl_ms);
     if ttl.is_zero() || ttl > OVERRIDE_TTL_MAX {
         let detail = format!("ttl_ms is {}; it must be 1 to {}", request.ttl_ms, OVERRIDE_TTL_MAX.as_millis());
-        return Err(Problem::unprocessable("bad_ttl", detail, "send the wish again to go on for longer"));
+        return Err(Problem::unprocessable("bad_ttl", detail, "send the command again to go on for longer"));
     }
     let motion = match (request.twist, request.target) {
         (Some(twist), None) => {
@@ -287,7 +279,7 @@ pub(super) fn check_fence(limits: &Limits, pose: &Pose, command: &OverrideComman
     }
     let detail = match &command.motion {
         OverrideMotion::Twist(_) => "this motion would carry the robot out of its fence".to_owned(),
-        OverrideMotion::Target(at) => format!("the straight way to ({:.2}, {:.2}) leaves the fence", at.x, at.y),
+        OverrideMotion::Target(at) => format!("the straight line to ({:.2}, {:.2}) leaves the fence", at.x, at.y),
     };
     Err(Problem::unprocessable("out_of_fence", detail, "the fence holds for everyone; choose a place inside it"))
 }

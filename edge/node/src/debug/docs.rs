@@ -15,7 +15,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "Skein robot debug API", description = "What an engineer beside a robot can see and, with the token, do."),
-    tags((name = "read", description = "See"), (name = "control", description = "Drive by hand")),
+    tags((name = "latch", description = "Stop and release"), (name = "read", description = "See"), (name = "control", description = "Manual driving")),
     modifiers(&WithToken)
 )]
 struct Frame;

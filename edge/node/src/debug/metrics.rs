@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Api;
 use crate::clock;
-use crate::rt::lateness::Lateness;
+use crate::rt::latency_histogram::LatencyHistogram;
 
 /// Upper bounds of the histogram of lateness, microseconds.
 const BOUNDS_US: [u64; 12] = [10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 100_000];
@@ -40,7 +40,7 @@ impl Page {
         }
     }
 
-    fn histogram(&mut self, name: &str, about: &str, values: &Lateness) {
+    fn histogram(&mut self, name: &str, about: &str, values: &LatencyHistogram) {
         self.head(name, "histogram", about);
         for bound in BOUNDS_US {
             let within = values.at_most(Duration::from_micros(bound));
@@ -59,8 +59,9 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
     let mut page = Page(String::with_capacity(6 * 1024));
     process(&mut page, &api);
     reflex(&mut page, &api);
+    latch(&mut page, &api);
     robot(&mut page, &api);
-    way_up(&mut page, &api);
+    outbox(&mut page, &api);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page.0).into_response()
 }
 
@@ -71,7 +72,17 @@ fn process(page: &mut Page, api: &Api) {
     page.gauge("skein_uptime_seconds", "Since the start.", clock::now().secs_since(api.identity.started));
     page.counter("skein_process_cpu_seconds_total", "Processor time used.", api.vitals.cpu_seconds());
     page.gauge("skein_process_resident_memory_bytes", "Memory in use.", memory);
-    page.counter("skein_agent_messages_refused_total", "Messages the agent had no room for.", api.pilot.refused());
+    page.counter(
+        "skein_log_lines_dropped_total",
+        "Log lines dropped because nobody took them.",
+        crate::logs::dropped(),
+    );
+    page.counter("skein_task_restarts_total", "Tasks that had to be started again.", api.restarts.count());
+    page.counter(
+        "skein_agent_messages_refused_total",
+        "Messages refused or dropped because a lane of the agent was full.",
+        api.agent.refused(),
+    );
 }
 
 fn reflex(page: &mut Page, api: &Api) {
@@ -81,10 +92,16 @@ fn reflex(page: &mut Page, api: &Api) {
     page.histogram("skein_reflex_tick_seconds", "How long each tick took.", &gauges.duration);
     let missed = "Ticks that did not begin within their period.";
     page.counter("skein_reflex_missed_ticks_total", missed, count(&gauges.missed));
-    let dropped = "Ticks whose report found no room on its way to the agent.";
+    let dropped = "Ticks whose record was dropped because the agent's ring was full.";
     page.counter("skein_reflex_reports_dropped_total", dropped, count(&gauges.dropped));
     page.counter("skein_body_refused_total", "Commands the body did not take.", count(&gauges.refused));
     page.gauge("skein_body_connected", "1 when there is a body.", u8::from(gauges.has_body()));
+}
+
+fn latch(page: &mut Page, api: &Api) {
+    let report = api.latch.report();
+    page.gauge("skein_latch_level", "0 released, 1 stop, 2 kill.", report.latches.level() as u8);
+    page.gauge("skein_latch_kept", "1 when the latch is on the disk.", u8::from(report.kept));
 }
 
 fn robot(page: &mut Page, api: &Api) {
@@ -100,9 +117,9 @@ fn robot(page: &mut Page, api: &Api) {
     page.counter("skein_telemetry_samples_total", "Samples taken.", sample.sequence);
 }
 
-fn way_up(page: &mut Page, api: &Api) {
+fn outbox(page: &mut Page, api: &Api) {
     let backlog = api.outbox.backlog();
-    page.gauge("skein_outbox_events", "Events the supervisor has not said it keeps.", backlog.events);
+    page.gauge("skein_outbox_events", "Events the supervisor has not acknowledged as durable.", backlog.events);
     let dropped = [("telemetry", backlog.telemetry_dropped), ("event", backlog.events_dropped)];
-    page.counters("skein_outbox_dropped_total", "Given up because there was no room.", "kind", &dropped);
+    page.counters("skein_outbox_dropped_total", "Dropped because the bound was reached.", "kind", &dropped);
 }

@@ -1,23 +1,30 @@
-//! The robot's debug API: what an engineer beside it can see and, with the token, do.
+//! The robot's debug API: what an engineer beside it can see and, with the token, do. Stopping it needs no token on the
+//! robot itself.
 //!
-//! Everything here reads copies and snapshots. A request never holds up the agent or the reflex, and one that cannot be
-//! answered in time says so.
+//! It has a thread and a runtime of its own, bounded in connections. Everything here reads copies and snapshots: a
+//! request never holds up the agent or the reflex, and one that cannot be answered in time says so.
 
+mod body;
 mod control;
 mod docs;
+mod latch;
 mod metrics;
 mod problem;
 mod read;
+mod server;
 mod stream;
 mod token;
 
-pub use control::{Lease, LeaseView, OverrideRequest, OverrideTaken, TargetWish, TwistWish};
+pub use control::{LeaseView, OverrideRequest, OverrideTaken, TargetWish, TwistWish};
+pub use latch::{LatchAnswer, LatchesView, ReleaseWish, StopWish};
 pub use problem::Problem;
+pub use server::DebugServer;
 pub use token::{TOKEN_VARIABLE, Token, TokenError};
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -31,17 +38,18 @@ use skein_types::body::BodyDescriptor;
 use skein_types::ids::{AgentId, BootId, FleetId};
 use skein_types::telemetry::AgentTelemetry;
 use skein_types::time::MonoTime;
-use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::agent_thread::AgentMailbox;
+use crate::latch_service::LatchService;
 use crate::logs::Ring;
-use crate::outbox::Outbox;
-use crate::pilot::PilotHandle;
+use crate::outbox::SharedOutbox;
 use crate::rt::{Gauges, Granted};
+use crate::supervise::Restarts;
 use crate::vitals::Vitals;
 
 /// Largest request: a wish to drive by hand has a few hundred bytes.
@@ -53,6 +61,10 @@ const AGENT_PATIENCE: Duration = Duration::from_secs(1);
 /// Streams at once: a few engineers with a few windows each.
 const STREAMS_MAX: usize = 16;
 
+/// Where a request came from; set by the server for each connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerAddress(pub SocketAddr);
+
 /// Who this robot is.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -60,7 +72,7 @@ pub struct Identity {
     pub robot: AgentId,
     /// Fleet.
     pub fleet: FleetId,
-    /// Life.
+    /// This boot of its process.
     pub boot: BootId,
     /// When it began.
     pub started: MonoTime,
@@ -79,30 +91,32 @@ pub struct Limits {
 
 /// Everything the handlers read from.
 pub struct Sources {
-    /// Who.
+    /// Names.
     pub identity: Identity,
     /// The agent.
-    pub pilot: PilotHandle,
+    pub agent: AgentMailbox,
     /// Last sample.
     pub telemetry: watch::Receiver<Option<Arc<AgentTelemetry>>>,
     /// Last log lines.
     pub ring: Arc<Ring>,
     /// The reflex thread.
     pub gauges: Arc<Gauges>,
-    /// The way up.
-    pub outbox: Arc<Outbox>,
+    /// What waits for the supervisor.
+    pub outbox: Arc<SharedOutbox>,
+    /// Latch and lease.
+    pub latch: Arc<LatchService>,
     /// The process.
     pub vitals: Arc<Vitals>,
-    /// The door for driving by hand.
-    pub token: Token,
+    /// Tasks that had to be started again.
+    pub restarts: Restarts,
+    /// For what only its bearer may do; `None` when there is none.
+    pub token: Option<Token>,
     /// Known once the body is there.
     pub limits: OnceLock<Limits>,
     /// Known once the reflex thread runs.
     pub granted: OnceLock<Granted>,
     /// Ends the open streams.
     pub cancel: CancellationToken,
-    /// Who drives by hand.
-    pub lease: Mutex<Lease>,
     /// Streams that may still be opened.
     pub streams: Arc<Semaphore>,
 }
@@ -150,7 +164,11 @@ impl Api {
         let (router, openapi) = OpenApiRouter::with_openapi(docs::frame())
             .routes(routes!(read::status))
             .routes(routes!(stream::telemetry))
+            .routes(routes!(latch::post_stop))
+            .routes(routes!(latch::post_release))
+            .routes(routes!(latch::get_latches))
             .routes(routes!(control::post_override, control::get_override, control::delete_override))
+            .routes(routes!(control::post_give_back))
             .routes(routes!(stream::logs))
             .routes(routes!(read::world))
             .routes(routes!(read::plan))
@@ -163,25 +181,20 @@ impl Api {
         (router.with_state(self.clone()), openapi)
     }
 
-    /// Serves until cancelled, and then until open answers are given.
-    ///
-    /// # Errors
-    /// When the socket fails.
-    pub async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
-        let cancelled = self.cancel.clone().cancelled_owned();
-        axum::serve(listener, self.router()).with_graceful_shutdown(cancelled).await
+    /// Whether a request carries the token.
+    fn check_token(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let Some(token) = &self.token else {
+            let detail = "this robot could not make its token: see /api/v1/logs?level=error";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "no_token", detail, "free the disk and restart the robot"));
+        };
+        token.check(headers)
     }
 
-    async fn agent(&self) -> Result<Box<AgentStatus>, Problem> {
-        self.pilot.status(AGENT_PATIENCE).await.map_err(|_| {
+    async fn ask_agent(&self) -> Result<Box<AgentStatus>, Problem> {
+        self.agent.status(AGENT_PATIENCE).await.map_err(|_| {
             let hint = "the robot may be starting, or its agent hangs: look at /healthz and /api/v1/logs";
             Problem::unavailable("agent_silent", format!("no answer within {AGENT_PATIENCE:?}"), hint)
         })
-    }
-
-    /// Held for a comparison or a copy only.
-    fn lease(&self) -> MutexGuard<'_, Lease> {
-        self.lease.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stream_permit(&self) -> Result<OwnedSemaphorePermit, Problem> {
@@ -224,14 +237,20 @@ async fn bounded<T>(answer: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(ANSWER_WITHIN, answer).await.ok()
 }
 
-/// A page of the web whose name was made to point at this machine does not get to read the robot.
+/// A page of the web neither reads this robot under a name of its own nor stops it from a browser on this machine.
 async fn only_local_names(State(api): State<Api>, headers: HeaderMap, request: Request, next: Next) -> Response {
-    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    if api.identity.allow_remote || host.is_none_or(is_address_or_localhost) {
-        return next.run(request).await;
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    if !api.identity.allow_remote && !text(header::HOST).is_none_or(is_address_or_localhost) {
+        let hint = "use 127.0.0.1 or localhost in the address, or set debug.allow_remote = true";
+        let detail = "this name is not this robot's";
+        return Problem::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", detail, hint).into_response();
     }
-    let hint = "use 127.0.0.1 or localhost in the address, or set debug.allow_remote = true";
-    Problem::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", "this name is not this robot's", hint).into_response()
+    let from_page = text(header::ORIGIN).map(|origin| origin.split_once("://").map_or("", |(_, host)| host));
+    if !request.method().is_safe() && !from_page.is_none_or(is_address_or_localhost) {
+        let hint = "send the request from a program or from a page of this machine";
+        return Problem::new(StatusCode::FORBIDDEN, "foreign_origin", "another site's page asks", hint).into_response();
+    }
+    next.run(request).await
 }
 
 fn is_address_or_localhost(host: &str) -> bool {

@@ -1,22 +1,20 @@
 //! What can be seen: status, world, plan, reasons, peers, models, health.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Value, json};
+use skein_robot::outbox::Backlog;
+use skein_types::authority::{LatchReport, LatchSet};
 use skein_types::ids::AgentId;
+use skein_types::safety::Latch;
 use utoipa::ToSchema;
 
 use super::Api;
 use super::problem::Problem;
 use crate::clock;
-use crate::outbox::Backlog;
 use crate::rt::Granted;
-
-/// An agent that has not gone round its loop for this long is called silent.
-const AGENT_SILENT_AFTER: Duration = Duration::from_millis(1000);
+use crate::watchdog::HANGS_AFTER;
 
 /// The robot at a glance.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,7 +24,7 @@ pub(super) struct StatusView {
     robot: AgentId,
     /// Fleet.
     fleet: String,
-    /// Life.
+    /// This boot of its process.
     boot: String,
     /// Version of this program.
     software: &'static str,
@@ -40,9 +38,16 @@ pub(super) struct StatusView {
     state: Option<Value>,
     /// Why, in one sentence.
     why: Option<String>,
-    /// A person's hand: `released`, `stop` or `kill`.
-    #[schema(value_type = Option<String>)]
-    latch: Option<Value>,
+    /// What the robot obeys: `released`, `stop` or `kill`.
+    #[schema(value_type = String)]
+    latch: Latch,
+    /// Its own register and the fleet's.
+    #[schema(value_type = Object)]
+    latches: LatchSet,
+    /// They are on the disk.
+    latch_kept: bool,
+    /// What somebody should look at.
+    alarms: Vec<AlarmView>,
     /// Rung of the ladder and every cause of it.
     #[schema(value_type = Option<Object>)]
     failsafes: Option<Value>,
@@ -72,8 +77,19 @@ pub(super) struct StatusView {
     /// What waits for the supervisor.
     #[schema(value_type = Object)]
     backlog: Backlog,
-    /// Who drives by hand.
+    /// Who is in control.
     lease: super::LeaseView,
+    /// Tasks that had to be started again since the start.
+    task_restarts: u64,
+}
+
+/// Something that somebody should look at.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AlarmView {
+    /// For programs.
+    code: &'static str,
+    /// For people.
+    text: String,
 }
 
 /// How the reflex loop runs.
@@ -100,8 +116,9 @@ pub(super) struct LoopView {
 #[utoipa::path(get, path = "/status", tag = "read",
     responses((status = 200, description = "The robot at a glance", body = StatusView)))]
 pub(super) async fn status(State(api): State<Api>) -> Json<StatusView> {
-    let agent = api.agent().await.ok();
+    let agent = api.ask_agent().await.ok();
     let now = clock::now();
+    let report = api.latch.report();
     let (cpu_load, load_average, memory_bytes) = api.vitals.latest();
     Json(StatusView {
         robot: api.identity.robot.clone(),
@@ -112,7 +129,10 @@ pub(super) async fn status(State(api): State<Api>) -> Json<StatusView> {
         mode: agent.as_ref().map(|a| json!(a.mode)),
         state: agent.as_ref().map(|a| json!(a.state)),
         why: agent.as_ref().map(|a| a.why.clone()),
-        latch: agent.as_ref().map(|a| json!(a.latch)),
+        latch: report.latches.level(),
+        alarms: alarms(&api, &report),
+        latches: report.latches,
+        latch_kept: report.kept,
         failsafes: agent.as_ref().map(|a| json!(a.failsafe)),
         mission: agent.as_ref().and_then(|a| a.mission.as_ref()).map(|mission| json!(mission)),
         pose: agent.as_ref().map(|a| json!(a.pose)),
@@ -125,7 +145,8 @@ pub(super) async fn status(State(api): State<Api>) -> Json<StatusView> {
         body_connected: api.gauges.has_body(),
         reflex_loop: loop_view(&api),
         backlog: api.outbox.backlog(),
-        lease: api.lease().view(now),
+        lease: super::LeaseView::from(report.lease),
+        task_restarts: api.restarts.count(),
     })
 }
 
@@ -148,7 +169,7 @@ fn loop_view(api: &Api) -> LoopView {
         (status = 200, description = "Pose, things on no map, blocked places, hazards, consistency", body = Value),
         (status = 503, description = "The agent does not answer", body = Problem)))]
 pub(super) async fn world(State(api): State<Api>) -> Result<Json<Value>, Problem> {
-    let agent = api.agent().await?;
+    let agent = api.ask_agent().await?;
     Ok(Json(json!({
         "pose": agent.pose,
         "position_std": agent.position_std,
@@ -164,7 +185,7 @@ pub(super) async fn world(State(api): State<Api>) -> Result<Json<Value>, Problem
         (status = 200, description = "The order, the way and the places to look from", body = Value),
         (status = 503, description = "The agent does not answer", body = Problem)))]
 pub(super) async fn plan(State(api): State<Api>) -> Result<Json<Value>, Problem> {
-    let agent = api.agent().await?;
+    let agent = api.ask_agent().await?;
     Ok(Json(json!({ "mission": agent.mission, "state": agent.state, "plan": agent.plan })))
 }
 
@@ -174,14 +195,14 @@ pub(super) async fn plan(State(api): State<Api>) -> Result<Json<Value>, Problem>
         (status = 200, description = "The reason now, those before it, and every failsafe cause", body = Value),
         (status = 503, description = "The agent does not answer", body = Problem)))]
 pub(super) async fn why(State(api): State<Api>) -> Result<Json<Value>, Problem> {
-    let agent = api.agent().await?;
+    let agent = api.ask_agent().await?;
     let before: Vec<Value> = agent.reasons.iter().map(|r| json!({ "age_s": r.age, "why": r.why })).collect();
     Ok(Json(json!({
         "mode": agent.mode,
         "state": agent.state,
         "why": agent.why,
         "reasons": before,
-        "latch": agent.latch,
+        "latches": api.latch.latches(),
         "failsafes": agent.failsafe,
         "counters": agent.counters,
     })))
@@ -193,7 +214,7 @@ pub(super) async fn why(State(api): State<Api>) -> Result<Json<Value>, Problem> 
         (status = 200, description = "Each peer, where it is, what it says, how old that is", body = Value),
         (status = 503, description = "The agent does not answer", body = Problem)))]
 pub(super) async fn peers(State(api): State<Api>) -> Result<Json<Value>, Problem> {
-    let agent = api.agent().await?;
+    let agent = api.ask_agent().await?;
     Ok(Json(json!({ "mesh": agent.link.mesh, "peers": agent.peers })))
 }
 
@@ -217,6 +238,19 @@ pub(super) async fn healthz(State(api): State<Api>) -> Result<Json<Value>, Probl
     Err(Problem::unavailable("unhealthy", found.join("; "), "look at /status and /api/v1/logs?level=warn"))
 }
 
+fn alarms(api: &Api, report: &LatchReport) -> Vec<AlarmView> {
+    let mut alarms: Vec<AlarmView> =
+        ailments(api).into_iter().map(|text| AlarmView { code: "unhealthy", text }).collect();
+    if !report.error.is_empty() {
+        let text = format!("the latch is not kept: {}", report.error);
+        alarms.push(AlarmView { code: "latch_not_kept", text });
+    }
+    if api.token.is_none() {
+        alarms.push(AlarmView { code: "no_token", text: "neither release nor manual driving here: no token".into() });
+    }
+    alarms
+}
+
 fn ailments(api: &Api) -> Vec<String> {
     let now = clock::now();
     let mut found = Vec::new();
@@ -228,7 +262,7 @@ fn ailments(api: &Api) -> Vec<String> {
     if !api.gauges.has_body() {
         found.push("the body is not connected".to_owned());
     }
-    if api.pilot.since_round(now).is_none_or(|age| age > AGENT_SILENT_AFTER) {
+    if api.agent.since_round(now).is_none_or(|age| age > HANGS_AFTER) {
         found.push("the agent does not go round".to_owned());
     }
     found

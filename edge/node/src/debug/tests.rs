@@ -1,16 +1,20 @@
 //! The routes, asked without a socket and without an agent: what they answer must not depend on one.
 
 use super::*;
-use crate::pilot::{Inbox, Message};
+use crate::agent_thread::ORDERS_MAX;
+use crate::latch_file::LatchFile;
+use crate::latch_service::LatchThreads;
+use crate::rt::LatchCell;
 use axum::body::Body;
 use axum::http::Method;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use skein_agent::{Input, OverrideMotion};
+use skein_robot::latch::{LatchAuthority, Start};
 use skein_types::coord::AgentState;
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::polygon::Polygon;
-use skein_types::safety::{Causes, FailsafeLevel};
+use skein_types::safety::{Causes, FailsafeLevel, Latch};
 use skein_types::telemetry::{LinkState, OperatingMode, ReflexStats};
 use skein_types::time::WallTime;
 use skein_types::units::{Meters, Percent};
@@ -20,7 +24,9 @@ use uuid::Uuid;
 
 struct Bench {
     api: Api,
-    inbox: Inbox,
+    agent: AgentMailbox,
+    cell: Arc<LatchCell>,
+    threads: LatchThreads,
     secret: String,
     telemetry: watch::Sender<Option<Arc<AgentTelemetry>>>,
     _folder: tempfile::TempDir,
@@ -54,7 +60,20 @@ fn bench() -> Bench {
     let token = Token::fresh(&path).unwrap();
     let secret = std::fs::read_to_string(&path).unwrap().trim().to_owned();
     let (telemetry, receiver) = watch::channel(Some(Arc::new(sample(Pose::new(5.0, 5.0, 0.0)))));
-    let inbox = Inbox::default();
+    let (agent, cell, outbox) = (AgentMailbox::default(), Arc::<LatchCell>::default(), Arc::default());
+    let (file, found) = LatchFile::open(folder.path());
+    let start = Start {
+        robot: AgentId::new("rover-1").unwrap(),
+        fleet: FleetId::new("local").unwrap(),
+        boot: BootId(Uuid::from_u128(1)),
+        kernel_boot: "k".into(),
+        now: crate::clock::now(),
+        wall: crate::clock::wall(),
+        mesh_may_release: false,
+    };
+    let authority = LatchAuthority::start(crate::clock::now(), &start, found);
+    let latch = LatchService::new(authority, Arc::clone(&cell), Arc::clone(&outbox), agent.clone());
+    let threads = latch.start(file).unwrap();
     let square = [(0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0)].map(|(x, y)| Point::new(x, y));
     let fence = Fence::from(Polygon::new(square.to_vec(), Vec::new()).unwrap());
     let limits = OnceLock::from(Limits { body: BodyDescriptor::rover(), fence });
@@ -66,23 +85,35 @@ fn bench() -> Bench {
             started: MonoTime::ZERO,
             allow_remote: false,
         },
-        pilot: inbox.handle(),
+        agent: agent.clone(),
         telemetry: receiver,
         ring: Ring::new(16),
         gauges: Arc::default(),
-        outbox: Arc::default(),
+        outbox,
+        latch,
+        restarts: Restarts::default(),
         vitals: Arc::default(),
-        token,
+        token: Some(token),
         limits,
         granted: OnceLock::new(),
         cancel: CancellationToken::new(),
-        lease: Mutex::default(),
         streams: Sources::all_streams(),
     }));
-    Bench { api, inbox, secret, telemetry, _folder: folder }
+    Bench { api, agent, cell, threads, secret, telemetry, _folder: folder }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.threads.end(false, Duration::from_secs(1));
+    }
 }
 
 impl Bench {
+    async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        let request = Request::post(path).header("authorization", format!("Bearer {}", self.secret));
+        self.ask(request, body.to_string()).await
+    }
+
     async fn ask(&self, request: axum::http::request::Builder, body: impl Into<Body>) -> (StatusCode, Value) {
         let request = request.body(body.into()).unwrap();
         let response = self.api.clone().router().oneshot(request).await.unwrap();
@@ -117,11 +148,10 @@ fn wish(extra: &Value) -> Value {
 
 #[tokio::test]
 async fn a_wish_inside_the_fence_reaches_the_agent_with_its_time_to_live() {
-    let mut bench = bench();
+    let bench = bench();
     let (status, answer) = bench.drive(&wish(&json!({ "twist": { "vx": 0.3 } }))).await;
     assert_eq!((status, &answer["lease"]["holder"]), (StatusCode::ACCEPTED, &json!("anna")), "{answer}");
-    let Some(Message::Input(input)) = bench.inbox.try_take() else { panic!("nothing came") };
-    let Input::Override(command) = *input else { panic!("{input:?}") };
+    let Some(Input::Override(command)) = bench.agent.try_order() else { panic!("nothing came") };
     assert_eq!(command.ttl, Duration::from_millis(500));
     assert!(matches!(command.motion, OverrideMotion::Twist(twist) if twist.vx == 0.3 && twist.yaw_rate == 0.0));
     let (status, _) = bench.drive(&wish(&json!({ "target": { "x": 8.0, "y": 2.0 } }))).await;
@@ -130,7 +160,7 @@ async fn a_wish_inside_the_fence_reaches_the_agent_with_its_time_to_live() {
 
 #[tokio::test]
 async fn without_the_token_nobody_drives() {
-    let mut bench = bench();
+    let bench = bench();
     let body = wish(&json!({ "twist": { "vx": 0.3 } })).to_string();
     for request in [
         Request::post("/api/v1/override"),
@@ -141,12 +171,12 @@ async fn without_the_token_nobody_drives() {
         assert_eq!((status, &problem["code"]), (StatusCode::UNAUTHORIZED, &json!("unauthorized")));
         assert!(!problem.to_string().contains(&bench.secret));
     }
-    assert!(bench.inbox.try_take().is_none());
+    assert!(bench.agent.try_order().is_none());
 }
 
 #[tokio::test]
 async fn out_of_the_fence_is_refused_whichever_way_it_is_asked() {
-    let mut bench = bench();
+    let bench = bench();
     for out in [
         json!({ "target": { "x": 50.0, "y": 5.0 } }),
         json!({ "target": { "x": 9.9, "y": 5.0 } }),
@@ -158,7 +188,7 @@ async fn out_of_the_fence_is_refused_whichever_way_it_is_asked() {
     bench.telemetry.send_replace(Some(Arc::new(sample(Pose::new(9.5, 5.0, 0.0)))));
     let (status, problem) = bench.drive(&wish(&json!({ "twist": { "vx": 1.0 } }))).await;
     assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("out_of_fence")));
-    assert!(bench.inbox.try_take().is_none());
+    assert!(bench.agent.try_order().is_none());
     let (status, _) = bench.drive(&wish(&json!({ "twist": { "vx": -1.0 } }))).await;
     assert_eq!(status, StatusCode::ACCEPTED, "the way back in stays open");
 }
@@ -184,7 +214,7 @@ async fn the_straight_way_to_a_target_must_stay_inside_too() {
 
 #[tokio::test]
 async fn incomplete_contradictory_and_impossible_wishes_are_named() {
-    let mut bench = bench();
+    let bench = bench();
     let table = [
         (json!({ "twist": { "vx": 1.5 } }), "beyond_limits"),
         (json!({ "twist": { "yaw_rate": -9 } }), "beyond_limits"),
@@ -196,7 +226,7 @@ async fn incomplete_contradictory_and_impossible_wishes_are_named() {
         (json!({ "twist": { "vx": 0.1 }, "ttl_ms": -5 }), "bad_field"),
         (json!({ "twist": { "vx": 0.1 }, "reason": "  " }), "bad_reason"),
         (json!({ "twist": { "vx": 0.1 }, "reason": "x".repeat(300) }), "bad_reason"),
-        (json!({ "twist": { "vx": 0.1 }, "lease": "Anna B." }), "bad_lease"),
+        (json!({ "twist": { "vx": 0.1 }, "lease": "Anna B." }), "bad_operator"),
         (json!({ "twist": { "vx": "fast" } }), "bad_field"),
         (json!({ "twist": { "speed": 0.1 } }), "bad_field"),
         (json!({ "twist": { "vx": 0.1 }, "token": "x" }), "bad_field"),
@@ -210,7 +240,7 @@ async fn incomplete_contradictory_and_impossible_wishes_are_named() {
     assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("bad_json")));
     let (status, problem) = bench.ask(auth(), vec![b' '; 1024 * 1024]).await;
     assert_eq!((status.as_u16(), &problem["code"]), (413, &json!("too_large")));
-    assert!(bench.inbox.try_take().is_none());
+    assert!(bench.agent.try_order().is_none());
 }
 
 #[tokio::test]
@@ -232,17 +262,80 @@ async fn two_engineers_do_not_fight() {
     assert_eq!(bench.drive(&theirs).await.0, StatusCode::ACCEPTED);
 }
 
-#[test]
-fn a_lease_ends_by_itself_and_is_renewed_by_each_wish() {
-    let name = |text| skein_types::ids::OperatorId::new(text).unwrap();
-    let mut lease = Lease::default();
-    let at = MonoTime::from_millis;
-    assert!(lease.take(at(0), &name("anna")).is_ok());
-    assert!(lease.take(at(4_000), &name("anna")).is_ok());
-    assert!(lease.take(at(8_000), &name("ben")).is_err());
-    assert_eq!(lease.view(at(8_000)).expires_in_ms, 1_000);
-    assert!(lease.take(at(9_000), &name("ben")).is_ok());
-    assert_eq!(lease.view(at(99_000)), LeaseView::default());
+#[tokio::test]
+async fn a_stop_needs_no_token_and_no_agent_and_says_when_it_is_kept() {
+    let bench = bench();
+    (0..ORDERS_MAX).for_each(|_| bench.agent.order(Input::Cycle).unwrap());
+    let (status, answer) = bench.ask(Request::post("/api/v1/stop"), Body::empty()).await;
+    assert_eq!((status, &answer["latch"], &answer["kept"]), (StatusCode::OK, &json!("stop"), &json!(true)), "{answer}");
+    assert_eq!(bench.cell.view().level, Latch::Stop);
+    let wish = json!({ "level": "kill", "reason": "smoke", "operator": "anna", "id": Uuid::from_u128(5).to_string() });
+    for verdict in ["applied", "already_done"] {
+        let (_, answer) = bench.ask(Request::post("/api/v1/stop"), wish.to_string()).await;
+        assert_eq!((&answer["latch"], &answer["verdict"]), (&json!("kill"), &json!(verdict)), "{answer}");
+    }
+    let (_, view) = bench.get("/api/v1/latches").await;
+    assert_eq!(view["latches"]["own"]["by"], "operator:anna");
+    let (_, status) = bench.get("/status").await;
+    assert_eq!((&status["latch"], &status["latch_kept"]), (&json!("kill"), &json!(true)));
+}
+
+#[tokio::test]
+async fn a_release_needs_token_operator_and_the_epoch_that_is_latched() {
+    let bench = bench();
+    bench.ask(Request::post("/api/v1/stop"), Body::empty()).await;
+    let wish = |epoch: u64| json!({ "epoch": epoch, "operator": "anna", "reason": "clear" });
+    let (status, _) = bench.ask(Request::post("/api/v1/release"), wish(0).to_string()).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    for (incomplete, code) in [
+        (json!({ "operator": "anna", "reason": "clear" }), "bad_field"),
+        (json!({ "epoch": 0, "reason": "clear" }), "bad_field"),
+        (json!({ "epoch": 0, "operator": "anna", "reason": "" }), "bad_reason"),
+    ] {
+        assert_eq!(bench.post("/api/v1/release", &incomplete).await.1["code"], code, "{incomplete}");
+    }
+    let (status, problem) = bench.post("/api/v1/release", &wish(7)).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("unknown_epoch")));
+    bench.ask(Request::post("/api/v1/stop"), Body::empty()).await;
+    let (status, problem) = bench.post("/api/v1/release", &wish(0)).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("latched_again")), "{problem}");
+    let (status, answer) = bench.post("/api/v1/release", &wish(1)).await;
+    assert_eq!((status, &answer["latch"]), (StatusCode::OK, &json!("released")), "{answer}");
+    assert_eq!(bench.cell.view(), skein_types::authority::LatchView { level: Latch::Released, stamp: 1 });
+}
+
+#[tokio::test]
+async fn a_latched_robot_is_not_driven_and_control_is_given_back_by_its_holder() {
+    let bench = bench();
+    let wish = wish(&json!({ "twist": { "vx": 0.1 } }));
+    bench.ask(Request::post("/api/v1/stop"), Body::empty()).await;
+    let (status, problem) = bench.drive(&wish).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("latched")), "{problem}");
+    bench.post("/api/v1/release", &json!({ "epoch": 0, "operator": "anna", "reason": "clear" })).await;
+    assert_eq!(bench.drive(&wish).await.0, StatusCode::ACCEPTED);
+    let give_back = |who: &str| json!({ "operator": who });
+    let (status, problem) = bench.post("/api/v1/give_back", &give_back("ben")).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("lease_held")));
+    let (status, lease) = bench.post("/api/v1/give_back", &give_back("anna")).await;
+    assert_eq!((status, &lease["holder"]), (StatusCode::OK, &Value::Null), "{lease}");
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_neither_stops_the_robot_nor_drives_it() {
+    let bench = bench();
+    for (origin, status) in [("https://evil.example", 403), ("null", 403), ("http://127.0.0.1:8000", 200)] {
+        let request = Request::post("/api/v1/stop").header("origin", origin);
+        assert_eq!(bench.ask(request, Body::empty()).await.0.as_u16(), status, "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn from_another_machine_a_stop_needs_the_token() {
+    let bench = bench();
+    let from = |address: &str| Request::post("/api/v1/stop").extension(PeerAddress(address.parse().unwrap()));
+    assert_eq!(bench.ask(from("10.0.0.7:999"), Body::empty()).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(bench.cell.view().level, Latch::Released);
+    assert_eq!(bench.ask(from("127.0.0.1:999"), Body::empty()).await.0, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -255,9 +348,7 @@ async fn before_the_robot_knows_where_it_is_nobody_drives_it() {
 
 #[tokio::test]
 async fn a_silent_agent_is_said_to_be_silent_and_the_rest_still_answers() {
-    let mut bench = bench();
-    // The queue of the handle that the API holds ends nowhere from here on.
-    bench.inbox = Inbox::default();
+    let bench = bench();
     for path in ["/api/v1/world", "/api/v1/plan", "/api/v1/why", "/api/v1/peers"] {
         let (status, problem) = bench.get(path).await;
         assert_eq!((status.as_u16(), &problem["code"]), (503, &json!("agent_silent")), "{path}");
@@ -284,6 +375,10 @@ async fn every_documented_path_exists_and_everything_else_is_a_problem() {
         "/status",
         "/api/v1/telemetry",
         "/api/v1/override",
+        "/api/v1/give_back",
+        "/api/v1/stop",
+        "/api/v1/release",
+        "/api/v1/latches",
         "/api/v1/logs",
         "/api/v1/world",
         "/api/v1/plan",

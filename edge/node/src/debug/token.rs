@@ -1,24 +1,38 @@
-//! The bearer token without which nobody drives by hand. It never appears in a log, a URL or an answer.
+//! The bearer token for releasing and for manual driving. It never appears in a log, a URL or an answer.
 
 use std::fmt;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode, header};
+use skein_types::time::MonoTime;
 use uuid::Uuid;
 
 use super::problem::Problem;
+use crate::clock;
 
 /// Shortest token someone may choose.
 const CHARACTERS_MIN: usize = 16;
 
+/// Refusals are logged at most this often, with their number.
+const LOG_REFUSALS_EVERY: Duration = Duration::from_secs(1);
+
 /// A secret that compares in constant time and prints as nothing.
-#[derive(Clone)]
 pub struct Token {
     secret: String,
     /// `None` when it came from the environment.
     path: Option<PathBuf>,
+    refusals: Mutex<Refusals>,
+}
+
+/// Refusals that were not logged yet.
+#[derive(Debug, Default)]
+struct Refusals {
+    count: u64,
+    logged_at: Option<MonoTime>,
 }
 
 impl fmt::Debug for Token {
@@ -56,12 +70,16 @@ pub enum TokenError {
 pub const TOKEN_VARIABLE: &str = "SKEIN_OVERRIDE_TOKEN";
 
 impl Token {
+    fn new(secret: String, path: Option<PathBuf>) -> Self {
+        Self { secret, path, refusals: Mutex::default() }
+    }
+
     /// Takes one that came in [`TOKEN_VARIABLE`].
     ///
     /// # Errors
     /// [`TokenError::TooShort`].
     pub fn from_environment(secret: &str) -> Result<Self, TokenError> {
-        Self { secret: secret.trim().to_owned(), path: None }.checked()
+        Self::new(secret.trim().to_owned(), None).checked()
     }
 
     /// Reads a file that someone named, and makes it when it is not there.
@@ -84,7 +102,7 @@ impl Token {
         // Two version-4 UUIDs: 244 random bits from the system.
         let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         write_secret(path, &secret).map_err(|source| TokenError::File { path: path.to_owned(), source })?;
-        Ok(Self { secret, path: Some(path.to_owned()) })
+        Ok(Self::new(secret, Some(path.to_owned())))
     }
 
     fn given(path: &Path, secret: &str) -> Result<Self, TokenError> {
@@ -93,7 +111,7 @@ impl Token {
         if std::fs::metadata(path).map_err(file_error)?.permissions().mode() & 0o077 != 0 {
             return Err(TokenError::Open { path: path.to_owned() });
         }
-        Self { secret: secret.to_owned(), path: Some(path.to_owned()) }.checked()
+        Self::new(secret.to_owned(), Some(path.to_owned())).checked()
     }
 
     fn checked(self) -> Result<Self, TokenError> {
@@ -116,6 +134,7 @@ impl Token {
     /// A 401 problem that says where the token is, never what it is.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let refused = |detail: &str| {
+            self.log_refusal(detail);
             let hint = format!("send 'Authorization: Bearer' and the token in {}", self.place());
             Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail, hint)
         };
@@ -126,6 +145,27 @@ impl Token {
         } else {
             Err(refused("the token is not this robot's"))
         }
+    }
+}
+
+impl Token {
+    /// A guesser leaves a trace, and does not fill the log.
+    fn log_refusal(&self, detail: &str) {
+        let now = clock::now();
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.count += 1;
+        if refusals.logged_at.is_none_or(|at| now.since(at) >= LOG_REFUSALS_EVERY) {
+            tracing::warn!(detail, count = refusals.count, "a request was refused at the debug API");
+            *refusals = Refusals { count: 0, logged_at: Some(now) };
+        }
+    }
+}
+
+impl TokenError {
+    /// The file system refused, not the content: the robot runs without a token.
+    #[must_use]
+    pub const fn is_io(&self) -> bool {
+        matches!(self, Self::File { .. })
     }
 }
 
@@ -158,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_token_is_only_for_its_owner_and_opens_the_door() {
+    fn a_fresh_token_is_only_for_its_owner_and_is_accepted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b/token");
         let token = Token::fresh(&path).unwrap();

@@ -1,13 +1,14 @@
-//! What the reflex thread tells the rest of the process about itself: single numbers that anyone may read.
+//! What the reflex thread publishes about itself: single numbers that any thread may read.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use skein_types::geometry::Point;
 use skein_types::telemetry::ReflexStats;
 use skein_types::time::MonoTime;
 
 use super::PERIOD;
-use super::lateness::Lateness;
+use super::latency_histogram::LatencyHistogram;
 
 /// A loop that has not begun a tick for this long is called late.
 pub const STALLED_AFTER: Duration = Duration::from_millis(100);
@@ -16,18 +17,20 @@ pub const STALLED_AFTER: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub struct Gauges {
     /// How late each tick began.
-    pub lateness: Lateness,
+    pub lateness: LatencyHistogram,
     /// How long each tick took.
-    pub duration: Lateness,
+    pub duration: LatencyHistogram,
     /// Ticks that did not begin within their period.
     pub missed: AtomicU64,
-    /// Ticks whose report found no room on its way to the agent.
+    /// Ticks whose record was dropped because the agent's ring was full.
     pub dropped: AtomicU64,
     /// Commands the body did not take.
     pub refused: AtomicU64,
     /// There is a body.
     pub body: AtomicBool,
     begun: AtomicU64,
+    /// Where the robot believes it is: x and y as `f32`, high and low half.
+    position: AtomicU64,
 }
 
 impl Gauges {
@@ -48,6 +51,20 @@ impl Gauges {
         }
     }
 
+    /// Where the robot is, metres in the map's frame, to the precision of `f32`: hazards are ranked by it.
+    #[must_use]
+    pub fn position(&self) -> Point {
+        let word = self.position.load(Ordering::Relaxed);
+        let half = |shift: u32| f64::from(f32::from_bits(u32::try_from(word >> shift & 0xffff_ffff).unwrap_or(0)));
+        Point::new(half(32), half(0))
+    }
+
+    /// See [`Self::position`].
+    pub(super) fn set_position(&self, at: Point) {
+        let half = |value: f64| u64::from((value as f32).to_bits());
+        self.position.store(half(at.x) << 32 | half(at.y), Ordering::Relaxed);
+    }
+
     /// There is a body.
     #[must_use]
     pub fn has_body(&self) -> bool {
@@ -60,10 +77,10 @@ impl Gauges {
         self.lateness.count()
     }
 
-    /// The loop does not run, or not on time.
+    /// The loop has begun and does not run on time.
     #[must_use]
     pub fn is_stalled(&self, now: MonoTime) -> bool {
-        self.since_tick(now).is_none_or(|age| age > STALLED_AFTER)
+        self.since_tick(now).is_some_and(|age| age > STALLED_AFTER)
     }
 
     /// How the loop has been keeping time.
@@ -97,9 +114,18 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_that_never_ran_or_stands_still_is_stalled() {
+    fn a_position_reads_back() {
         let gauges = Gauges::default();
-        assert!(gauges.is_stalled(MonoTime::from_millis(5)));
+        for at in [Point::new(0.0, 0.0), Point::new(-12.5, 3.25), Point::new(1e4, -1e-3)] {
+            gauges.set_position(at);
+            assert!(gauges.position().distance(at) < 1e-3);
+        }
+    }
+
+    #[test]
+    fn a_loop_that_stands_still_is_stalled_and_one_that_has_not_begun_is_not() {
+        let gauges = Gauges::default();
+        assert!(!gauges.is_stalled(MonoTime::from_millis(5)) && gauges.since_tick(MonoTime::ZERO).is_none());
         gauges.begin(MonoTime::from_millis(1_000), Duration::ZERO);
         assert!(!gauges.is_stalled(MonoTime::from_millis(1_050)));
         assert!(gauges.is_stalled(MonoTime::from_millis(1_101)));

@@ -7,14 +7,19 @@
 
 pub mod exchange;
 pub mod gauges;
-pub mod lateness;
+pub mod latch_cell;
+pub mod latency_histogram;
 pub mod privileges;
 mod tick;
+mod wake;
 
-pub use exchange::{AgentEnd, BodyEnd, Ends, HazardEnd, ReflexEnd, Requests, TickRecord, exchange};
+pub use exchange::{AgentEnd, BodyEnd, Ends, HazardEnd, ReflexEnd, Requests, SensedEnd, TickRecord, exchange};
 pub use gauges::Gauges;
+pub use latch_cell::LatchCell;
 pub use privileges::{Granted, Wanted};
+pub use skein_robot::rt::PERIOD;
 pub use tick::Ticker;
+pub use wake::Wake;
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
@@ -25,8 +30,6 @@ use skein_types::time::MonoTime;
 
 use crate::clock;
 
-/// From one tick to the next.
-pub const PERIOD: Duration = Duration::from_millis(10);
 /// Stack of the thread: the loop uses a few of it; all of it is touched at the start.
 const STACK_BYTES: usize = 256 * 1024;
 const TOUCHED_BYTES: usize = 128 * 1024;

@@ -22,6 +22,16 @@ const KEYS: &[Key] = &[
     key("mesh.listen", Kind::Texts, Some("[]"), "Zenoh endpoints to listen on; loopback with a free port when empty"),
     key("mesh.connect", Kind::Texts, Some("[]"), "Zenoh endpoints to connect to, besides the peers found"),
     key("mesh.zenoh", Kind::Text, None, "Zenoh configuration file (JSON5), used instead of the keys above"),
+    key("mesh.allow_remote", Kind::Flag, Some("false"), "listen and search for peers beyond this machine"),
+    key(
+        "mesh.tls_ca",
+        Kind::Text,
+        None,
+        "certificate (PEM) of the authority that signs robots; with it the mesh uses TLS",
+    ),
+    key("mesh.tls_certificate", Kind::Text, None, "certificate (PEM) of this robot"),
+    key("mesh.tls_key", Kind::Text, None, "private key (PEM) of that certificate"),
+    key("mesh.robots", Kind::Texts, Some("[]"), "robots that may take part in the mesh (needs TLS); all when empty"),
     key(
         "debug.listen",
         Kind::AddressOrNone,

@@ -1,4 +1,4 @@
-//! Finds the body: at the start, and again whenever the reflex loop has lost it. The loop stands still meanwhile.
+//! Connects to the body: at the start, and again whenever the reflex loop has lost it. The robot is halted meanwhile.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,10 +10,11 @@ use skein_types::body::BodyDescriptor;
 use skein_types::ids::AgentId;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
+use skein_robot::backoff::Backoff;
+
 use crate::rt::{BodyEnd, Gauges};
 
-/// How often it is looked whether the body is there.
+/// How often the body is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Pauses between attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
@@ -22,23 +23,23 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 
 /// How the body is reached.
 #[derive(Clone, Debug)]
-pub struct Door {
+pub struct BodyEndpoint {
     /// Unix socket.
     pub socket: PathBuf,
-    /// The name said there.
+    /// The name given there.
     pub robot: AgentId,
 }
 
 /// Why there is no body.
 #[derive(Debug, thiserror::Error)]
 pub enum NoBody {
-    /// Nobody there, or refused.
+    /// Not there, or refused.
     #[error(transparent)]
     Remote(#[from] RemoteError),
-    /// What it says of itself cannot be.
-    #[error("the body says impossible things of itself: {0:?}")]
+    /// Its description is impossible.
+    #[error("the body describes itself as what cannot be: {0:?}")]
     Unsound(Box<BodyDescriptor>),
-    /// It came back as another.
+    /// Another body answers.
     #[error("the body came back as another one: it was {was:?} and is {is:?}")]
     Changed {
         /// Before.
@@ -51,15 +52,15 @@ pub enum NoBody {
     Cancelled,
 }
 
-impl Door {
+impl BodyEndpoint {
     /// One attempt, on a thread of its own: it waits for an answer.
     ///
     /// # Errors
     /// [`NoBody`] says why.
     pub async fn open(&self) -> Result<(RemoteBody, Welcome), NoBody> {
-        let door = self.clone();
+        let endpoint = self.clone();
         let options = Options { connect_within: CONNECT_WITHIN, ..Options::default() };
-        let attempt = move || RemoteBody::connect(&door.socket, &door.robot, options);
+        let attempt = move || RemoteBody::connect(&endpoint.socket, &endpoint.robot, options);
         let (body, welcome) = tokio::task::spawn_blocking(attempt).await.map_err(|_| NoBody::Cancelled)??;
         if welcome.descriptor.is_sound() {
             Ok((body, welcome))
@@ -68,7 +69,7 @@ impl Door {
         }
     }
 
-    /// Attempts until it opens, for at most `patience`. A refusal is final.
+    /// Attempts until it connects, for at most `patience`. A refusal is final.
     ///
     /// # Errors
     /// [`NoBody`] of the last attempt.
@@ -103,22 +104,22 @@ impl Door {
 }
 
 /// Everything needed to bring a lost body back.
-pub struct Keeper {
+pub struct BodyConnector {
     /// How it is reached.
-    pub door: Door,
+    pub endpoint: BodyEndpoint,
     /// What it was.
     pub descriptor: BodyDescriptor,
     /// Where it may go.
     pub fence: Fence,
-    /// The way into the loop.
+    /// Bodies into the loop and out of it.
     pub end: BodyEnd<RemoteBody>,
-    /// Whether the loop has one.
+    /// Whether the loop has a body.
     pub gauges: Arc<Gauges>,
     /// Makes the pauses differ from robot to robot.
     pub seed: u64,
 }
 
-impl Keeper {
+impl BodyConnector {
     /// Brings the body back as often as it is lost, until cancelled.
     pub async fn run(mut self, cancel: CancellationToken) {
         let mut backoff = Backoff::new(PAUSES.0, PAUSES.1, self.seed);
@@ -138,10 +139,10 @@ impl Keeper {
 
     async fn bring_back(&mut self, backoff: &mut Backoff) -> Duration {
         while let Ok(old) = self.end.lost.pop() {
-            tracing::error!("the body is lost; the robot stands until it is back");
+            tracing::error!(reason = %old.why, "the body is lost; the robot is halted until it is back");
             drop(old);
         }
-        match again(&self.door, &self.descriptor, &self.fence).await {
+        match again(&self.endpoint, &self.descriptor, &self.fence).await {
             Ok(body) => {
                 tracing::info!("the body is back");
                 if self.end.attach.push(Box::new(body)).is_err() {
@@ -157,8 +158,12 @@ impl Keeper {
     }
 }
 
-async fn again(door: &Door, descriptor: &BodyDescriptor, fence: &Fence) -> Result<SafeBody<RemoteBody>, NoBody> {
-    let (body, welcome) = door.open().await?;
+async fn again(
+    endpoint: &BodyEndpoint,
+    descriptor: &BodyDescriptor,
+    fence: &Fence,
+) -> Result<SafeBody<RemoteBody>, NoBody> {
+    let (body, welcome) = endpoint.open().await?;
     if welcome.descriptor != *descriptor {
         let (was, is) = (Box::new(*descriptor), Box::new(welcome.descriptor));
         return Err(NoBody::Changed { was, is });

@@ -4,9 +4,9 @@ use std::array;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Finest difference that is told apart: 256 ns.
+/// Finest difference between two buckets: 256 ns.
 const UNIT_SHIFT: u32 = 8;
-/// Buckets per doubling: a quantile is told to within 1/32 of itself.
+/// Buckets per doubling: a quantile is given to within 1/32 of itself.
 const STEPS: u64 = 32;
 const STEPS_SHIFT: u32 = STEPS.trailing_zeros();
 /// 256 ns × 2^26: more than 17 s; what is later counts as that.
@@ -15,13 +15,13 @@ const BUCKETS: usize = STEPS as usize * DOUBLINGS;
 
 /// A histogram with buckets that grow with the value.
 #[derive(Debug)]
-pub struct Lateness {
+pub struct LatencyHistogram {
     buckets: [AtomicU64; BUCKETS],
     sum_nanos: AtomicU64,
     max_nanos: AtomicU64,
 }
 
-impl Default for Lateness {
+impl Default for LatencyHistogram {
     fn default() -> Self {
         Self {
             buckets: array::from_fn(|_| AtomicU64::new(0)),
@@ -48,7 +48,7 @@ fn upper_edge(bucket: usize) -> u64 {
     ((share + 1) << (doubling + u64::from(UNIT_SHIFT))) - 1
 }
 
-impl Lateness {
+impl LatencyHistogram {
     /// Counts one. Only one thread may do this.
     pub fn record(&self, late: Duration) {
         let nanos = u64::try_from(late.as_nanos()).unwrap_or(u64::MAX);
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn nothing_counted_is_nothing_late() {
-        let none = Lateness::default();
+        let none = LatencyHistogram::default();
         assert_eq!((none.count(), none.quantile_us(0.99), none.max_us()), (0, 0.0, 0.0));
     }
 
@@ -129,7 +129,7 @@ mod tests {
             mut values in proptest::collection::vec(0_u64..50_000_000, 1..300),
             share in 0.0..1.0_f64,
         ) {
-            let histogram = Lateness::default();
+            let histogram = LatencyHistogram::default();
             for value in &values {
                 histogram.record(Duration::from_nanos(*value));
             }
