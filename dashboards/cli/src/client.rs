@@ -20,20 +20,14 @@ use tonic::{Response, Status};
 use uuid::Uuid;
 
 use crate::failure::{Exit, Failure};
-use crate::latch_request::{Ask, Level, Request};
+use crate::latch_request::{Ask, Caller, Level, Request};
 
 /// Longest time to wait for an answer when `--timeout` is absent.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Longest time to connect.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 
-/// The person who gives the commands: in the metadata of every request.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Caller {
-    pub operator: Option<OperatorId>,
-    pub lease: Option<Uuid>,
-}
-
+/// The operator's name and lease are in the metadata of every request.
 impl Interceptor for Caller {
     fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
         let mut put = |name: &'static str, value: &str| {

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use skein_types::ids::OperatorId;
 
 use crate::args::Common;
-use crate::client::{ANSWER_WITHIN, Caller, Cloud};
+use crate::client::{ANSWER_WITHIN, Cloud};
 use crate::failure::{Exit, Failure};
+use crate::latch_request::Caller;
 use crate::output::{Format, talk};
 use crate::run::{Record, RunDirectory};
 

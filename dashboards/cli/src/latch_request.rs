@@ -9,8 +9,23 @@ use skein_types::safety::Latch;
 use skein_types::time::WallTime;
 use uuid::Uuid;
 
+use crate::clock;
+
 /// Operator of a STOP whose giver has no name.
 const ANONYMOUS: &str = "anonymous";
+/// Reason when none is given: a robot takes no release without one.
+const DEFAULT_REASON: &str = "asked for on the command line";
+/// The fleet's register and the robot's own are released by two requests, which a robot tells apart by their ids.
+const OWN_ID: u128 = 1;
+/// Debug APIs take the time of a request in milliseconds.
+const NANOS_PER_MILLI: i64 = 1_000_000;
+
+/// The person who gives a command.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Caller {
+    pub operator: Option<OperatorId>,
+    pub lease: Option<Uuid>,
+}
 
 /// What is asked, the same over every path.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,18 +65,6 @@ impl Seen {
     pub(crate) fn is_empty(&self) -> bool {
         self.fleet.is_none() && self.robots.is_empty()
     }
-
-    /// What one robot is to release.
-    fn of(&self, robot: &AgentId) -> Value {
-        let mut epochs = Map::new();
-        if let Some(epoch) = self.robots.get(robot) {
-            epochs.insert("own".to_owned(), json!(epoch));
-        }
-        if let Some(epoch) = self.fleet {
-            epochs.insert("fleet".to_owned(), json!(epoch));
-        }
-        Value::Object(epochs)
-    }
 }
 
 impl Level {
@@ -81,6 +84,14 @@ impl Level {
 }
 
 impl Request {
+    /// A new request. Its time is whole milliseconds, the same over every path.
+    pub(crate) fn new(ask: Ask, caller: Caller, reason: String) -> Self {
+        let at = clock::unix_nanos() / NANOS_PER_MILLI * NANOS_PER_MILLI;
+        let Caller { operator, lease } = caller;
+        let reason = if reason.is_empty() { DEFAULT_REASON.to_owned() } else { reason };
+        Self { id: CommandId(clock::fresh_id()), at: WallTime::from_unix_nanos(at), operator, lease, reason, ask }
+    }
+
     /// Robots that are meant; none for every robot.
     pub(crate) fn named(&self) -> Option<Vec<AgentId>> {
         match &self.ask {
@@ -110,32 +121,54 @@ impl Request {
         }
     }
 
-    /// Path and body of the request to a robot's debug API; `relay_to` asks it to pass the request on to another robot.
-    pub(crate) fn to_robot(&self, robot: &AgentId, relay_to: Option<&AgentId>) -> (&'static str, Value) {
-        let mut body = Map::new();
-        let mut put = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
-        put("request_id", json!(self.id.to_string()));
-        put("reason", json!(self.reason));
-        put("operator", json!(self.operator.as_ref().map_or(ANONYMOUS, OperatorId::as_str)));
-        put("at_unix_nanos", json!(self.at.unix_nanos()));
-        let path = match &self.ask {
-            Ask::Raise { level, robots } => {
-                put("scope", json!(if robots.is_some() { "robot" } else { "fleet" }));
-                put("level", json!(level.name()));
-                if let Some(target) = relay_to {
-                    put("robot", json!(target));
-                }
-                "/api/v1/stop"
-            }
+    /// Path and body of each request to a robot's debug API; one for each register.
+    pub(crate) fn to_robot(&self, robot: &AgentId) -> Vec<(&'static str, Value)> {
+        match &self.ask {
+            Ask::Raise { .. } => vec![("/api/v1/stop", self.raise_body(None))],
             Ask::Release(seen) => {
-                put("epochs", seen.of(robot));
-                if let Some(lease) = self.lease {
-                    put("lease", json!(lease.to_string()));
-                }
-                "/api/v1/release"
+                let own = seen.robots.get(robot).map(|epoch| self.release_body("robot", *epoch, OWN_ID));
+                let fleet = seen.fleet.map(|epoch| self.release_body("fleet", epoch, 0));
+                fleet.into_iter().chain(own).map(|body| ("/api/v1/release", body)).collect()
             }
-        };
-        (path, Value::Object(body))
+        }
+    }
+
+    /// Path and body of a STOP or KILL that a robot passes on to another one over the mesh.
+    pub(crate) fn to_relay(&self, target: &AgentId) -> (&'static str, Value) {
+        ("/api/v1/stop", self.raise_body(Some(target)))
+    }
+
+    fn raise_body(&self, target: Option<&AgentId>) -> Value {
+        let Ask::Raise { level, robots } = &self.ask else { return Value::Null };
+        let scope = if robots.is_some() { "robot" } else { "fleet" };
+        let mut body = self.body(scope, 0);
+        body.insert("level".to_owned(), json!(level.name()));
+        if let Some(target) = target {
+            body.insert("robot".to_owned(), json!(target));
+        }
+        Value::Object(body)
+    }
+
+    fn release_body(&self, scope: &str, epoch: Epoch, id: u128) -> Value {
+        let mut body = self.body(scope, id);
+        body.insert("epoch".to_owned(), json!(epoch));
+        if let Some(lease) = self.lease {
+            body.insert("lease".to_owned(), json!(lease.to_string()));
+        }
+        Value::Object(body)
+    }
+
+    fn body(&self, scope: &str, id: u128) -> Map<String, Value> {
+        let id = Uuid::from_u128(self.id.0.as_u128() ^ id).to_string();
+        let operator = self.operator.as_ref().map_or(ANONYMOUS, OperatorId::as_str);
+        let fields = [
+            ("id", json!(id)),
+            ("scope", json!(scope)),
+            ("reason", json!(self.reason)),
+            ("operator", json!(operator)),
+            ("at", json!(self.at.unix_nanos() / NANOS_PER_MILLI)),
+        ];
+        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Verb and object, for messages.

@@ -43,8 +43,7 @@ async fn one_request_id_goes_over_every_path() {
     let run = Run::new(supervisor::hanging().await, &robots);
     assert_eq!(run.skein(&["stop", "r1"]).await.code, 0);
     let requests = mesh.requests.lock().unwrap().clone();
-    let ids: std::collections::BTreeSet<String> =
-        requests.iter().map(|(_, body)| body["request_id"].to_string()).collect();
+    let ids: std::collections::BTreeSet<String> = requests.iter().map(|(_, body)| body["id"].to_string()).collect();
     assert_eq!(ids.len(), 1, "{requests:?}");
     assert!(requests.iter().any(|(robot, body)| robot == "r2" && body["robot"] == "r1"), "{requests:?}");
     assert_eq!((mesh.latches("r1").level(), mesh.latches("r2").level()), (Latch::Stop, Latch::Released));

@@ -8,7 +8,7 @@ use skein_types::mission::{Mission, MissionSpec, MissionState, Objective, Previe
 
 use super::show;
 use crate::args::{Mission as Verb, ObjectiveArg, Spec};
-use crate::client::Cloud;
+use crate::client::{ANSWER_WITHIN, Cloud};
 use crate::clock;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -184,7 +184,7 @@ fn pick(missions: Vec<Mission>, named: &str) -> Result<Mission, Failure> {
 
 async fn follow(context: &Context, named: &str, print: Print) -> Result<Exit, Failure> {
     let target = context.target()?;
-    let cloud = Cloud::lazy(&target.cloud, context.answer_within())?;
+    let cloud = Cloud::lazy(&target.cloud, ANSWER_WITHIN)?;
     let mut patience = Patience::new(context);
     let mission = loop {
         match find(&cloud, named).await {

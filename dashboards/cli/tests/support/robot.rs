@@ -45,7 +45,7 @@ impl Mesh {
         let router = Router::new()
             .route("/api/v1/stop", post(stop))
             .route("/api/v1/release", post(release))
-            .route("/api/v1/latch", get(latch))
+            .route("/api/v1/latches", get(latches))
             .route("/api/v1/override", post(drive).delete(give_back))
             .with_state(robot);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -76,12 +76,12 @@ impl Mesh {
 
 fn request(body: &Value, scope: LatchScope, action: LatchAction) -> LatchRequest {
     LatchRequest {
-        id: body["request_id"].as_str().unwrap().parse().unwrap(),
+        id: body["id"].as_str().unwrap().parse().unwrap(),
         scope,
         action,
         reason: body["reason"].as_str().unwrap().to_owned(),
         by: format!("operator:{}", body["operator"].as_str().unwrap()).parse().unwrap(),
-        at: WallTime::from_unix_nanos(body["at_unix_nanos"].as_i64().unwrap()),
+        at: WallTime::from_unix_nanos(body["at"].as_i64().unwrap() * 1_000_000),
     }
 }
 
@@ -92,11 +92,11 @@ async fn stop(State(robot): State<Robot>, Json(body): Json<Value>) -> (StatusCod
     let request = request(&body, scope, action);
     if let Some(target) = body["robot"].as_str().filter(|target| *target != robot.name) {
         robot.mesh.apply(target, &request).unwrap();
-        return (StatusCode::ACCEPTED, Json(json!({"relayed": true, "robot": target})));
+        return (StatusCode::OK, Json(json!({"verdict": "relayed"})));
     }
     let latches = robot.mesh.apply(&robot.name, &request).unwrap();
     let text = if robot.can_keep { "" } else { "no space left on device" };
-    (StatusCode::OK, Json(json!({"robot": robot.name, "latches": latches, "kept": robot.can_keep, "text": text})))
+    (StatusCode::OK, Json(json!({"robot": robot.name, "latches": latches, "kept": robot.can_keep, "error": text})))
 }
 
 async fn release(State(robot): State<Robot>, headers: HeaderMap, Json(body): Json<Value>) -> (StatusCode, Json<Value>) {
@@ -104,20 +104,21 @@ async fn release(State(robot): State<Robot>, headers: HeaderMap, Json(body): Jso
     if headers.get("authorization").is_none_or(|value| value != "Bearer a-token-that-is-long-enough") {
         return (StatusCode::UNAUTHORIZED, Json(json!({"detail": "no token was sent"})));
     }
-    for (name, scope) in [("own", LatchScope::Robot), ("fleet", LatchScope::Fleet)] {
-        let Some(epoch) = body["epochs"][name].as_u64() else { continue };
-        let release = request(&body, scope, LatchAction::Release { epoch: Epoch(epoch) });
-        if let Err(refused) = robot.mesh.apply(&robot.name, &release) {
-            return (StatusCode::CONFLICT, Json(json!({"detail": refused})));
-        }
+    let scope = if body["scope"] == "fleet" { LatchScope::Fleet } else { LatchScope::Robot };
+    let epoch = Epoch(body["epoch"].as_u64().unwrap());
+    if let Err(refused) = robot.mesh.apply(&robot.name, &request(&body, scope, LatchAction::Release { epoch })) {
+        return (StatusCode::CONFLICT, Json(json!({"detail": refused})));
     }
     let latches = robot.mesh.latches(&robot.name);
     (StatusCode::OK, Json(json!({"robot": robot.name, "latches": latches, "kept": true})))
 }
 
-async fn latch(State(robot): State<Robot>) -> Json<Value> {
+async fn latches(State(robot): State<Robot>) -> Json<Value> {
     let known = robot.mesh.robots.lock().unwrap().clone();
-    let known: BTreeMap<_, _> = known.into_iter().filter(|(name, _)| *name != robot.name).collect();
+    let others = known.iter().filter(|(name, _)| **name != robot.name);
+    let known: Vec<Value> = others
+        .map(|(name, latches)| json!({"robot": name, "register": latches.own, "fleet": latches.fleet, "age_s": 0.1}))
+        .collect();
     Json(json!({"robot": robot.name, "latches": robot.mesh.latches(&robot.name), "kept": true, "known": known}))
 }
 

@@ -55,6 +55,18 @@ impl Supervisor {
         (address, tokio::spawn(async move { drop(server.await) }))
     }
 
+    /// Serves from a runtime of its own, which takes every connection with it when it is shut down.
+    pub(crate) fn serve_apart(&self, address: SocketAddr) -> (SocketAddr, tokio::runtime::Runtime) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (supervisor, (tell, told)) = (self.clone(), std::sync::mpsc::channel());
+        runtime.spawn(async move {
+            let (address, server) = supervisor.serve(address).await;
+            tell.send(address).unwrap();
+            drop(server.await);
+        });
+        (told.recv().unwrap(), runtime)
+    }
+
     fn note<T>(&self, call: &'static str, request: &Request<T>) {
         let text = |name: &str| {
             let value = request.metadata().get(name).and_then(|value| value.to_str().ok());

@@ -10,9 +10,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use skein_types::authority::{LatchRegister, LatchSet};
-use skein_types::ids::{AgentId, CommandId};
+use skein_types::ids::AgentId;
 use skein_types::safety::Latch;
-use skein_types::time::WallTime;
 
 pub(super) use known::{Door, of_record};
 
@@ -116,15 +115,7 @@ pub(super) async fn release_all(context: &Context, target: &Target, reason: &str
 }
 
 fn request(context: &Context, ask: Ask, reason: String) -> Result<Request, Failure> {
-    let caller = context.caller()?;
-    Ok(Request {
-        id: CommandId(clock::fresh_id()),
-        at: WallTime::from_unix_nanos(clock::unix_nanos()),
-        operator: caller.operator,
-        lease: caller.lease,
-        reason,
-        ask,
-    })
+    Ok(Request::new(ask, context.caller()?, reason))
 }
 
 async fn send(

@@ -21,11 +21,11 @@ use tokio::task::JoinSet;
 
 use super::known::Door;
 use super::tally::{Ack, Finding, Path, Tally};
-use crate::client::{Caller, Cloud};
+use crate::client::Cloud;
 use crate::clock;
 use crate::failure::{Exit, Failure};
-use crate::http::{Answer, Credentials, Http};
-use crate::latch_request::{Ask, Request};
+use crate::http::{Answer, Credentials, Http, HttpError};
+use crate::latch_request::{Ask, Caller, Request};
 
 /// Pause between two questions whether a robot has done it.
 const POLL_PERIOD: Duration = Duration::from_millis(40);
@@ -140,18 +140,18 @@ impl Courier {
     }
 
     async fn directly(self, robot: AgentId, door: Door) {
-        let (path, body) = self.request.to_robot(&robot, None);
         let credentials = self.credentials(&door);
+        let requests = self.request.to_robot(&robot);
         loop {
-            let answer = self.http.post(&door.address, path, &credentials, &body, self.remaining()).await;
-            let finding = match answer {
-                Ok(answer) if answer.is_success() => {
-                    let ack = ack_of(&answer);
-                    Finding::Acknowledged(robot.clone(), Path::Direct, ack)
+            let mut finding = None;
+            for (path, body) in &requests {
+                let answer = self.http.post(&door.address, path, &credentials, body, self.remaining()).await;
+                finding = Some(self.finding(&robot, answer));
+                if !matches!(finding, Some(Finding::Acknowledged(..))) {
+                    break;
                 }
-                Ok(answer) => Finding::Refused(robot.clone(), Path::Direct, answer.problem()),
-                Err(error) => Finding::Unreached(robot.clone(), Path::Direct, error.to_string()),
-            };
+            }
+            let Some(finding) = finding else { return };
             let is_unreached = matches!(finding, Finding::Unreached(..));
             self.report(finding).await;
             if !is_unreached {
@@ -161,9 +161,18 @@ impl Courier {
         }
     }
 
+    fn finding(&self, robot: &AgentId, answer: Result<Answer, HttpError>) -> Finding {
+        let robot = robot.clone();
+        match answer {
+            Ok(answer) if answer.is_success() => Finding::Acknowledged(robot, Path::Direct, ack_of(&answer)),
+            Ok(answer) => Finding::Refused(robot, Path::Direct, answer.problem()),
+            Err(error) => Finding::Unreached(robot, Path::Direct, error.to_string()),
+        }
+    }
+
     /// Asks `relay` to pass the request on, and reads from it what it hears of the target afterwards.
     async fn over_mesh(self, relay: AgentId, door: Door, target: AgentId) {
-        let (path, body) = self.request.to_robot(&relay, Some(&target));
+        let (path, body) = self.request.to_relay(&target);
         let answer = self.http.post(&door.address, path, &Credentials::default(), &body, self.remaining()).await;
         if answer.is_ok_and(|answer| answer.is_success()) {
             self.listen_to_mesh(relay, door).await;
@@ -173,7 +182,7 @@ impl Courier {
     /// Reads what a robot hears of the latches of others until all have done what was asked.
     async fn listen_to_mesh(self, relay: AgentId, door: Door) {
         loop {
-            let answer = self.http.get(&door.address, "/api/v1/latch", self.remaining()).await;
+            let answer = self.http.get(&door.address, "/api/v1/latches", self.remaining()).await;
             for (robot, latches) in answer.iter().flat_map(known_of) {
                 if self.request.is_done(&robot, &latches) {
                     let ack = Ack { latches, kept: true, text: String::new() };
@@ -256,16 +265,16 @@ impl Courier {
 fn ack_of(answer: &Answer) -> Ack {
     let latches = answer.body.get("latches").cloned().and_then(|latches| serde_json::from_value(latches).ok());
     let kept = answer.body.get("kept").and_then(Value::as_bool).unwrap_or(true);
-    Ack { latches: latches.unwrap_or_default(), kept, text: answer.text("text").to_owned() }
+    Ack { latches: latches.unwrap_or_default(), kept, text: answer.text("error").to_owned() }
 }
 
-/// What a robot heard of others: their latches, by name.
+/// What a robot heard of others. The fleet's register of another robot is known only where the answer has it.
 fn known_of(answer: &Answer) -> Vec<(AgentId, LatchSet)> {
-    let known = answer.body.get("known").and_then(Value::as_object);
-    let entry = |(name, heard): (&String, &Value)| {
-        let register = |scope: &str| serde_json::from_value(heard.get(scope)?.clone()).ok();
-        let latches = LatchSet { own: register("own")?, fleet: register("fleet").unwrap_or_default() };
-        Some((AgentId::new(name.as_str()).ok()?, latches))
+    let known = answer.body.get("known").and_then(Value::as_array);
+    let entry = |heard: &Value| {
+        let robot = AgentId::new(heard.get("robot")?.as_str()?).ok()?;
+        let register = |name: &str| serde_json::from_value(heard.get(name)?.clone()).ok();
+        Some((robot, LatchSet { own: register("register")?, fleet: register("fleet").unwrap_or_default() }))
     };
     known.into_iter().flatten().filter_map(entry).collect()
 }

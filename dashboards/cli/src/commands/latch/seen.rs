@@ -88,7 +88,7 @@ async fn of_supervisor(url: String) -> Latches {
 
 async fn of_robot(http: Http, robot: AgentId, door: Door) -> Latches {
     let mut latches = Latches::default();
-    let answer = http.get(&door.address, "/api/v1/latch", ANSWER_WITHIN).await;
+    let answer = http.get(&door.address, "/api/v1/latches", ANSWER_WITHIN).await;
     let set = answer.ok().and_then(|answer| serde_json::from_value(answer.body.get("latches")?.clone()).ok());
     if let Some(set) = set {
         latches.learn(robot, &set);
