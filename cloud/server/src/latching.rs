@@ -153,11 +153,12 @@ impl Services {
             reason: release.reason,
             epochs: release.epochs,
         });
-        let Answer::Latched { robots, .. } = self.request(caller, command).await? else {
+        let Answer::Latched { robots, settled, .. } = self.request(caller, command).await? else {
             return Err(crate::control::mixed_up());
         };
         let connected = robots.iter().filter(|robot| self.lane.is_connected(robot)).count();
-        let mut outcomes = BTreeMap::new();
+        let mut outcomes: BTreeMap<AgentId, CommandOutcome> =
+            settled.into_iter().map(|robot| (robot, CommandOutcome::Done)).collect();
         let end = deadline();
         while outcomes.len() < connected {
             match tokio::time::timeout_at(end, acks.next()).await {

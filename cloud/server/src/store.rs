@@ -233,6 +233,12 @@ fn open_databases(dir: &Path) -> Result<Connections, StoreError> {
 
 /// One damaged row must not hide all others: it is named. A damaged latch reads as STOP.
 fn read_records(main: &Connection) -> Result<Loaded, StoreError> {
+    // A first start on a full disk leaves a database without tables behind.
+    let tables = "SELECT count(*) FROM sqlite_master WHERE name = 'records'";
+    let tables: i64 = main.query_row(tables, [], |row| row.get(0)).map_err(sql("look for the tables"))?;
+    if tables == 0 {
+        return Ok(Loaded::default());
+    }
     let mut rows = main.prepare("SELECT kind, key, body FROM records ORDER BY kind, key").map_err(sql("read"))?;
     let row =
         |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?));

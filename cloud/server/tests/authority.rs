@@ -125,6 +125,8 @@ async fn a_release_needs_a_name_and_is_recorded_with_it() {
     let release = post_as(address, "ada", "/api/v1/release", r#"{"all":true,"reason":"clear"}"#);
     let (released, _order) = tokio::join!(release, robot.await_order(is_stop));
     assert!(released.contains("\"latch\":\"released\"") && released.contains("\"acknowledged\":true"), "{released}");
+    let (again, took) = seconds(post_as(address, "ada", "/api/v1/release", r#"{"robots":["rover-1"]}"#)).await;
+    assert!(again.contains("\"acknowledged\":true") && took < 0.8, "nothing is left to release: {took} s, {again}");
     let events = client(address).await.query_events(v1::QueryEventsRequest::default()).await.unwrap().into_inner();
     let release = events.events.iter().find(|event| event.name == "release").unwrap();
     assert!(release.payload.contains("operator:ada"), "{}", release.payload);

@@ -219,8 +219,8 @@ pub struct ReleaseCommand {
     pub at: WallTime,
     /// For the record; may be empty.
     pub reason: String,
-    /// The epochs that the operator saw latched; the fleet's without a name. A register without an entry is released
-    /// in the epoch that the supervisor knows.
+    /// The epochs that the operator saw latched; the fleet's without a name. When there are any, only the registers
+    /// they name are released; when there are none, every latched one of the targets is, in the epoch that is known.
     pub epochs: Vec<(Option<AgentId>, Epoch)>,
 }
 
@@ -260,6 +260,8 @@ pub enum Answer {
         robots: Vec<AgentId>,
         /// Names that no known robot has; nothing was done about them.
         unknown: Vec<AgentId>,
+        /// Of the robots, those that report already what they should: nothing is sent to them.
+        settled: Vec<AgentId>,
     },
     /// The lease that was given.
     Lease(LeaseView),

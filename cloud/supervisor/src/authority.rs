@@ -12,7 +12,7 @@ use skein_types::time::MonoTime;
 use crate::alarms::NewAlarm;
 use crate::api::{Answer, Output, ReleaseCommand, RobotTargets};
 use crate::commands::check_text;
-use crate::latches::scope_of;
+use crate::latches::{is_plausible, scope_of};
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::supervisor::Supervisor;
@@ -44,7 +44,7 @@ impl Supervisor {
             self.send_latch(now, agent, sent);
             self.mark_robot_changed(agent);
         }
-        Ok(Answer::Latched { request: request.id, robots, unknown })
+        Ok(Answer::Latched { request: request.id, robots, unknown, settled: Vec::new() })
     }
 
     fn apply_to_targets(&mut self, targets: &RobotTargets, robots: &[AgentId], request: &LatchRequest) {
@@ -93,10 +93,13 @@ impl Supervisor {
             self.send_latch(now, agent, false);
             self.mark_robot_changed(agent);
         }
-        Ok(Answer::Latched { request: command.request, robots, unknown: Vec::new() })
+        let settled = robots.iter().filter(|agent| self.is_settled(agent)).cloned().collect();
+        Ok(Answer::Latched { request: command.request, robots, unknown: Vec::new(), settled })
     }
 
-    /// The release of each latched register, in the epoch that is named or known.
+    /// The release of each register that is meant. Where epochs are named, only the registers they are named for are: an
+    /// operator who saw only the fleet's STOP must not undo that of a robot. Where none is named, every latched register
+    /// of the targets is released in the epoch that is known.
     fn plan_release(
         &self,
         by: &Principal,
@@ -111,7 +114,7 @@ impl Supervisor {
                 Some(agent) => self.latches.of(agent).own,
             };
             let named = command.epochs.iter().find(|(robot, _)| *robot == target).map(|(_, epoch)| *epoch);
-            if named.is_none() && !register.is_latched() {
+            if named.is_none() && !(command.epochs.is_empty() && register.is_latched()) {
                 continue;
             }
             let request = LatchRequest {
@@ -130,10 +133,18 @@ impl Supervisor {
         Ok(releases)
     }
 
+    /// The robot is connected and reports what it should.
+    fn is_settled(&self, agent: &AgentId) -> bool {
+        let reported =
+            self.robots.get(agent).filter(|robot| robot.connected).and_then(|robot| robot.latch.reported.as_ref());
+        reported.is_some_and(|report| self.latches.order_for(agent, Some(&report.latches)).is_none())
+    }
+
     /// A robot reports its latches, in Hello or at a change.
     pub(crate) fn on_latch_report(&mut self, now: MonoTime, agent: &AgentId, report: LatchReport) {
         self.raise_term(now, report.term);
         let merged = self.latches.on_report(agent, &report.latches);
+        self.check_plausible(now, agent, &report);
         let Some(robot) = self.robots.get_mut(agent) else { return };
         let changed = robot.latch.reported.as_ref() != Some(&report);
         robot.latch.reported = Some(report.clone());
@@ -162,6 +173,28 @@ impl Supervisor {
         if changed && report.latches.level() == Latch::Released {
             self.reconcile_robot(now, agent);
         }
+    }
+
+    /// A register that could never be released again is not taken over, and is said.
+    fn check_plausible(&mut self, now: MonoTime, agent: &AgentId, report: &LatchReport) {
+        let id = format!("latch_implausible:{agent}");
+        if is_plausible(&report.latches) {
+            self.clear_alarm(now, &id);
+            return;
+        }
+        self.raise_alarm(
+            now,
+            NewAlarm {
+                id: &id,
+                severity: AlarmSeverity::Critical,
+                code: "latch_implausible",
+                robot: Some(agent),
+                text: format!(
+                    "{agent} reports a latch in an epoch that cannot be: stop it by hand and look what it runs"
+                ),
+                lingers: None,
+            },
+        );
     }
 
     fn check_kept(&mut self, now: MonoTime, agent: &AgentId, report: &LatchReport) {

@@ -158,7 +158,7 @@ impl WantedLatches {
 
     /// Merges what a robot reports.
     pub(crate) fn on_report(&mut self, agent: &AgentId, reported: &LatchSet) -> Merged {
-        if reported.own.epoch.0 > EPOCH_MAX || reported.fleet.epoch.0 > EPOCH_MAX {
+        if !is_plausible(reported) {
             return Merged::default();
         }
         let robot = self.robots.entry(agent.clone()).or_default();
@@ -272,6 +272,11 @@ const fn level_of(action: LatchAction) -> Latch {
         LatchAction::Kill => Latch::Kill,
         LatchAction::Release { .. } => Latch::Released,
     }
+}
+
+/// Both epochs can be those of real requests.
+pub(crate) const fn is_plausible(latches: &LatchSet) -> bool {
+    latches.own.epoch.0 <= EPOCH_MAX && latches.fleet.epoch.0 <= EPOCH_MAX
 }
 
 /// The scope of a request for the fleet, or for one robot.

@@ -170,6 +170,35 @@ fn a_release_needs_a_name_and_the_lease_and_is_for_the_fleet_while_the_fleet_is_
     assert!(by.payload.contains("operator:eve"), "{}", by.payload);
 }
 
+#[test]
+fn a_release_that_names_epochs_is_about_those_registers_only() {
+    let mut stage = Stage::new(2);
+    stage.stop(&[0]).unwrap();
+    stage.stop(&[]).unwrap();
+    stage.run(SECOND);
+    let mut release = stage.release_command(&[]);
+    release.epochs = vec![(None, stage.view(0).wanted.fleet.epoch)];
+    stage.ask(OperatorCommand::Release(release)).unwrap();
+    stage.run(SECOND);
+    assert_eq!((stage.robots[0].latch(), stage.robots[1].latch()), (Latch::Stop, Latch::Released));
+    stage.release(&[]).unwrap();
+    stage.run(SECOND);
+    assert_eq!(stage.robots[0].latch(), Latch::Released);
+}
+
+#[test]
+fn an_epoch_that_could_never_be_released_is_not_taken_over() {
+    let mut stage = Stage::new(2);
+    let forged = LatchRegister { epoch: Epoch(u64::MAX), level: Latch::Kill, ..LatchRegister::released() };
+    stage.robots[0].latches.fleet = forged;
+    let report = AgentReport::Latch(stage.robots[0].report());
+    stage.handle(Input::Report { agent: name(0), report });
+    stage.run(SECOND);
+    assert_eq!((stage.robots[1].latch(), stage.view(1).wanted.level()), (Latch::Released, Latch::Released));
+    assert!(stage.alarms().contains(&"latch_implausible".to_owned()));
+    assert_eq!(stage.view(0).latch, Latch::Kill, "what it reports is shown");
+}
+
 fn take(stage: &mut Stage, id: Uuid, operator: &str) -> Result<Answer, Refusal> {
     stage.ask(OperatorCommand::TakeLease {
         id,
