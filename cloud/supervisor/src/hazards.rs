@@ -1,9 +1,7 @@
 //! Static hazards of the map that the fleet shares: reported by robots, durable, planned around, sent to every robot.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
-use skein_types::coord::{HazardKind, MAP_HAZARDS_MAX, MapHazard};
+use skein_types::coord::{MAP_HAZARDS_MAX, MapHazard};
 use skein_types::event::EventKind;
 use skein_types::ids::AgentId;
 use skein_types::link::Order;
@@ -13,28 +11,37 @@ use skein_types::time::MonoTime;
 use crate::record::Record;
 use crate::supervisor::Supervisor;
 
-/// Hazards whose centres are in one square of this side are the same, metres.
-const SAME_PLACE: f64 = 0.5;
-/// Hazards that one robot may have on the map; its oldest go first.
-const PER_REPORTER_MAX: usize = 48;
+/// Entries that one stream may have on the map; its oldest go first.
+const PER_STREAM_MAX: usize = 48;
 
-/// Kind and place of a hazard, rounded to [`SAME_PLACE`].
-type Place = (u8, i64, i64);
+/// An entry, and the robot on whose stream it came.
+#[derive(Clone, Debug)]
+struct Entry {
+    hazard: MapHazard,
+    via: AgentId,
+}
 
-/// The shared map of static hazards.
+/// The shared map of static hazards. Entries merge as they do in every robot: of two about the same place the one
+/// that supersedes the other stays. One that was cleared stays as such, so that an old report does not bring it back.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HazardMap {
-    by_place: BTreeMap<Place, MapHazard>,
+    entries: Vec<Entry>,
     revision: u64,
 }
 
 impl HazardMap {
+    /// Hazards that are there.
     pub(crate) fn list(&self) -> Vec<MapHazard> {
-        self.by_place.values().cloned().collect()
+        self.present().cloned().collect()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.by_place.is_empty()
+    fn present(&self) -> impl Iterator<Item = &MapHazard> {
+        self.entries.iter().map(|entry| &entry.hazard).filter(|hazard| !hazard.cleared)
+    }
+
+    /// All entries, cleared ones included.
+    fn all(&self) -> Vec<MapHazard> {
+        self.entries.iter().map(|entry| entry.hazard.clone()).collect()
     }
 
     /// Of the view of the fleet when the map last changed.
@@ -43,59 +50,42 @@ impl HazardMap {
     }
 
     pub(crate) fn restore(&mut self, hazards: Vec<MapHazard>) {
-        self.by_place = hazards.into_iter().map(|hazard| (place_of(&hazard), hazard)).collect();
+        let entry = |hazard: MapHazard| Entry { via: hazard.reporter.clone(), hazard };
+        self.entries = hazards.into_iter().map(entry).collect();
     }
 
-    /// Takes in what a robot senses or sees gone. `true` when the map changed.
-    fn take(&mut self, hazard: &MapHazard) -> bool {
+    /// Takes in what a robot senses, learned or sees gone. `true` when the map changed.
+    fn take(&mut self, hazard: &MapHazard, via: &AgentId) -> bool {
         if !hazard.kind.is_static() {
             return false;
         }
-        if hazard.cleared {
-            return self.clear(hazard);
-        }
-        let place = place_of(hazard);
-        if self.by_place.get(&place).is_some_and(|known| known.radius.0 >= hazard.radius.0) {
+        let same = |entry: &Entry| entry.hazard.is_at(hazard.kind, hazard.position);
+        if self.entries.iter().any(|entry| same(entry) && !hazard.supersedes(&entry.hazard)) {
             return false;
         }
-        self.make_room(&hazard.reporter);
-        self.by_place.insert(place, hazard.clone());
+        let before = self.entries.len();
+        self.entries.retain(|entry| !same(entry));
+        if self.entries.len() == before {
+            self.make_room(via);
+        }
+        self.entries.push(Entry { hazard: hazard.clone(), via: via.clone() });
         true
     }
 
-    /// A robot sees that there is nothing: hazards of this kind whose centre it covers go.
-    fn clear(&mut self, seen: &MapHazard) -> bool {
-        let before = self.by_place.len();
-        self.by_place.retain(|_, known| {
-            let reach = seen.radius.0.max(SAME_PLACE);
-            known.kind != seen.kind || known.position.distance(seen.position) > reach
-        });
-        self.by_place.len() != before
-    }
-
-    /// One robot cannot fill the map: its own oldest entry makes room; when the map is full, the oldest of all.
-    fn make_room(&mut self, reporter: &AgentId) {
-        let of_reporter = self.by_place.values().filter(|hazard| hazard.reporter == *reporter).count();
-        let full = self.by_place.len() >= MAP_HAZARDS_MAX;
-        if of_reporter < PER_REPORTER_MAX && !full {
+    /// One robot cannot fill the map: the oldest entry of its stream makes room; when the map is full, the oldest of
+    /// all does, cleared ones first.
+    fn make_room(&mut self, via: &AgentId) {
+        let of_stream = self.entries.iter().filter(|entry| entry.via == *via).count();
+        let crowded = of_stream >= PER_STREAM_MAX;
+        if !crowded && self.entries.len() < MAP_HAZARDS_MAX {
             return;
         }
-        let own = of_reporter >= PER_REPORTER_MAX;
-        let candidates = self.by_place.iter().filter(|(_, hazard)| !own || hazard.reporter == *reporter);
-        let oldest = candidates.min_by_key(|(_, hazard)| hazard.seen_at).map(|(place, _)| *place);
-        if let Some(place) = oldest {
-            self.by_place.remove(&place);
+        let candidates = self.entries.iter().enumerate().filter(|(_, entry)| !crowded || entry.via == *via);
+        let oldest = candidates.min_by_key(|(_, entry)| (!entry.hazard.cleared, entry.hazard.seen_at));
+        if let Some(index) = oldest.map(|(index, _)| index) {
+            self.entries.remove(index);
         }
     }
-}
-
-fn place_of(hazard: &MapHazard) -> Place {
-    let index = |metres: f64| (metres / SAME_PLACE).floor() as i64;
-    let kind = match hazard.kind {
-        HazardKind::Cliff => 0,
-        _ => 1,
-    };
-    (kind, index(hazard.position.x), index(hazard.position.y))
 }
 
 impl Supervisor {
@@ -103,9 +93,7 @@ impl Supervisor {
     pub(crate) fn on_hazards(&mut self, now: MonoTime, agent: &AgentId, reported: Vec<MapHazard>) {
         let mut changed = Vec::new();
         for hazard in reported.into_iter().take(MAP_HAZARDS_MAX) {
-            // Provenance is the robot whose stream this is: no robot fills the map in another's name.
-            let hazard = MapHazard { reporter: agent.clone(), ..hazard };
-            if self.hazards.take(&hazard) {
+            if self.hazards.take(&hazard, agent) {
                 changed.push(hazard);
             }
         }
@@ -113,10 +101,10 @@ impl Supervisor {
             return;
         }
         self.hazards.revision = self.out.next_revision();
-        self.out.persist(Record::Hazards(self.hazards.list()));
+        self.out.persist(Record::Hazards(self.hazards.all()));
         for hazard in &changed {
             let payload = json!({
-                "robot": agent.as_str(), "kind": hazard.kind, "x": hazard.position.x, "y": hazard.position.y,
+                "robot": agent.as_str(), "reporter": hazard.reporter.as_str(), "kind": hazard.kind, "x": hazard.position.x, "y": hazard.position.y,
                 "radius_m": hazard.radius.0, "cleared": hazard.cleared,
             });
             self.out.emit_event(now, EventKind::Safety, "map_hazard", &payload);
@@ -134,20 +122,21 @@ impl Supervisor {
 
     /// A robot that connects gets the whole map.
     pub(crate) fn send_hazards(&mut self, agent: &AgentId) {
-        if !self.hazards.is_empty() {
-            self.send_unacknowledged(agent, Order::Hazards(self.hazards.list()));
+        let all = self.hazards.all();
+        if !all.is_empty() {
+            self.send_unacknowledged(agent, Order::Hazards(all));
         }
     }
 
     /// The cells of a region that no hazard of the map covers.
     pub(crate) fn without_hazards(&self, region: &Region) -> Result<Region, RegionError> {
-        if self.hazards.is_empty() {
+        if self.hazards.present().next().is_none() {
             return Ok(region.clone());
         }
         let frame = *region.frame();
         let covered = |cell: &u32| {
             let center = frame.center_of(*cell);
-            self.hazards.by_place.values().any(|hazard| hazard.position.distance(center) <= hazard.radius.0)
+            self.hazards.present().any(|hazard| hazard.position.distance(center) <= hazard.radius.0)
         };
         let blocked: Vec<u32> = region.squares().filter(covered).collect();
         region.difference(&Region::from_squares(frame, blocked)?)

@@ -462,6 +462,12 @@ fn static_hazards_are_durable_planned_around_and_sent_to_robots() {
     let report = AgentReport::Hazards(vec![hazard((5.0, 5.0), 2, true)]);
     stage.handle(Input::Report { agent: name(1), report });
     assert!(stage.supervisor.fleet_view(stage.now).hazards.is_empty());
+    // What one robot saw gone is not brought back by an older report of another, also after a restart.
+    stage.restart();
+    (0..2).for_each(|index| stage.connect(index));
+    let report = AgentReport::Hazards(vec![hazard((5.1, 5.1), 1, false)]);
+    stage.handle(Input::Report { agent: name(0), report });
+    assert!(stage.supervisor.fleet_view(stage.now).hazards.is_empty());
 }
 
 #[test]
