@@ -9,9 +9,13 @@ use serde::Serialize;
 use skein_types::polygon::Polygon;
 use thiserror::Error;
 
-use crate::fleet::{FaultKind, FaultSpec, Fleet, FleetConfig, FleetReport, Impairment, LinkKind, mixed};
+use crate::fleet::{
+    Access, FaultKind, FaultSpec, Fleet, FleetConfig, FleetReport, Impairment, LinkKind, Press, PressAction, mixed,
+};
 use crate::place::Place;
 
+/// How many kinds of seeds there are.
+const KINDS: u64 = 10;
 /// Most seeds in one batch.
 pub const SEEDS_MAX: u64 = 100_000;
 
@@ -65,25 +69,56 @@ pub struct Case {
     pub robots: usize,
     /// What goes wrong.
     pub faults: Vec<FaultSpec>,
+    /// What operators press.
+    pub presses: Vec<Press>,
 }
 
 /// Every number of robots with every seed, and the faults of each.
 #[must_use]
 pub fn cases(robots: &[usize], seeds: &Seeds) -> Vec<Case> {
-    let case =
-        |&robots: &usize| seeds.0.iter().map(move |&seed| Case { seed, robots, faults: faults_of(seed, robots) });
+    let case = |&robots: &usize| seeds.0.iter().map(move |&seed| case_of(seed, robots));
     robots.iter().flat_map(case).collect()
 }
 
+fn case_of(seed: u64, robots: usize) -> Case {
+    Case { seed, robots, faults: faults_of(seed, robots), presses: presses_of(seed, robots) }
+}
+
+/// Every tenth seed is about authority: a robot is stopped by name at its own debug API, then the fleet at the supervisor;
+/// both are released later. Meanwhile links suffer and processes restart (see [`faults_of`]).
+fn presses_of(seed: u64, robots: usize) -> Vec<Press> {
+    if seed % KINDS != 9 {
+        return Vec::new();
+    }
+    let draw = |salt: u64, below: u64| mixed(seed.wrapping_mul(16).wrapping_add(salt)) % below.max(1);
+    let robot = draw(1, robots as u64) as usize;
+    let at = |seconds: u64| Duration::from_secs(seconds);
+    let (first, second) = (6 + draw(2, 20), 30 + draw(3, 20));
+    let (named, all) = (vec![Access::Debug(robot)], vec![Access::Supervisor]);
+    let press = |action, target, seconds, accesses: &Vec<Access>| Press {
+        action,
+        target,
+        at: at(seconds),
+        accesses: accesses.clone(),
+    };
+    vec![
+        press(PressAction::Stop, Some(robot), first, &named),
+        press(PressAction::Release, Some(robot), first + 8, &named),
+        press(PressAction::Stop, None, second, &vec![Access::Supervisor, Access::Debug(robot)]),
+        press(PressAction::Release, None, second + 12, &all),
+    ]
+}
+
 /// The faults of a seed, in turn: none, a death, a death with a restart, a cut from the supervisor, a cut from the peers, a
-/// restart of the supervisor, hangs, impaired links, and storage faults. Without peers a death always ends.
+/// restart of the supervisor, hangs, impaired links, storage faults, and a mixture for the presses. Without peers a death
+/// always ends.
 fn faults_of(seed: u64, robots: usize) -> Vec<FaultSpec> {
     let draw = |salt: u64, below: u64| mixed(seed.wrapping_mul(8).wrapping_add(salt)) % below.max(1);
     let robot = Some(draw(1, robots as u64) as usize);
     let (at, lasts) = (Duration::from_secs(8 + draw(2, 50)), Duration::from_secs(5 + draw(3, 40)));
     let fault = |kind, robot, lasts| FaultSpec { kind, robot, at, lasts };
     let ends = Some(lasts);
-    match seed % 9 {
+    match seed % KINDS {
         1 if robots > 1 => vec![fault(FaultKind::Kill, robot, None)],
         1 | 2 => vec![fault(FaultKind::Kill, robot, ends)],
         3 => vec![fault(FaultKind::Cut(LinkKind::Cloud), robot, ends)],
@@ -100,6 +135,21 @@ fn faults_of(seed: u64, robots: usize) -> Vec<FaultSpec> {
             })
             .collect(),
         8 => vec![fault(FaultKind::SlowDisk, robot, ends), fault(FaultKind::CloudDiskFull, None, ends)],
+        9 => vec![
+            fault(FaultKind::Impair(LinkKind::Mesh, Impairment::Loss), None, ends),
+            fault(FaultKind::Impair(LinkKind::Cloud, Impairment::Delay), None, ends),
+            fault(
+                [FaultKind::Kill, FaultKind::HangAgent][draw(4, 2) as usize],
+                Some(draw(5, robots as u64) as usize),
+                Some(Duration::from_secs(3)),
+            ),
+            FaultSpec {
+                kind: FaultKind::KillCloud,
+                robot: None,
+                at: Duration::from_secs(36),
+                lasts: Some(Duration::from_secs(3)),
+            },
+        ],
         _ => Vec::new(),
     }
 }
@@ -109,13 +159,15 @@ impl Case {
     #[must_use]
     pub fn repeat(&self, place: &str) -> String {
         let faults: String = self.faults.iter().map(|fault| format!(" --fault {fault}")).collect();
-        format!("skein-sim run {place}--robots {} --seed {}{faults}", self.robots, self.seed)
+        let presses: String = self.presses.iter().map(|press| format!(" --press {press}")).collect();
+        format!("skein-sim run {place}--robots {} --seed {}{faults}{presses}", self.robots, self.seed)
     }
 
-    /// The faults in one line.
+    /// Faults and presses in one line.
     #[must_use]
     pub fn faults(&self) -> String {
-        let faults: Vec<String> = self.faults.iter().map(ToString::to_string).collect();
+        let presses = self.presses.iter().map(ToString::to_string);
+        let faults: Vec<String> = self.faults.iter().map(ToString::to_string).chain(presses).collect();
         if faults.is_empty() { "no fault".to_owned() } else { faults.join(" ") }
     }
 }
@@ -212,6 +264,7 @@ pub fn run(batch: &BatchConfig, case: &Case, go_on: &dyn Fn() -> bool) -> Option
     let config = FleetConfig {
         limit: batch.limit,
         faults: case.faults.clone(),
+        presses: case.presses.clone(),
         ..FleetConfig::new(batch.place.clone(), batch.zone.clone(), case.robots, case.seed)
     };
     let fleet = || Fleet::new(config).map(|mut fleet| fleet.run_while(go_on));
@@ -262,9 +315,9 @@ mod tests {
 
     #[test]
     fn every_group_of_faults_comes_up_and_a_seed_fixes_it() {
-        let seeds: Seeds = "1..18".parse().unwrap();
+        let seeds: Seeds = "1..20".parse().unwrap();
         let all = cases(&[1, 6], &seeds);
-        assert_eq!(all.len(), 36);
+        assert_eq!(all.len(), 40);
         assert_eq!(all, cases(&[1, 6], &seeds));
         let kinds: BTreeSet<_> = all.iter().flat_map(|case| case.faults.iter().map(|fault| fault.kind)).collect();
         assert!(kinds.len() >= 16, "{kinds:?}");
@@ -284,14 +337,17 @@ mod tests {
             let start =
                 format!("skein-sim run --map m.yaml --zone z.geojson --robots {} --seed {}", case.robots, case.seed);
             let rest = command.strip_prefix(&start).unwrap();
-            let read: Vec<FaultSpec> = rest.split(" --fault ").skip(1).map(|spec| spec.parse().unwrap()).collect();
-            assert_eq!(read, case.faults);
+            let words: Vec<&str> = rest.split_whitespace().collect();
+            let of = |flag| words.chunks(2).filter(move |pair| pair[0] == flag).map(|pair| pair[1]);
+            let faults: Vec<FaultSpec> = of("--fault").map(|spec| spec.parse().unwrap()).collect();
+            let presses: Vec<Press> = of("--press").map(|press| press.parse().unwrap()).collect();
+            assert_eq!((faults, presses), (case.faults, case.presses));
         }
     }
 
     #[test]
     fn a_run_that_fails_says_why_and_how_it_is_run_again() {
-        let case = Case { seed: 6, robots: 2, faults: Vec::new() };
+        let case = Case { seed: 6, robots: 2, faults: Vec::new(), presses: Vec::new() };
         let outcome = run(&batch(6), &case, &|| true).unwrap();
         assert!(!outcome.passed && outcome.coverage_ratio > 0.0, "{outcome:?}");
         assert!(outcome.failures.iter().any(|line| line.contains("at least 99 % was swept")), "{outcome:?}");
@@ -302,13 +358,14 @@ mod tests {
     fn a_fleet_that_cannot_begin_is_a_failure_and_not_the_end() {
         let zone = Polygon::rectangle(Point::new(500.0, 0.0), Point::new(510.0, 10.0)).unwrap();
         let nowhere = BatchConfig { zone, ..batch(6) };
-        let outcome = run(&nowhere, &Case { seed: 1, robots: 2, faults: Vec::new() }, &|| true).unwrap();
+        let outcome =
+            run(&nowhere, &Case { seed: 1, robots: 2, faults: Vec::new(), presses: Vec::new() }, &|| true).unwrap();
         assert!(!outcome.passed && outcome.failures[0].starts_with("it cannot begin"), "{outcome:?}");
     }
 
     #[test]
     fn a_panic_is_a_failure_and_a_stop_is_none() {
-        let case = Case { seed: 1, robots: 1, faults: Vec::new() };
+        let case = Case { seed: 1, robots: 1, faults: Vec::new(), presses: Vec::new() };
         let outcome = run(&batch(6), &case, &|| panic!("planted")).unwrap();
         assert_eq!(outcome.failures, ["it panicked: planted"]);
         let asked = Cell::new(0);

@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn every_case_is_in_the_document_and_a_failure_says_how_it_is_run_again() {
-        let case = |seed| Case { seed, robots: 6, faults: Vec::new() };
+        let case = |seed| Case { seed, robots: 6, faults: Vec::new(), presses: Vec::new() };
         let rows = [(case(1), Some((outcome(true), 1.0))), (case(2), Some((outcome(false), 0.5))), (case(3), None)];
         let text = document(&rows);
         let found = elements(&text).unwrap();

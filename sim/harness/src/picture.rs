@@ -443,6 +443,7 @@ mod tests {
             refusals: Vec::new(),
             events_kept: 0,
             checks: Vec::new(),
+            acknowledgements: Vec::new(),
             incidents: Vec::new(),
         }
     }

@@ -8,13 +8,17 @@ use skein_space::planning::{PlanningError, PlanningMap, PlanningParams};
 use skein_space::zone::{ZoneError, reachable_zone, zone_region};
 use skein_types::body::BodyDescriptor;
 use skein_types::geometry::{Point, Pose};
-use skein_types::polygon::Polygon;
+use skein_types::polygon::{Polygon, PolygonError};
 use skein_types::region::Region;
 use skein_world::placement::{PlacementError, start_places};
 use skein_world::{RobotSpec, Survey, Terrain, TerrainError, WorldConfig};
 use thiserror::Error;
 
 use crate::zone::{ZONE_BYTES_MAX, ZoneFileError, parse_zone};
+
+/// Margin of the fence around a map, metres: a body keeps clear of its fence by its radius and more, and every free
+/// place of the map must stay within reach.
+const AROUND_MAP: f64 = 0.5;
 
 /// Why a place was refused.
 #[derive(Debug, Error)]
@@ -127,6 +131,17 @@ impl Place {
     #[must_use]
     pub fn map_hash(&self) -> String {
         self.map.hash().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The fence of robots that have no other: the map's outline and half a metre around it.
+    ///
+    /// # Errors
+    /// [`PolygonError`] for a map without area.
+    pub fn outline(&self) -> Result<Polygon, PolygonError> {
+        let frame = self.map.frame();
+        let around = Point::new(AROUND_MAP, AROUND_MAP);
+        let size = Point::new(f64::from(frame.width), f64::from(frame.height)) * frame.resolution;
+        Polygon::rectangle(frame.origin - around, frame.origin + size + around)
     }
 
     /// Reads a zone file.

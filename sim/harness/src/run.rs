@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use skein_sim::clock;
-use skein_sim::fleet::{FaultSpec, Fleet, FleetConfig, FleetReport, Sample};
+use skein_sim::fleet::{FaultSpec, Fleet, FleetConfig, FleetReport, Press, Sample};
 use skein_sim::picture::{self, Picture, Tracks};
 use skein_types::body::BodyDescriptor;
 use skein_world::Noise;
@@ -44,6 +44,9 @@ pub(crate) struct RunArgs {
     /// What goes wrong: KIND:ROBOT@SECONDS, with +DURATION when it ends; several times. An unknown KIND lists all.
     #[arg(long, value_name = "FAULT")]
     fault: Vec<FaultSpec>,
+    /// What an operator presses: ACTION:TARGET@SECONDS/ACCESS,ACCESS with stop, kill or release, and supervisor or robots as accesses.
+    #[arg(long, value_name = "PRESS")]
+    press: Vec<Press>,
     /// Writes a sample of every robot five times a virtual second, one JSON line each.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
@@ -63,6 +66,7 @@ pub(crate) fn command(args: &RunArgs) -> anyhow::Result<ExitCode> {
         people: usize::from(args.people),
         noise: if args.no_noise { Noise::none() } else { Noise::usual() },
         faults: args.fault.clone(),
+        presses: args.press.clone(),
         return_home: args.return_home,
         ..FleetConfig::new(place, zone, usize::from(args.robots), args.seed)
     };

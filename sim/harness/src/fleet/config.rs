@@ -7,6 +7,7 @@ use skein_types::polygon::Polygon;
 use skein_world::Noise;
 
 use super::fault::FaultSpec;
+use super::operator::Press;
 use crate::place::Place;
 
 /// A fleet, its place and its work.
@@ -30,6 +31,12 @@ pub struct FleetConfig {
     pub noise: Noise,
     /// What goes wrong.
     pub faults: Vec<FaultSpec>,
+    /// What operators press.
+    pub presses: Vec<Press>,
+    /// The fence that no robot leaves, in the map's frame; `None` is the map's outline and half a metre.
+    pub fence: Option<Polygon>,
+    /// Where the floor is missing, in the map's frame; on no map.
+    pub cliffs: Vec<Polygon>,
     /// Robots go home when the work is done.
     pub return_home: bool,
 }
@@ -48,6 +55,9 @@ impl FleetConfig {
             people: 0,
             noise: Noise::usual(),
             faults: Vec::new(),
+            presses: Vec::new(),
+            fence: None,
+            cliffs: Vec::new(),
             return_home: false,
         }
     }

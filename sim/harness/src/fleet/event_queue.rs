@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use skein_types::ids::BootId;
-use skein_types::safety::Latch;
+use skein_types::authority::{LatchRequest, LatchSet};
+use skein_types::ids::AgentId;
 use skein_types::time::MonoTime;
 
 /// Something that happens at a time.
@@ -14,26 +14,44 @@ pub(crate) enum SimEvent {
     ReportArrives { robot: usize, stream: u64, bytes: Rc<[u8]> },
     /// Bytes of the supervisor reach a robot.
     CommandArrives { robot: usize, stream: u64, bytes: Rc<[u8]> },
-    /// A peer's intent reaches a robot.
-    IntentArrives { robot: usize, bytes: Rc<[u8]> },
-    /// A peer's hazard reaches a robot.
-    HazardArrives { robot: usize, bytes: Rc<[u8]> },
-    /// An entry of a peer's hazard map reaches a robot.
-    MapHazardArrives { robot: usize, from: usize, bytes: Rc<[u8]> },
+    /// A peer's message reaches a robot.
+    PeerMessageArrives { robot: usize, from: usize, kind: PeerMessage, bytes: Rc<[u8]> },
     /// A robot's mesh session sees a peer appear or vanish.
     PeerSeen { robot: usize, peer: usize, alive: bool },
-    /// A robot tries to open a stream.
-    Dial { robot: usize },
-    /// Both ends of a stream find it broken.
-    Hangup { robot: usize, stream: u64 },
-    /// A robot's disk has kept a latch.
-    LatchKept { robot: usize, boot: BootId, latch: Latch },
+    /// An attempt to open a stream reaches the supervisor's machine.
+    DialArrives { robot: usize, stream: u64 },
+    /// The supervisor's answer reaches the robot.
+    DialAnswered { robot: usize, stream: u64 },
+    /// A robot finds its stream broken.
+    StreamBroken { robot: usize, stream: u64 },
+    /// The supervisor finds a robot's stream broken.
+    StreamGone { robot: usize, stream: u64 },
+    /// A robot's disk has done with a save of this start of the process.
+    Saved { robot: usize, start: u32, ticket: u64 },
+    /// An operator presses a button.
+    Press(usize),
+    /// An operator has seen registers and decides about a release.
+    Decide { press: usize, seen: Box<LatchSet> },
+    /// An operator's request reaches the supervisor.
+    RequestAtSupervisor { target: Option<AgentId>, request: Box<LatchRequest> },
+    /// An operator's request reaches a robot's debug API.
+    RequestAtRobot { robot: usize, caller: u64, target: Option<AgentId>, request: Box<LatchRequest> },
     /// An operator submits the mission.
     Submit,
     /// The fault of this number begins.
     FaultBegins(usize),
     /// The fault of this number ends.
     FaultEnds(usize),
+}
+
+/// Messages between robots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PeerMessage {
+    Intent,
+    Hazard,
+    /// An entry of the shared hazard map.
+    MapHazard,
+    Gossip,
 }
 
 /// Events in order of time; events of one moment keep the order in which they were scheduled.
@@ -71,10 +89,10 @@ mod tests {
         let mut queue = EventQueue::default();
         let at = MonoTime::from_millis;
         for (time, robot) in [(5, 1), (3, 2), (5, 3), (9, 4)] {
-            queue.schedule(at(time), SimEvent::Dial { robot });
+            queue.schedule(at(time), SimEvent::Press(robot));
         }
         let mut order = Vec::new();
-        while let Some(SimEvent::Dial { robot }) = queue.pop_until(at(5)) {
+        while let Some(SimEvent::Press(robot)) = queue.pop_until(at(5)) {
             order.push(robot);
         }
         assert_eq!(order, [2, 1, 3]);

@@ -24,6 +24,8 @@ pub struct FaultSpec {
 pub enum FaultKind {
     /// The robot's process is killed; it is started again when the fault ends.
     Kill,
+    /// The robot's machine loses its power, and with it the process; it starts again when the fault ends.
+    PowerCut,
     /// The robot's process is stopped as by SIGSTOP: nothing in it runs.
     Hang,
     /// The agent's thread hangs: the reflex ticks on.
@@ -36,6 +38,8 @@ pub enum FaultKind {
     Impair(LinkKind, Impairment),
     /// The mesh falls into two parts: robots up to the named one (or the first half), and the others.
     SplitMesh,
+    /// An unknown process on the mesh lies in the robot's name and in invented ones.
+    Liar,
     /// The robot's disk is full: nothing is kept.
     DiskFull,
     /// The robot's disk takes up to 2 s to keep something.
@@ -105,10 +109,12 @@ impl FaultKind {
     pub fn all() -> Vec<Self> {
         let mut all = vec![
             Self::Kill,
+            Self::PowerCut,
             Self::Hang,
             Self::HangAgent,
             Self::PowerLoss,
             Self::SplitMesh,
+            Self::Liar,
             Self::DiskFull,
             Self::SlowDisk,
             Self::KillCloud,
@@ -133,12 +139,14 @@ impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kill => f.write_str("kill"),
+            Self::PowerCut => f.write_str("power-cut"),
             Self::Hang => f.write_str("hang"),
             Self::HangAgent => f.write_str("hang-agent"),
             Self::PowerLoss => f.write_str("power-loss"),
             Self::Cut(link) => write!(f, "cut-{}", link.name()),
             Self::Impair(link, how) => write!(f, "{}-{}", link.name(), how.name()),
             Self::SplitMesh => f.write_str("split-mesh"),
+            Self::Liar => f.write_str("liar"),
             Self::DiskFull => f.write_str("disk-full"),
             Self::SlowDisk => f.write_str("slow-disk"),
             Self::KillCloud => f.write_str("kill-cloud"),

@@ -5,21 +5,12 @@ use std::collections::BTreeSet;
 use super::fault::{FaultKind, FaultSpec, LinkKind};
 use super::network::Endpoint;
 use super::run::Fleet;
-use super::sim_robot::{Disk, SimRobot};
 
 impl Fleet {
     pub(super) fn begin_fault(&mut self, number: usize) {
         let Some(fault) = self.config.faults.get(number).copied() else { return };
         let struck = self.struck(&fault);
         match fault.kind {
-            FaultKind::Kill => {
-                for robot in struck {
-                    self.robots.get_mut(robot).into_iter().for_each(SimRobot::die);
-                    self.break_stream(robot);
-                }
-            }
-            FaultKind::Hang => self.each(&struck, |robot| robot.set_hung(true)),
-            FaultKind::HangAgent => self.each(&struck, |robot| robot.set_agent_hung(true)),
             FaultKind::PowerLoss => struck.iter().for_each(|robot| self.world.borrow_mut().cut_power(*robot)),
             FaultKind::Cut(kind) => {
                 self.network.cut(number, kind, struck.clone());
@@ -32,14 +23,21 @@ impl Fleet {
                 let last = fault.robot.unwrap_or(self.robots.len().saturating_sub(1) / 2);
                 self.network.split_mesh(number, last);
             }
-            FaultKind::DiskFull => self.each(&struck, |robot| robot.set_disk(Disk::Full)),
-            FaultKind::SlowDisk => self.each(&struck, |robot| robot.set_disk(Disk::Slow)),
-            FaultKind::KillCloud => {
-                self.supervisor.die();
-                (0..self.robots.len()).for_each(|robot| self.break_stream(robot));
+            FaultKind::Liar => drop(self.liars.insert(number, fault.robot.unwrap_or(0))),
+            FaultKind::Kill
+            | FaultKind::PowerCut
+            | FaultKind::Hang
+            | FaultKind::HangAgent
+            | FaultKind::DiskFull
+            | FaultKind::SlowDisk => {
+                struck.into_iter().for_each(|robot| self.begin_robot_fault(robot, number, fault.kind))
             }
-            FaultKind::HangCloud => self.supervisor.set_hung(true),
-            FaultKind::CloudDiskFull => self.supervisor.set_disk_full(true),
+            FaultKind::KillCloud | FaultKind::HangCloud | FaultKind::CloudDiskFull => {
+                self.supervisor.begin_fault(number, fault.kind);
+                if fault.kind == FaultKind::KillCloud {
+                    (0..self.robots.len()).for_each(|robot| self.break_stream(robot));
+                }
+            }
         }
         self.update_presence();
     }
@@ -48,40 +46,48 @@ impl Fleet {
         let Some(fault) = self.config.faults.get(number).copied() else { return };
         let struck = self.struck(&fault);
         self.network.mend(number);
+        self.liars.remove(&number);
         match fault.kind {
-            FaultKind::Kill => {
-                for robot in struck {
-                    self.robots.get_mut(robot).into_iter().for_each(|r| r.start(self.now));
-                    self.dial_soon(robot);
+            FaultKind::Kill
+            | FaultKind::PowerCut
+            | FaultKind::Hang
+            | FaultKind::HangAgent
+            | FaultKind::DiskFull
+            | FaultKind::SlowDisk => struck.into_iter().for_each(|robot| self.end_robot_fault(robot, number)),
+            FaultKind::KillCloud | FaultKind::HangCloud | FaultKind::CloudDiskFull => {
+                let commands = self.supervisor.end_fault(self.now, number);
+                self.send_commands(commands);
+                if !self.supervisor.is_hung() {
+                    self.deliver_held(Endpoint::Supervisor);
                 }
             }
-            FaultKind::Hang => {
-                self.each(&struck, |robot| robot.set_hung(false));
-                struck.into_iter().for_each(|robot| self.deliver_held(Endpoint::Robot(robot)));
-            }
-            FaultKind::HangAgent => self.each(&struck, |robot| robot.set_agent_hung(false)),
-            FaultKind::DiskFull | FaultKind::SlowDisk => self.each(&struck, |robot| robot.set_disk(Disk::Sound)),
-            FaultKind::KillCloud => {
-                let commands = self.supervisor.start(self.now);
-                self.send_commands(commands);
-            }
-            FaultKind::HangCloud => {
-                self.supervisor.set_hung(false);
-                self.deliver_held(Endpoint::Supervisor);
-            }
-            FaultKind::CloudDiskFull => self.supervisor.set_disk_full(false),
-            FaultKind::PowerLoss | FaultKind::Cut(_) | FaultKind::Impair(..) | FaultKind::SplitMesh => {}
+            FaultKind::PowerLoss
+            | FaultKind::Cut(_)
+            | FaultKind::Impair(..)
+            | FaultKind::SplitMesh
+            | FaultKind::Liar => {}
         }
         self.update_presence();
     }
 
-    fn struck(&self, fault: &FaultSpec) -> BTreeSet<usize> {
-        fault.robot.map_or_else(|| (0..self.robots.len()).collect(), |robot| BTreeSet::from([robot]))
+    fn begin_robot_fault(&mut self, robot: usize, fault: usize, kind: FaultKind) {
+        let stream = self.robots.get(robot).map(|r| r.stream);
+        self.robots.get_mut(robot).into_iter().for_each(|r| r.begin_fault(fault, kind));
+        if let Some(stream) = stream.filter(|_| !self.is_alive(robot)) {
+            self.lose_stream(robot, stream);
+        }
     }
 
-    fn each(&mut self, numbers: &BTreeSet<usize>, change: impl Fn(&mut SimRobot)) {
-        for number in numbers {
-            self.robots.get_mut(*number).into_iter().for_each(&change);
+    fn end_robot_fault(&mut self, robot: usize, fault: usize) {
+        let now = self.now;
+        self.robots.get_mut(robot).into_iter().for_each(|r| r.end_fault(now, fault));
+        if self.robots.get(robot).is_some_and(|r| !r.is_hung()) {
+            self.deliver_held(Endpoint::Robot(robot));
         }
+        self.send_outputs(robot);
+    }
+
+    fn struck(&self, fault: &FaultSpec) -> BTreeSet<usize> {
+        fault.robot.map_or_else(|| (0..self.robots.len()).collect(), |robot| BTreeSet::from([robot]))
     }
 }

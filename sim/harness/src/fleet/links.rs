@@ -3,57 +3,112 @@
 use core::time::Duration;
 use std::rc::Rc;
 
-use skein_agent::Input;
+use skein_robot::link::LinkInput;
+use skein_robot::{RobotInput, RobotOutput};
 use skein_supervisor::Input as SupervisorInput;
+use skein_types::authority::LatchGossip;
+use skein_types::coord::{Hazard, Intent, MapHazard};
 use skein_types::ids::AgentId;
-use skein_types::link::{AgentReport, CloudCommand};
-use skein_types::telemetry::LinkState;
+use skein_types::link::{AgentReport, CloudCommand, CommandOutcome};
 use skein_wire::Wire;
 
-use super::event_queue::SimEvent;
+use super::event_queue::{PeerMessage, SimEvent};
 use super::fault::LinkKind;
 use super::network::Link;
 use super::run::Fleet;
-use super::sim_robot::{RobotOutput, SimRobot};
+use super::sim_robot::SimRobot;
 
 /// A broken stream, or a peer that vanished, is noticed after this.
 const NOTICE: Duration = Duration::from_secs(1);
 /// A new peer is noticed after this.
 const DISCOVERY: Duration = Duration::from_millis(150);
-/// A stream that could not be opened is tried again after this.
-const REDIAL: Duration = Duration::from_millis(1_500);
-/// A started process opens its stream within so many microseconds after the first.
-const DIAL_US: (u64, u64) = (100_000, 300_000);
+/// Bytes of an attempt to open a stream.
+const DIAL_BYTES: usize = 128;
 
 impl Fleet {
-    /// Sends what a robot has to say.
+    /// Does what a robot's core wants done.
     pub(super) fn send_outputs(&mut self, number: usize) {
-        let mut outputs = Vec::new();
-        if let Some(robot) = self.robots.get_mut(number) {
-            robot.drain(self.now, |output| outputs.push(output));
-        }
-        for output in outputs {
+        while let Some(output) = self.robots.get_mut(number).filter(|r| !r.is_hung()).and_then(SimRobot::poll_output) {
+            let Some(output) = self.probe_output(number, output) else { continue };
             match output {
+                RobotOutput::Save { ticket, contents } => self.save(number, ticket, contents),
+                RobotOutput::Ack { outcome, .. } => self.on_answer(number, &outcome),
+                RobotOutput::Dial => self.dial(number),
+                RobotOutput::HangUp => self.robots.get_mut(number).into_iter().for_each(SimRobot::hang_up),
                 RobotOutput::Report(report) => self.send_report(number, report),
-                RobotOutput::Intent(intent) => {
-                    self.broadcast(number, intent.to_bytes(), |robot, bytes| SimEvent::IntentArrives { robot, bytes });
-                }
-                RobotOutput::Hazard(hazard) => {
-                    self.broadcast(number, hazard.to_bytes(), |robot, bytes| SimEvent::HazardArrives { robot, bytes });
-                }
-                RobotOutput::MapHazard(entry) => {
-                    let event = |robot, bytes| SimEvent::MapHazardArrives { robot, from: number, bytes };
-                    self.broadcast(number, entry.to_bytes(), event);
-                }
-                RobotOutput::SaveLatch { boot, latch, takes } => {
-                    self.queue.schedule(self.now + takes, SimEvent::LatchKept { robot: number, boot, latch });
-                }
+                RobotOutput::Intent(intent) => self.broadcast(number, PeerMessage::Intent, intent.to_bytes()),
+                RobotOutput::Hazard(hazard) => self.broadcast(number, PeerMessage::Hazard, hazard.to_bytes()),
+                RobotOutput::MapHazard(entry) => self.broadcast(number, PeerMessage::MapHazard, entry.to_bytes()),
+                RobotOutput::Gossip(gossip) => self.broadcast(number, PeerMessage::Gossip, gossip.to_bytes()),
             }
         }
     }
 
+    fn save(&mut self, number: usize, ticket: u64, contents: Box<skein_robot::latch::LatchFileContents>) {
+        if let Some(robot) = self.robots.get_mut(number) {
+            let (start, takes) = robot.save(ticket, contents);
+            self.queue.schedule(self.now + takes, SimEvent::Saved { robot: number, start, ticket });
+        }
+    }
+
+    fn dial(&mut self, number: usize) {
+        let Some(robot) = self.robots.get_mut(number) else { return };
+        robot.stream += 1;
+        robot.is_streaming = false;
+        let event = SimEvent::DialArrives { robot: number, stream: robot.stream };
+        for at in self.network.send(self.now, Link::report(number), DIAL_BYTES) {
+            self.queue.schedule(at, event.clone());
+        }
+    }
+
+    /// The supervisor's machine accepts a stream when the supervisor runs, and refuses it when it does not.
+    pub(super) fn on_dial(&mut self, robot: usize, stream: u64) {
+        let answer = if self.supervisor.is_alive() {
+            SimEvent::DialAnswered { robot, stream }
+        } else {
+            SimEvent::StreamBroken { robot, stream }
+        };
+        for at in self.network.send(self.now, Link::command(robot), DIAL_BYTES) {
+            self.queue.schedule(at, answer.clone());
+        }
+    }
+
+    pub(super) fn on_dial_answered(&mut self, number: usize, stream: u64) {
+        let newest = |robot: &&mut SimRobot| robot.stream == stream && robot.is_alive();
+        let Some(robot) = self.robots.get_mut(number).filter(newest) else { return };
+        robot.is_streaming = true;
+        self.give(number, RobotInput::Link(LinkInput::Connected { challenge: None }));
+    }
+
+    pub(super) fn on_stream_broken(&mut self, number: usize, stream: u64) {
+        let Some(robot) = self.robots.get_mut(number).filter(|robot| robot.stream == stream) else { return };
+        robot.hang_up();
+        self.give(number, RobotInput::Link(LinkInput::Broken { reason: "the stream broke".to_owned() }));
+    }
+
+    pub(super) fn on_stream_gone(&mut self, number: usize, stream: u64) {
+        if self.supervisor.forget_stream(number, stream)
+            && let Some(agent) = self.robots.get(number).map(|robot| robot.id().clone())
+        {
+            self.handle_in_supervisor(SupervisorInput::Disconnected(agent));
+        }
+    }
+
+    /// Both ends find out that a robot's stream is broken.
+    pub(super) fn break_stream(&mut self, number: usize) {
+        if let Some(stream) = self.robots.get(number).map(|robot| robot.stream) {
+            self.queue.schedule(self.now + NOTICE, SimEvent::StreamBroken { robot: number, stream });
+            self.lose_stream(number, stream);
+        }
+    }
+
+    /// The supervisor finds out that a robot's stream is broken.
+    pub(super) fn lose_stream(&mut self, number: usize, stream: u64) {
+        self.queue.schedule(self.now + NOTICE, SimEvent::StreamGone { robot: number, stream });
+    }
+
     fn send_report(&mut self, number: usize, report: AgentReport) {
-        let Some(robot) = self.robots.get(number).filter(|robot| robot.is_linked()) else { return };
+        let Some(robot) = self.robots.get(number).filter(|robot| robot.is_streaming) else { return };
         let (stream, bytes) = (robot.stream, Rc::<[u8]>::from(report.to_bytes()));
         for at in self.network.send(self.now, Link::report(number), bytes.len()) {
             let bytes = Rc::clone(&bytes);
@@ -61,20 +116,41 @@ impl Fleet {
         }
     }
 
-    fn broadcast(&mut self, from: usize, bytes: Vec<u8>, event: impl Fn(usize, Rc<[u8]>) -> SimEvent) {
+    fn broadcast(&mut self, from: usize, kind: PeerMessage, bytes: Vec<u8>) {
         let bytes = Rc::<[u8]>::from(bytes);
-        for to in (0..self.robots.len()).filter(|to| *to != from) {
-            for at in self.network.send(self.now, Link::mesh(from, to), bytes.len()) {
-                self.queue.schedule(at, event(to, Rc::clone(&bytes)));
+        for robot in (0..self.robots.len()).filter(|to| *to != from) {
+            for at in self.network.send(self.now, Link::mesh(from, robot), bytes.len()) {
+                let bytes = Rc::clone(&bytes);
+                self.queue.schedule(at, SimEvent::PeerMessageArrives { robot, from, kind, bytes });
             }
+        }
+    }
+
+    pub(super) fn on_peer_message(&mut self, robot: usize, from: usize, kind: PeerMessage, bytes: &[u8]) {
+        use skein_robot::latch::LatchInput;
+        let input = match kind {
+            PeerMessage::Intent => self.decode::<Intent>(bytes).map(RobotInput::Intent),
+            PeerMessage::Hazard => self.decode::<Hazard>(bytes).map(RobotInput::Hazard),
+            PeerMessage::MapHazard => {
+                let from = self.robots.get(from).map(|peer| peer.id().clone());
+                let entry = self.decode::<MapHazard>(bytes);
+                from.zip(entry).map(|(from, entry)| RobotInput::MapHazard { from, entry })
+            }
+            PeerMessage::Gossip => {
+                let gossip = self.decode::<LatchGossip>(bytes);
+                gossip.map(|gossip| RobotInput::Latch(LatchInput::Gossip(Box::new(gossip))))
+            }
+        };
+        if let Some(input) = input {
+            self.give(robot, input);
         }
     }
 
     pub(super) fn send_commands(&mut self, commands: Vec<(AgentId, CloudCommand)>) {
         for (agent, command) in commands {
-            let Some(number) = self.robots.iter().position(|robot| robot.config.id == agent) else { continue };
-            let Some(robot) = self.robots.get(number).filter(|robot| robot.is_linked()) else { continue };
-            let (stream, bytes) = (robot.stream, Rc::<[u8]>::from(command.to_bytes()));
+            let Some(number) = self.number_of(&agent) else { continue };
+            let Some(stream) = self.supervisor.stream_of(number) else { continue };
+            let bytes = Rc::<[u8]>::from(command.to_bytes());
             for at in self.network.send(self.now, Link::command(number), bytes.len()) {
                 let bytes = Rc::clone(&bytes);
                 self.queue.schedule(at, SimEvent::CommandArrives { robot: number, stream, bytes });
@@ -88,75 +164,41 @@ impl Fleet {
     }
 
     pub(super) fn on_report(&mut self, number: usize, stream: u64, bytes: &[u8]) {
-        let Some(robot) = self.robots.get(number).filter(|robot| robot.stream == stream) else { return };
-        let agent = robot.config.id.clone();
+        let Some(agent) = self.robots.get(number).map(|robot| robot.id().clone()) else { return };
         let Some(report) = self.decode::<AgentReport>(bytes) else { return };
-        self.handle_in_supervisor(match report {
-            AgentReport::Hello(hello) => SupervisorInput::Connected(Box::new(hello)),
-            report => SupervisorInput::Report { agent, report },
-        });
+        let input = match report {
+            AgentReport::Hello(hello) => {
+                self.supervisor.open_stream(number, stream);
+                SupervisorInput::Connected(Box::new(hello))
+            }
+            // What comes on a stream that the supervisor no longer knows is not read.
+            _ if self.supervisor.stream_of(number) != Some(stream) => return,
+            report => {
+                if let AgentReport::Ack(ack) = &report {
+                    let kept = ack.outcome == CommandOutcome::Done;
+                    self.operators.acknowledge(self.now, number, ack.command, kept, true);
+                }
+                SupervisorInput::Report { agent, report }
+            }
+        };
+        self.handle_in_supervisor(input);
     }
 
     pub(super) fn on_command(&mut self, number: usize, stream: u64, bytes: &[u8]) {
         let Some(command) = self.decode::<CloudCommand>(bytes) else { return };
-        if let Some(robot) = self.robots.get_mut(number).filter(|robot| robot.stream == stream) {
-            robot.on_command(self.now, command);
-            self.send_outputs(number);
-        }
-    }
-
-    /// A robot's process has started and will open its stream.
-    pub(super) fn dial_soon(&mut self, number: usize) {
-        let jitter = self.network.random().below(DIAL_US.1 - DIAL_US.0);
-        let at = self.now + Duration::from_micros(DIAL_US.0 + jitter);
-        self.queue.schedule(at, SimEvent::Dial { robot: number });
-    }
-
-    pub(super) fn dial(&mut self, number: usize) {
-        let reachable = self.supervisor.is_reachable() && self.network.is_open(Link::report(number));
-        let now = self.now;
-        let Some(robot) = self.robots.get_mut(number).filter(|robot| robot.is_alive() && !robot.is_linked()) else {
-            return;
-        };
-        if !reachable {
-            self.queue.schedule(now + REDIAL, SimEvent::Dial { robot: number });
-            return;
-        }
-        robot.stream += 1;
-        let hello = robot.hello();
-        robot.set_link(now, LinkState { cloud: true, ..robot.link() });
-        if let Some(hello) = hello {
-            self.send_report(number, AgentReport::Hello(hello));
-        }
-        self.send_outputs(number);
-    }
-
-    /// Both ends find that a stream is broken.
-    pub(super) fn hang_up(&mut self, number: usize, stream: u64) {
-        let now = self.now;
-        let Some(robot) = self.robots.get_mut(number).filter(|robot| robot.stream == stream) else { return };
-        robot.stream += 1;
-        robot.set_link(now, LinkState { cloud: false, ..robot.link() });
-        let agent = robot.config.id.clone();
-        self.handle_in_supervisor(SupervisorInput::Disconnected(agent));
-        self.send_outputs(number);
-        self.queue.schedule(now + REDIAL, SimEvent::Dial { robot: number });
-    }
-
-    pub(super) fn break_stream(&mut self, number: usize) {
-        if let Some(robot) = self.robots.get(number) {
-            let event = SimEvent::Hangup { robot: number, stream: robot.stream };
-            self.queue.schedule(self.now + NOTICE, event);
+        if self.robots.get(number).is_some_and(|robot| robot.stream == stream && robot.is_streaming) {
+            self.give(number, RobotInput::Command(command));
         }
     }
 
     /// Finds out which robots' mesh sessions see each other now; they notice a little later.
     pub(super) fn update_presence(&mut self) {
         for number in 0..self.robots.len() {
-            let mesh = !self.network.is_isolated(LinkKind::Mesh, number);
-            let changed = |robot: &&mut SimRobot| robot.is_alive() && robot.link().mesh != mesh;
+            let up = !self.network.is_isolated(LinkKind::Mesh, number);
+            let changed = |robot: &&mut SimRobot| robot.is_alive() && robot.is_mesh_up != Some(up);
             if let Some(robot) = self.robots.get_mut(number).filter(changed) {
-                robot.set_link(self.now, LinkState { mesh, ..robot.link() });
+                robot.is_mesh_up = Some(up);
+                self.give(number, RobotInput::MeshUp(up));
             }
         }
         let alive: Vec<bool> = self.robots.iter().map(SimRobot::is_alive).collect();
@@ -172,9 +214,13 @@ impl Fleet {
     pub(super) fn on_peer(&mut self, robot: usize, peer: usize, alive: bool) {
         // What has changed again since is not noticed.
         if self.presence.sees(robot, peer) == alive
-            && let Some(agent) = self.robots.get(peer).map(|r| r.config.id.clone())
+            && let Some(agent) = self.robots.get(peer).map(|r| r.id().clone())
         {
-            self.give(robot, Input::PeerAlive { agent, alive });
+            self.give(robot, RobotInput::PeerAlive { agent, alive });
         }
+    }
+
+    fn number_of(&self, agent: &AgentId) -> Option<usize> {
+        self.robots.iter().position(|robot| robot.id() == agent)
     }
 }

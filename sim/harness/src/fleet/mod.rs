@@ -3,17 +3,23 @@
 //!
 //! - [`Fleet`] runs the clock and routes what happens;
 //! - `event_queue` and `network` say what arrives when, and what becomes of it while a fault lasts;
-//! - `sim_robot` and `sim_supervisor` drive the cores as their processes do;
+//! - `sim_robot`, `disk` and `sim_supervisor` drive the cores as their processes do;
+//! - `operators` press STOP, KILL and RELEASE at the supervisor and at debug APIs;
 //! - `monitor` watches the true state of the place, `report` is what came of the run.
 
 mod config;
+mod disk;
 mod event_queue;
 mod fault;
 mod faults;
+mod liar;
 mod links;
 mod monitor;
 mod network;
+mod operator;
+mod operators;
 mod presence;
+mod probe;
 mod random;
 mod report;
 mod run;
@@ -22,12 +28,16 @@ mod sim_supervisor;
 mod summary;
 
 use skein_types::ids::NameError;
+use skein_types::polygon::PolygonError;
 use skein_world::WorldError;
 use thiserror::Error;
 
 pub use config::FleetConfig;
 pub use fault::{FaultKind, FaultSpec, FaultSpecError, Impairment, LinkKind};
 pub use monitor::{Incident, RobotSample, SEPARATION_MARGIN, Sample};
+pub use operator::{Access, Press, PressAction, PressError};
+pub use operators::Acknowledgement;
+pub use probe::Probe;
 pub(crate) use random::mixed;
 pub use report::{Check, FleetReport, MissionReport, RobotReport};
 pub use run::Fleet;
@@ -46,7 +56,10 @@ pub enum FleetError {
     /// A robot's name.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// A fault names a robot that does not exist.
-    #[error("a fault names robot {0}; there are {1}")]
+    /// The fence.
+    #[error(transparent)]
+    Fence(#[from] PolygonError),
+    /// A fault or a press names a robot that does not exist.
+    #[error("a fault or a press names robot {0}; there are {1}")]
     NoRobot(usize, usize),
 }

@@ -1,13 +1,15 @@
 //! Monitores a run: samples for the trace, and what led up to each incident, in words.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 
 use serde::Serialize;
+use skein_body::Fence;
 use skein_types::coord::AgentState;
 use skein_types::geometry::{Point, Pose};
 use skein_types::ids::AgentId;
+use skein_types::polygon::Polygon;
 use skein_types::safety::{Cause, FailsafeLevel};
 use skein_types::time::MonoTime;
 use skein_world::{ContactKind, World};
@@ -22,6 +24,10 @@ const KEPT: usize = 40;
 const STORY_STEP: usize = 4;
 /// No square swept for this long while there is work is a stall.
 const STALL: Duration = Duration::from_secs(60);
+/// A robot that must stand does so after this: the body's silence limit, and 1 m/s at 2 m/s².
+const BRAKING: Duration = Duration::from_millis(1_200);
+/// Slower than this counts as standing, m/s.
+const STANDING: f64 = 0.02;
 /// Most incidents recorded.
 pub(crate) const INCIDENTS_MAX: usize = 20;
 /// Two robots nearer than their radii and this are an incident, metres.
@@ -88,16 +94,25 @@ pub(crate) struct Monitor {
     contacts_seen: usize,
     close: BTreeMap<(usize, usize), MonoTime>,
     progressed: (f64, MonoTime),
+    /// Since when each robot has had to stand.
+    standing: BTreeMap<usize, MonoTime>,
+    fence: Fence,
+    outside: BTreeSet<usize>,
+    pub(crate) violations: u64,
     pub(crate) incidents: Vec<Incident>,
 }
 
 impl Monitor {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new(fence: &Polygon) -> Self {
         Self {
             ring: VecDeque::new(),
             contacts_seen: 0,
             close: BTreeMap::new(),
             progressed: (-1.0, MonoTime::ZERO),
+            standing: BTreeMap::new(),
+            fence: Fence::from(fence),
+            outside: BTreeSet::new(),
+            violations: 0,
             incidents: Vec::new(),
         }
     }
@@ -113,8 +128,40 @@ impl Monitor {
         &self.ring[index]
     }
 
+    /// Everything that must hold in each tick.
+    pub(crate) fn check(&mut self, now: MonoTime, world: &World, robots: &[SimRobot]) {
+        self.check_contacts(now, world);
+        for (number, robot) in robots.iter().enumerate() {
+            self.check_standing(now, world, number, robot);
+            self.check_fence(now, world, number);
+        }
+    }
+
+    /// A robot that is latched, or that nothing drives, stands after its braking time.
+    fn check_standing(&mut self, now: MonoTime, world: &World, number: usize, robot: &SimRobot) {
+        let Some(why) = robot.must_stand(now) else {
+            self.standing.remove(&number);
+            return;
+        };
+        let since = *self.standing.entry(number).or_insert(now);
+        let speed = world.twist(number).unwrap_or_default().speed();
+        if now.since(since) > BRAKING && speed > STANDING {
+            self.standing.insert(number, now);
+            self.violations += 1;
+            self.record(now, format!("robot {} moves at {speed:.2} m/s though {why}", number + 1), &[number]);
+        }
+    }
+
+    fn check_fence(&mut self, now: MonoTime, world: &World, number: usize) {
+        let at = world.pose(number).unwrap_or_default().position;
+        if self.fence.clearance(at) < 0.0 && self.outside.insert(number) {
+            self.violations += 1;
+            self.record(now, format!("robot {} is outside its fence", number + 1), &[number]);
+        }
+    }
+
     /// Records contacts and pairs that came too close since the last call.
-    pub(crate) fn check_contacts(&mut self, now: MonoTime, world: &World) {
+    fn check_contacts(&mut self, now: MonoTime, world: &World) {
         while let Some(contact) = world.contacts().get(self.contacts_seen).copied() {
             self.contacts_seen += 1;
             let (robot, other) = (contact.robot + 1, contact.other.map_or(0, |o| o + 1));
@@ -171,7 +218,7 @@ fn sample_of(world: &World, number: usize, robot: &SimRobot) -> RobotSample {
     let intent = robot.intent.as_ref();
     let setpoint = robot.setpoint().twist;
     RobotSample {
-        robot: robot.config.id.clone(),
+        robot: robot.id().clone(),
         alive: robot.is_alive(),
         pose: world.pose(number).unwrap_or_default(),
         speed: world.twist(number).unwrap_or_default().speed(),
@@ -181,8 +228,8 @@ fn sample_of(world: &World, number: usize, robot: &SimRobot) -> RobotSample {
         cornered: intent.is_some_and(|intent| intent.cornered),
         claimant: intent.map(|intent| intent.right_of_way.claimant.clone()),
         path: intent.map(|intent| intent.path.iter().take(PATH_SHOWN).copied().collect()).unwrap_or_default(),
-        reflex: robot.reflex_report.level,
-        causes: robot.reflex_report.causes.iter().collect(),
+        reflex: robot.reflex_report().level,
+        causes: robot.reflex_report().causes.iter().collect(),
         setpoint: (setpoint.vx, setpoint.yaw_rate),
     }
 }

@@ -26,6 +26,8 @@ const OVERTAKEN: u64 = 300;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Endpoint {
     Supervisor,
+    /// An operator's command line.
+    Console,
     /// A robot's number, from 0.
     Robot(usize),
 }
@@ -33,7 +35,7 @@ pub(crate) enum Endpoint {
 impl Endpoint {
     const fn robot(self) -> Option<usize> {
         match self {
-            Self::Supervisor => None,
+            Self::Supervisor | Self::Console => None,
             Self::Robot(number) => Some(number),
         }
     }
@@ -54,6 +56,10 @@ impl Link {
 
     pub(crate) const fn command(robot: usize) -> Self {
         Self { kind: LinkKind::Cloud, from: Endpoint::Supervisor, to: Endpoint::Robot(robot) }
+    }
+
+    pub(crate) const fn debug(robot: usize) -> Self {
+        Self { kind: LinkKind::Debug, from: Endpoint::Console, to: Endpoint::Robot(robot) }
     }
 
     pub(crate) const fn mesh(from: usize, to: usize) -> Self {

@@ -6,6 +6,7 @@ use skein_types::mission::{MissionState, SliceState};
 use skein_world::Collisions;
 
 use super::monitor::Incident;
+use super::operators::Acknowledgement;
 
 /// What came of a run. The same configuration gives the same bytes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -40,6 +41,8 @@ pub struct FleetReport {
     pub refusals: Vec<String>,
     /// Events that the supervisor keeps.
     pub events_kept: u64,
+    /// What robots acknowledged to operators.
+    pub acknowledgements: Vec<Acknowledgement>,
     /// What had to hold, and what was seen.
     pub checks: Vec<Check>,
     /// What should not have happened.

@@ -6,15 +6,20 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use skein_agent::{AgentConfig, Input};
+use skein_agent::AgentConfig;
+use skein_reflex::ReflexConfig;
+use skein_robot::backoff::Backoff;
+use skein_robot::link::RobotIdentity;
+use skein_robot::{Robot, RobotConfig, RobotInput};
 use skein_supervisor::Input as SupervisorInput;
-use skein_types::coord::{Hazard, Intent, MapHazard};
+use skein_types::fleet::FleetView;
+use skein_types::geometry::Pose;
 use skein_types::ids::{AgentId, BootId, FleetId};
 use skein_types::mission::{Mission, MissionSpec, Objective, Priority};
 use skein_types::region::Region;
 use skein_types::time::MonoTime;
 use skein_wire::Wire;
-use skein_world::{World, WorldConfig};
+use skein_world::{SimBody, World, WorldConfig};
 use uuid::Uuid;
 
 use super::FleetError;
@@ -22,7 +27,9 @@ use super::config::FleetConfig;
 use super::event_queue::{EventQueue, SimEvent};
 use super::monitor::{INCIDENTS_MAX, Monitor, SAMPLE_EVERY, Sample};
 use super::network::{Endpoint, Network};
+use super::operators::Operators;
 use super::presence::Presence;
+use super::probe::Probe;
 use super::report::FleetReport;
 use super::sim_robot::SimRobot;
 use super::sim_supervisor::SimSupervisor;
@@ -35,6 +42,8 @@ pub(crate) const SUBMIT_AT: Duration = Duration::from_millis(1_500);
 const AFTER_MISSION: Duration = Duration::from_secs(3);
 /// The run goes on for at most this long until robots that return home are there.
 const RETURN_MAX: Duration = Duration::from_secs(180);
+/// Shortest and longest pause between two attempts of a robot to open its stream.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 /// Messages that the system keeps for one hung process.
 const HELD_MAX: usize = 4_096;
 
@@ -48,6 +57,10 @@ pub struct Fleet {
     pub(super) queue: EventQueue,
     pub(super) network: Network,
     pub(super) presence: Presence,
+    pub(super) operators: Operators,
+    /// The robot in whose name each liar speaks, by number of the fault.
+    pub(super) liars: BTreeMap<usize, usize>,
+    pub(super) probe: Option<Box<dyn Probe>>,
     /// What has arrived at processes that hang.
     held: BTreeMap<Endpoint, Vec<SimEvent>>,
     pub(super) now: MonoTime,
@@ -72,17 +85,15 @@ impl Fleet {
         }
         let start = config.place.start(&config.zone, count, seed)?;
         let base = config.place.world(&start, config.body, seed);
-        let world = WorldConfig { people: config.people, noise: config.noise, ..base };
+        let world = WorldConfig { people: config.people, noise: config.noise, cliffs: config.cliffs.clone(), ..base };
         let world = Rc::new(RefCell::new(World::new(world)?));
         let map_hash = config.place.map_hash();
         let fleet = FleetId::new("sim")?;
+        let fence = config.fence.clone().map_or_else(|| config.place.outline(), Ok)?;
         let mut robots = Vec::new();
         for (number, &home) in start.poses.iter().enumerate() {
-            let id = AgentId::new(format!("rover-{}", number + 1))?;
-            let (boot, map) = (BootId(Uuid::nil()), Arc::clone(&config.place.planning));
-            let own = seed.wrapping_mul(1_000_003).wrapping_add(number as u64);
-            let agent = AgentConfig::new(id, fleet.clone(), boot, home, config.body, map, own);
-            robots.extend(SimRobot::new(agent, map_hash.clone(), &world, number));
+            let robot = robot_config(&config, &fleet, &map_hash, number, home)?;
+            robots.push(SimRobot::new(robot, fence.clone(), &world, number));
         }
         let supervisor = SimSupervisor::new(fleet, map_hash, Arc::clone(&config.place.planning));
         let mut fleet = Self {
@@ -94,11 +105,14 @@ impl Fleet {
             supervisor,
             queue: EventQueue::default(),
             presence: Presence::default(),
+            operators: Operators::default(),
+            liars: BTreeMap::new(),
+            probe: None,
             held: BTreeMap::new(),
             now: MonoTime::ZERO,
             next_tick: MonoTime::ZERO + TICK,
             next_sample: MonoTime::ZERO + SAMPLE_EVERY,
-            monitor: Monitor::new(),
+            monitor: Monitor::new(&fence),
             undecodable: Vec::new(),
             mission: None,
             ended_at: None,
@@ -109,10 +123,10 @@ impl Fleet {
     }
 
     fn schedule_start(&mut self) {
-        for robot in 0..self.robots.len() {
-            self.dial_soon(robot);
-        }
         self.update_presence();
+        for (number, press) in self.config.presses.iter().enumerate() {
+            self.queue.schedule(MonoTime::ZERO + press.at, SimEvent::Press(number));
+        }
         self.queue.schedule(MonoTime::ZERO + SUBMIT_AT, SimEvent::Submit);
         for (number, fault) in self.config.faults.iter().enumerate() {
             self.queue.schedule(MonoTime::ZERO + fault.at, SimEvent::FaultBegins(number));
@@ -139,6 +153,31 @@ impl Fleet {
             self.advance(&mut |_| ());
         }
         Some(self.report())
+    }
+
+    /// Runs to a time of the virtual clock, whatever becomes of the mission.
+    pub fn run_until(&mut self, until: Duration) {
+        while self.now < MonoTime::ZERO + until {
+            self.advance(&mut |_| ());
+        }
+    }
+
+    /// What came of the run so far.
+    #[must_use]
+    pub fn report_so_far(&self) -> FleetReport {
+        self.report()
+    }
+
+    /// A robot's core; `None` while its process is dead.
+    #[must_use]
+    pub fn robot(&self, robot: usize) -> Option<&Robot<SimBody>> {
+        self.robots.get(robot).and_then(SimRobot::core)
+    }
+
+    /// The fleet as operators see it at the supervisor; `None` while it is dead or hangs.
+    #[must_use]
+    pub fn fleet_view(&self) -> Option<FleetView> {
+        self.supervisor.fleet_view(self.now)
     }
 
     /// What the run is made of.
@@ -201,6 +240,8 @@ impl Fleet {
     }
 
     fn tick(&mut self) {
+        let liars: Vec<usize> = self.liars.values().copied().collect();
+        liars.into_iter().for_each(|impersonated| self.lie(impersonated));
         for number in 0..self.robots.len() {
             if let Some(robot) = self.robots.get_mut(number) {
                 robot.tick(self.now);
@@ -210,7 +251,7 @@ impl Fleet {
         // Bodies whose processes are dead move on as well.
         self.world.borrow_mut().advance_to(self.now);
         let world = self.world.borrow();
-        self.monitor.check_contacts(self.now, &world);
+        self.monitor.check(self.now, &world, &self.robots);
     }
 
     fn wake(&mut self) {
@@ -256,27 +297,23 @@ impl Fleet {
         match event {
             SimEvent::ReportArrives { robot, stream, bytes } => self.on_report(robot, stream, &bytes),
             SimEvent::CommandArrives { robot, stream, bytes } => self.on_command(robot, stream, &bytes),
-            SimEvent::IntentArrives { robot, bytes } => {
-                if let Some(intent) = self.decode::<Intent>(&bytes) {
-                    self.give(robot, Input::Intent(intent));
-                }
-            }
-            SimEvent::HazardArrives { robot, bytes } => {
-                if let Some(hazard) = self.decode::<Hazard>(&bytes) {
-                    self.give(robot, Input::Hazard(hazard));
-                }
-            }
-            SimEvent::MapHazardArrives { robot, from, bytes } => {
-                let from = self.robots.get(from).map(|peer| peer.config.id.clone());
-                if let (Some(from), Some(entry)) = (from, self.decode::<MapHazard>(&bytes)) {
-                    self.give(robot, Input::MapHazard { from, entry });
-                }
+            SimEvent::PeerMessageArrives { robot, from, kind, bytes } => {
+                self.on_peer_message(robot, from, kind, &bytes)
             }
             SimEvent::PeerSeen { robot, peer, alive } => self.on_peer(robot, peer, alive),
-            SimEvent::Dial { robot } => self.dial(robot),
-            SimEvent::Hangup { robot, stream } => self.hang_up(robot, stream),
-            SimEvent::LatchKept { robot, boot, latch } => {
-                self.robots.get_mut(robot).into_iter().for_each(|r| r.on_latch_kept(boot, latch));
+            SimEvent::DialArrives { robot, stream } => self.on_dial(robot, stream),
+            SimEvent::DialAnswered { robot, stream } => self.on_dial_answered(robot, stream),
+            SimEvent::StreamBroken { robot, stream } => self.on_stream_broken(robot, stream),
+            SimEvent::StreamGone { robot, stream } => self.on_stream_gone(robot, stream),
+            SimEvent::Saved { robot, start, ticket } => self.on_saved(robot, start, ticket),
+            SimEvent::Press(press) => self.press(press),
+            SimEvent::Decide { press, seen } => self.decide(press, &seen),
+            SimEvent::RequestAtSupervisor { target, request } => {
+                let commands = self.supervisor.on_latch_request(self.now, target, *request);
+                self.send_commands(commands);
+            }
+            SimEvent::RequestAtRobot { robot, caller, target, request } => {
+                self.on_request(robot, caller, target, *request);
             }
             SimEvent::Submit => {
                 let spec = self.mission_spec();
@@ -291,6 +328,7 @@ impl Fleet {
     fn is_hung(&self, process: Endpoint) -> bool {
         match process {
             Endpoint::Supervisor => self.supervisor.is_hung(),
+            Endpoint::Console => false,
             Endpoint::Robot(number) => self.robots.get(number).is_some_and(SimRobot::is_hung),
         }
     }
@@ -313,11 +351,24 @@ impl Fleet {
         }
     }
 
-    pub(super) fn give(&mut self, robot: usize, input: Input) {
+    /// Something arrives at a robot's process.
+    pub(super) fn give(&mut self, robot: usize, input: RobotInput) {
+        let Some(input) = self.probe_input(robot, input) else { return };
         if let Some(receiver) = self.robots.get_mut(robot) {
             receiver.give(self.now, input);
             self.send_outputs(robot);
         }
+    }
+
+    fn on_saved(&mut self, robot: usize, start: u32, ticket: u64) {
+        let answer = self.robots.get_mut(robot).and_then(|r| r.end_save(start, ticket));
+        if let Some(input) = answer {
+            self.give(robot, input);
+        }
+    }
+
+    pub(super) fn is_alive(&self, robot: usize) -> bool {
+        self.robots.get(robot).is_some_and(SimRobot::is_alive)
     }
 
     pub(super) fn decode<T: Wire>(&mut self, bytes: &[u8]) -> Option<T> {
@@ -336,15 +387,44 @@ impl Fleet {
 /// The process that an event arrives at.
 const fn receiver(event: &SimEvent) -> Option<Endpoint> {
     match event {
-        SimEvent::ReportArrives { .. } => Some(Endpoint::Supervisor),
+        SimEvent::ReportArrives { .. }
+        | SimEvent::DialArrives { .. }
+        | SimEvent::StreamGone { .. }
+        | SimEvent::RequestAtSupervisor { .. }
+        | SimEvent::Submit => Some(Endpoint::Supervisor),
         SimEvent::CommandArrives { robot, .. }
-        | SimEvent::IntentArrives { robot, .. }
-        | SimEvent::HazardArrives { robot, .. }
-        | SimEvent::MapHazardArrives { robot, .. }
+        | SimEvent::PeerMessageArrives { robot, .. }
         | SimEvent::PeerSeen { robot, .. }
-        | SimEvent::Dial { robot }
-        | SimEvent::LatchKept { robot, .. } => Some(Endpoint::Robot(*robot)),
-        SimEvent::Submit => Some(Endpoint::Supervisor),
-        SimEvent::Hangup { .. } | SimEvent::FaultBegins(_) | SimEvent::FaultEnds(_) => None,
+        | SimEvent::DialAnswered { robot, .. }
+        | SimEvent::StreamBroken { robot, .. }
+        | SimEvent::RequestAtRobot { robot, .. }
+        | SimEvent::Saved { robot, .. } => Some(Endpoint::Robot(*robot)),
+        SimEvent::Press(_) | SimEvent::Decide { .. } | SimEvent::FaultBegins(_) | SimEvent::FaultEnds(_) => None,
     }
+}
+
+fn robot_config(
+    config: &FleetConfig,
+    fleet: &FleetId,
+    map_hash: &str,
+    number: usize,
+    home: Pose,
+) -> Result<RobotConfig, FleetError> {
+    let (id, boot) = (AgentId::new(format!("rover-{}", number + 1))?, BootId(Uuid::nil()));
+    let seed = config.seed.wrapping_mul(1_000_003).wrapping_add(number as u64);
+    let map = Arc::clone(&config.place.planning);
+    let agent = AgentConfig::new(id.clone(), fleet.clone(), boot, home, config.body, map, seed);
+    let identity = RobotIdentity {
+        robot: id,
+        fleet: fleet.clone(),
+        boot,
+        body: config.body,
+        home,
+        software: env!("CARGO_PKG_VERSION").to_owned(),
+        debug_address: String::new(),
+        map_hash: map_hash.to_owned(),
+    };
+    let reflex = ReflexConfig::new(config.body);
+    let backoff = Some(Backoff::new(BACKOFF.0, BACKOFF.1, seed));
+    Ok(RobotConfig { identity, agent, reflex, backoff, kernel_boot: String::new(), mesh_may_release: false })
 }

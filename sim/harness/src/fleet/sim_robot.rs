@@ -1,37 +1,29 @@
-//! One robot as its process drives it: body in its envelope, reflex, agent, and the two links.
+//! A robot's process on the virtual clock: drives the robot's core as `edge/node` does, and keeps what survives the process.
 
 use core::time::Duration;
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use skein_agent::{Agent, AgentConfig, Input, Output};
-use skein_body::{Body, Fence, SafeBody};
-use skein_reflex::{Reflex, ReflexConfig};
-use skein_types::authority::{LatchReport, LatchView};
-use skein_types::coord::{AgentState, Hazard, Intent, MapHazard};
-use skein_types::event::{Event, EventBatch};
-use skein_types::ids::BootId;
-use skein_types::link::{AgentReport, CloudCommand, Hello, Order, SCHEMA};
+use skein_body::{Fence, SafeBody};
+use skein_robot::latch::{LatchFileContents, LatchInput};
+use skein_robot::link::LinkInput;
+use skein_robot::{Robot, RobotConfig, RobotInput, RobotOutput};
+use skein_types::coord::{AgentState, Intent};
+use skein_types::ids::{AgentId, BootId};
+use skein_types::link::AgentReport;
 use skein_types::motion::Setpoint;
-use skein_types::safety::{Latch, ReflexReport, Surroundings};
-use skein_types::telemetry::{AgentTelemetry, LinkState};
+use skein_types::polygon::Polygon;
+use skein_types::safety::{Latch, ReflexReport};
+use skein_types::telemetry::AgentTelemetry;
 use skein_types::time::{MonoTime, WallTime};
 use skein_world::{SimBody, World};
 use uuid::Uuid;
 
-use super::random::mixed;
+use super::disk::SimDisk;
+use super::fault::FaultKind;
+use super::random::SplitMix;
 
-/// Events in one batch.
-const EVENTS_PER_BATCH: usize = 64;
-/// Period of batches.
-const EVENTS_PERIOD: Duration = Duration::from_secs(1);
-/// Messages that wait for a hung agent.
-const INBOX_MAX: usize = 1_024;
-/// A sound disk keeps something within this.
-const SAVE_TIME: Duration = Duration::from_millis(4);
-/// A slow disk keeps something within this.
-const SLOW_SAVE_MS: u64 = 2_000;
 /// What the wall clock says at the start: 2026-01-01.
 const WALL_START_NS: i64 = 1_767_225_600_000_000_000;
 
@@ -40,286 +32,208 @@ pub(crate) fn wall(now: MonoTime) -> WallTime {
     WallTime::from_unix_nanos(WALL_START_NS) + now.since(MonoTime::ZERO)
 }
 
-/// What leaves a robot's cores.
-pub(crate) enum RobotOutput {
-    Report(AgentReport),
-    Intent(Intent),
-    Hazard(Hazard),
-    MapHazard(MapHazard),
-    /// The disk keeps a latch after a while.
-    SaveLatch {
-        boot: BootId,
-        latch: Latch,
-        takes: Duration,
-    },
-}
-
-/// How a robot's disk fares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Disk {
-    Sound,
-    Slow,
-    Full,
-}
-
-/// One robot.
+/// One robot: its process, its disk and its place in the world.
 pub(crate) struct SimRobot {
-    pub(crate) config: AgentConfig,
-    map_hash: String,
-    body: SafeBody<SimBody>,
-    reflex: Reflex,
+    pub(crate) config: RobotConfig,
+    world: Rc<RefCell<World>>,
+    number: usize,
+    fence: Polygon,
     /// None while its process is dead.
-    agent: Option<Agent>,
-    hung: bool,
-    agent_hung: bool,
-    /// What waits for a hung agent.
-    inbox: VecDeque<Input>,
-    disk: Disk,
+    robot: Option<Box<Robot<SimBody>>>,
     starts: u32,
-    setpoint: Setpoint,
-    surroundings: Box<Surroundings>,
-    latch: LatchView,
-    /// What is on the disk.
-    kept_latch: Latch,
-    link: LinkState,
-    /// Counts the streams, so that late bytes of a broken one are known.
+    machine_starts: u32,
+    disk: SimDisk,
+    random: SplitMix,
+    /// What is wrong with process and machine, by number of the fault.
+    faults: BTreeMap<usize, FaultKind>,
+    /// Number of the newest attempt to open a stream.
     pub(crate) stream: u64,
-    outbox: VecDeque<Event>,
-    uploaded_at: MonoTime,
+    /// That attempt has been answered.
+    pub(crate) is_streaming: bool,
+    /// What the process was told about its mesh; `None` before it was told anything.
+    pub(crate) is_mesh_up: Option<bool>,
     pub(crate) intent: Option<Intent>,
     pub(crate) telemetry: Option<AgentTelemetry>,
-    pub(crate) reflex_report: ReflexReport,
-    pub(crate) actuate_errors: u64,
 }
 
 impl SimRobot {
-    pub(crate) fn new(
-        config: AgentConfig,
-        map_hash: String,
-        world: &Rc<RefCell<World>>,
-        number: usize,
-    ) -> Option<Self> {
-        let body = SafeBody::new(SimBody::new(world, number)?, Fence::unbounded());
+    pub(crate) fn new(config: RobotConfig, fence: Polygon, world: &Rc<RefCell<World>>, number: usize) -> Self {
+        let seed = config.agent.seed;
         let mut robot = Self {
-            reflex: Reflex::new(ReflexConfig::new(config.descriptor)),
             config,
-            map_hash,
-            body,
-            agent: None,
-            hung: false,
-            agent_hung: false,
-            inbox: VecDeque::new(),
-            disk: Disk::Sound,
+            world: Rc::clone(world),
+            number,
+            fence,
+            robot: None,
             starts: 0,
-            setpoint: Setpoint::none(),
-            surroundings: Box::new(Surroundings::empty()),
-            latch: LatchView::default(),
-            kept_latch: Latch::Released,
-            link: LinkState::default(),
+            machine_starts: 1,
+            disk: SimDisk::default(),
+            random: SplitMix::new(seed),
+            faults: BTreeMap::new(),
             stream: 0,
-            outbox: VecDeque::new(),
-            uploaded_at: MonoTime::ZERO,
+            is_streaming: false,
+            is_mesh_up: None,
             intent: None,
             telemetry: None,
-            reflex_report: ReflexReport::none(),
-            actuate_errors: 0,
         };
         robot.start(MonoTime::ZERO);
-        Some(robot)
+        robot
     }
 
     /// The process starts, for the first time or again.
     pub(crate) fn start(&mut self, now: MonoTime) {
         self.starts += 1;
-        let number = u128::from(self.config.seed) << 32 | u128::from(self.starts);
-        self.config.boot = BootId(Uuid::from_u128(number));
-        let mut agent = Agent::new(self.config.clone());
-        agent.handle(now, Input::Wall(wall(now)));
-        self.latch = LatchView { level: self.kept_latch, ..self.latch };
-        if self.kept_latch != Latch::Released {
-            agent.restore_latch(now, self.kept_latch);
-        }
-        self.agent = Some(agent);
-        self.reflex = Reflex::new(ReflexConfig::new(self.config.descriptor));
-        self.setpoint = Setpoint::none();
-        *self.surroundings = Surroundings::empty();
-        self.link = LinkState::default();
+        let boot = BootId(Uuid::from_u128(u128::from(self.config.agent.seed) << 32 | u128::from(self.starts)));
+        self.config.identity.boot = boot;
+        self.config.agent.boot = boot;
+        self.config.kernel_boot = format!("machine-{}", self.machine_starts);
+        let Some(body) = SimBody::new(&self.world, self.number) else { return };
+        let body = SafeBody::new(body, Fence::from(&self.fence));
+        let found = self.disk.found();
+        self.robot = Some(Box::new(Robot::start(now, wall(now), self.config.clone(), body, found, None)));
     }
 
     /// The process dies; the body is on its own.
-    pub(crate) fn die(&mut self) {
-        self.agent = None;
-        self.inbox.clear();
+    fn die(&mut self, with_machine: bool) {
+        self.robot = None;
+        let full = self.has(FaultKind::DiskFull);
+        self.disk.crash(with_machine, full, &mut self.random);
+        self.machine_starts += u32::from(with_machine);
+        self.stream += 1;
+        self.is_streaming = false;
+        self.is_mesh_up = None;
         self.intent = None;
-        self.link = LinkState::default();
+    }
+
+    pub(crate) fn begin_fault(&mut self, fault: usize, kind: FaultKind) {
+        self.faults.insert(fault, kind);
+        match kind {
+            FaultKind::Kill => self.die(false),
+            FaultKind::PowerCut => self.die(true),
+            _ => {}
+        }
+    }
+
+    /// Ends a fault; a process that no fault keeps dead starts again.
+    pub(crate) fn end_fault(&mut self, now: MonoTime, fault: usize) {
+        self.faults.remove(&fault);
+        if self.robot.is_none() && !self.has(FaultKind::Kill) && !self.has(FaultKind::PowerCut) {
+            self.start(now);
+        }
+    }
+
+    fn has(&self, kind: FaultKind) -> bool {
+        self.faults.values().any(|active| *active == kind)
+    }
+
+    pub(crate) const fn id(&self) -> &AgentId {
+        &self.config.identity.robot
+    }
+
+    /// The stream is given up.
+    pub(crate) const fn hang_up(&mut self) {
+        self.stream += 1;
+        self.is_streaming = false;
     }
 
     pub(crate) const fn is_alive(&self) -> bool {
-        self.agent.is_some()
+        self.robot.is_some()
     }
 
     /// Nothing in the process runs.
-    pub(crate) const fn is_hung(&self) -> bool {
-        self.hung
+    pub(crate) fn is_hung(&self) -> bool {
+        self.has(FaultKind::Hang)
     }
 
-    pub(crate) const fn set_hung(&mut self, hung: bool) {
-        self.hung = hung;
-    }
-
-    pub(crate) const fn set_agent_hung(&mut self, hung: bool) {
-        self.agent_hung = hung;
-    }
-
-    pub(crate) const fn set_disk(&mut self, disk: Disk) {
-        self.disk = disk;
-    }
-
-    pub(crate) const fn is_linked(&self) -> bool {
-        self.link.cloud
-    }
-
+    /// When the agent's thread has something to do; while it hangs, the ticks look after latch and link.
     pub(crate) fn next_deadline(&self) -> Option<MonoTime> {
-        if self.hung || self.agent_hung {
-            return None;
-        }
-        self.agent.as_ref().and_then(Agent::next_deadline).map(|(at, _)| at)
+        let runs = !self.is_hung() && !self.has(FaultKind::HangAgent);
+        self.robot.as_ref().filter(|_| runs).map(|robot| robot.next_deadline())
     }
 
-    /// One tick of 100 Hz.
+    /// One tick of the real-time thread.
     pub(crate) fn tick(&mut self, now: MonoTime) {
-        if self.agent.is_none() || self.hung {
+        if self.is_hung() {
             return;
         }
-        let Ok(frame) = self.body.sense(now) else { return };
-        let output = self.reflex.tick(now, &frame, &self.setpoint, &self.surroundings, self.latch);
-        if output.restore_power && self.body.restore_power(now).is_err() {
-            self.actuate_errors += 1;
+        let agent_hangs = self.has(FaultKind::HangAgent);
+        let Some(robot) = &mut self.robot else { return };
+        robot.handle(now, wall(now), RobotInput::RealtimeTick);
+        if agent_hangs {
+            robot.handle(now, wall(now), RobotInput::Latch(LatchInput::Tick));
+            robot.handle(now, wall(now), RobotInput::Link(LinkInput::Tick));
         }
-        if self.body.actuate(now, &output.actuators).is_err() {
-            self.actuate_errors += 1;
-        }
-        self.reflex_report = output.report;
-        self.give(now, Input::Sensors(Box::new(frame)));
-        self.give(now, Input::Reflex(output.report));
     }
 
+    /// The agent's thread goes round, unless it hangs.
     pub(crate) fn wake(&mut self, now: MonoTime) {
-        self.give(now, Input::Cycle);
-    }
-
-    pub(crate) fn give(&mut self, now: MonoTime, input: Input) {
-        if self.agent_hung {
-            if self.inbox.len() < INBOX_MAX {
-                self.inbox.push_back(input);
-            }
+        if self.has(FaultKind::HangAgent) {
             return;
         }
-        if let Some(agent) = &mut self.agent {
-            while let Some(waiting) = self.inbox.pop_front() {
-                agent.handle(now, waiting);
-            }
-            agent.handle(now, input);
+        if let Some(robot) = &mut self.robot {
+            robot.handle(now, wall(now), RobotInput::AgentRound);
         }
     }
 
-    pub(crate) fn set_link(&mut self, now: MonoTime, link: LinkState) {
-        self.link = link;
-        self.give(now, Input::Link(link));
-    }
-
-    pub(crate) const fn link(&self) -> LinkState {
-        self.link
-    }
-
-    pub(crate) fn on_command(&mut self, now: MonoTime, command: CloudCommand) {
-        if let Order::EventsKept { boot, sequence } = command.order {
-            self.outbox.retain(|event| event.boot != boot || event.sequence > sequence);
-            return;
+    /// A message arrives; the agent's thread wakes for it.
+    pub(crate) fn give(&mut self, now: MonoTime, input: RobotInput) {
+        if let Some(robot) = &mut self.robot {
+            robot.handle(now, wall(now), input);
         }
-        self.give(now, Input::Command(command));
+        self.wake(now);
     }
 
-    /// The disk has kept a latch, unless the process that wanted it died before.
-    pub(crate) fn on_latch_kept(&mut self, boot: BootId, latch: Latch) {
-        if self.is_alive() && self.config.boot == boot {
-            self.kept_latch = latch;
+    pub(crate) fn poll_output(&mut self) -> Option<RobotOutput> {
+        let output = self.robot.as_mut()?.poll_output()?;
+        match &output {
+            RobotOutput::Intent(intent) => self.intent = Some(intent.clone()),
+            RobotOutput::Report(AgentReport::Telemetry(batch)) => self.telemetry = batch.samples.last().cloned(),
+            _ => {}
         }
+        Some(output)
     }
 
-    pub(crate) fn hello(&self) -> Option<Hello> {
-        let agent = self.agent.as_ref()?;
-        Some(Hello {
-            agent: self.config.id.clone(),
-            fleet: self.config.fleet.clone(),
-            boot: self.config.boot,
-            body: self.config.descriptor,
-            home: self.config.home,
-            software: env!("CARGO_PKG_VERSION").to_owned(),
-            schema: SCHEMA,
-            last_command: agent.last_command(),
-            working_on: agent.working_on(),
-            debug_address: String::new(),
-            map_hash: self.map_hash.clone(),
-            latch: LatchReport::default(),
-            proof: None,
-        })
+    /// Begins a save; returns the start of the process that it belongs to, and how long it takes.
+    pub(crate) fn save(&mut self, ticket: u64, contents: Box<LatchFileContents>) -> (u32, Duration) {
+        let slow = self.has(FaultKind::SlowDisk);
+        (self.starts, self.disk.begin((self.starts, ticket), contents, slow, &mut self.random))
     }
 
-    /// Takes what the agent wants done: keeps what is for the reflex and the body, hands on what is for others.
-    pub(crate) fn drain(&mut self, now: MonoTime, mut send: impl FnMut(RobotOutput)) {
-        if self.hung || self.agent_hung {
-            return;
-        }
-        while let Some(output) = self.agent.as_mut().and_then(Agent::poll_output) {
-            match output {
-                Output::Setpoint(setpoint) => self.setpoint = setpoint,
-                Output::Surroundings(surroundings) => *self.surroundings = *surroundings,
-                Output::PublishIntent(intent) => {
-                    self.intent = Some(intent.clone());
-                    send(RobotOutput::Intent(intent));
-                }
-                Output::PublishHazard(hazard) => send(RobotOutput::Hazard(hazard)),
-                Output::MapHazard(entry) => send(RobotOutput::Report(AgentReport::Hazards(vec![entry]))),
-                Output::PublishMapHazard(entry) => send(RobotOutput::MapHazard(entry)),
-                Output::Report(report) => {
-                    if let AgentReport::Telemetry(batch) = &report {
-                        self.telemetry = batch.samples.last().cloned();
-                    }
-                    send(RobotOutput::Report(report));
-                }
-                Output::Event(event) => self.outbox.push_back(event),
-                // The reflex restores it in the tick that reads the release.
-                Output::RestorePower => {}
-                Output::LatchChanged(level) => {
-                    let stamp = self.latch.stamp.saturating_add(u64::from(level == Latch::Released));
-                    self.latch = LatchView { level, stamp };
-                    if let Some(takes) = self.save_time(now) {
-                        send(RobotOutput::SaveLatch { boot: self.config.boot, latch: level, takes });
-                    }
-                }
-            }
-        }
-        if self.link.cloud && !self.outbox.is_empty() && now.since(self.uploaded_at) >= EVENTS_PERIOD {
-            self.uploaded_at = now;
-            let boot = self.outbox.front().map(|event| event.boot);
-            let batch = self.outbox.iter().take(EVENTS_PER_BATCH).take_while(|event| Some(event.boot) == boot);
-            send(RobotOutput::Report(AgentReport::Events(EventBatch { events: batch.cloned().collect() })));
-        }
+    /// A save ends; returns the answer for the process that began it, if it still runs.
+    pub(crate) fn end_save(&mut self, start: u32, ticket: u64) -> Option<RobotInput> {
+        let full = self.has(FaultKind::DiskFull);
+        let result = self.disk.end((start, ticket), full)?;
+        (start == self.starts).then_some(RobotInput::Latch(LatchInput::Saved { ticket, result }))
     }
 
-    /// How long the disk takes to keep something; `None` when it cannot.
-    fn save_time(&self, now: MonoTime) -> Option<Duration> {
-        match self.disk {
-            Disk::Sound => Some(SAVE_TIME),
-            Disk::Slow => Some(Duration::from_millis(mixed(self.config.seed ^ now.as_nanos()) % SLOW_SAVE_MS)),
-            Disk::Full => None,
-        }
+    /// The core, while the process lives.
+    pub(crate) fn core(&self) -> Option<&Robot<SimBody>> {
+        self.robot.as_deref()
     }
 
-    /// The setpoint that the reflex was given last.
-    pub(crate) const fn setpoint(&self) -> &Setpoint {
-        &self.setpoint
+    /// Why nothing may move the robot now, if nothing may.
+    pub(crate) fn must_stand(&self, now: MonoTime) -> Option<&'static str> {
+        let Some(robot) = &self.robot else { return Some("its process is dead") };
+        if self.is_hung() {
+            return Some("its process hangs");
+        }
+        if robot.latch().view().level != Latch::Released {
+            return Some("it is latched");
+        }
+        (robot.setpoint().valid_until < now).then_some("it has no fresh setpoint")
+    }
+
+    pub(crate) fn reflex_report(&self) -> ReflexReport {
+        self.robot.as_ref().map_or_else(ReflexReport::none, |robot| *robot.reflex_report())
+    }
+
+    /// The setpoint that the reflex follows.
+    pub(crate) fn setpoint(&self) -> Setpoint {
+        self.robot.as_ref().map_or_else(Setpoint::none, |robot| *robot.setpoint())
+    }
+
+    pub(crate) fn refused_commands(&self) -> u64 {
+        self.robot.as_ref().map_or(0, |robot| robot.losses().0)
     }
 
     /// It has nothing to do and stands.
@@ -329,8 +243,8 @@ impl SimRobot {
         self.intent.as_ref().is_some_and(|intent| at_rest(intent.state))
     }
 
-    /// Everything it believes.
+    /// Everything the agent believes.
     pub(crate) fn status(&self, now: MonoTime) -> Option<skein_agent::AgentStatus> {
-        self.agent.as_ref().map(|agent| agent.status(now))
+        self.robot.as_ref().map(|robot| robot.tactical().agent().status(now))
     }
 }

@@ -38,6 +38,7 @@ impl Fleet {
             refusals: self.supervisor.refusals.clone(),
             events_kept: self.supervisor.events,
             checks: Vec::new(),
+            acknowledgements: self.operators.acknowledgements.clone(),
             incidents: self.monitor.incidents.clone(),
         };
         report.checks = self.checks(&report);
@@ -47,15 +48,15 @@ impl Fleet {
     fn robot_report(&self, world: &World, number: usize) -> Option<RobotReport> {
         let robot = self.robots.get(number)?;
         let slices = self.mission.iter().flat_map(|mission| &mission.slices);
-        let own = slices.filter(|slice| slice.agent == robot.config.id);
+        let own = slices.filter(|slice| slice.agent == *robot.id());
         Some(RobotReport {
-            robot: robot.config.id.clone(),
+            robot: robot.id().clone(),
             alive: robot.is_alive(),
             distance_m: world.driven(number)?,
             battery: world.frame(number)?.battery.charge.0,
             parts: own.map(|slice| (slice.state, slice.area, slice.reason.clone())).collect(),
             why: robot.telemetry.as_ref().map(|sample| sample.why.clone()).unwrap_or_default(),
-            refused_commands: robot.actuate_errors,
+            refused_commands: robot.refused_commands(),
             counters: robot.status(self.now).map(|status| status.counters),
         })
     }
@@ -85,6 +86,11 @@ impl Fleet {
                 self.undecodable.first().cloned().unwrap_or_default(),
             ),
             check("the supervisor's books are right", audit.is_ok(), audit.err().unwrap_or_default()),
+            check(
+                "no robot moved against its latch, without a setpoint or over its fence",
+                self.monitor.violations == 0,
+                format!("{} violations", self.monitor.violations),
+            ),
         ]
     }
 }
