@@ -180,6 +180,8 @@ impl Agent {
             let payload = json!({ "consistency": self.localization.obstacles().consistency() });
             self.reporting.emit_event(now, EventKind::Decision, name, &payload);
         }
+        let gone = self.localization.check_obstacles(self.coordination.reported_obstacles());
+        self.coordination.clear_obstacles(now, &gone, &mut self.reporting);
     }
 
     fn step_coordinator(&mut self, now: MonoTime, input: skein_coord::Input) {

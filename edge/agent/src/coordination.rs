@@ -12,6 +12,7 @@ use skein_types::units::Meters;
 
 use crate::config::AgentConfig;
 use crate::io::Output;
+use crate::localization::hazard_check::ReportedObstacle;
 use crate::localization::obstacle_layer::PeerMask;
 use crate::navigation::layered_grid::LayeredGrid;
 use crate::navigation::planner::{CircularKeepout, KeepoutSource};
@@ -79,6 +80,20 @@ impl Coordination {
         for &position in cliffs {
             let seen = Input::HazardSeen { kind: HazardKind::Cliff, position, radius: Meters(CLIFF_RADIUS) };
             self.step_coordinator(now, seen, reporting);
+        }
+    }
+
+    /// The obstacles of the shared hazard map.
+    pub(crate) fn reported_obstacles(&self) -> impl Iterator<Item = ReportedObstacle> {
+        let present = self.coord.map_hazards().filter(|hazard| hazard.kind == HazardKind::Obstacle && !hazard.cleared);
+        present.map(|hazard| ReportedObstacle { position: hazard.position, radius: hazard.radius.get() })
+    }
+
+    /// This robot's lidar found obstacles of the shared map gone: clears them for the whole fleet.
+    pub(crate) fn clear_obstacles(&mut self, now: MonoTime, gone: &[ReportedObstacle], reporting: &mut Reporting) {
+        for obstacle in gone {
+            let gone = Input::HazardGone { kind: HazardKind::Obstacle, position: obstacle.position };
+            self.step_coordinator(now, gone, reporting);
         }
     }
 

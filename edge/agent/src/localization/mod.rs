@@ -1,5 +1,6 @@
 //! Where the robot is, and what it sees that the map does not show.
 
+pub(crate) mod hazard_check;
 pub(crate) mod obstacle_layer;
 pub(crate) mod pose_filter;
 
@@ -10,6 +11,7 @@ use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::sensing::{Battery, SensorFrame};
 use skein_types::time::MonoTime;
 
+use self::hazard_check::{HazardCheck, ReportedObstacle};
 use self::obstacle_layer::{ObstacleLayer, PeerMask};
 use self::pose_filter::{FrameEffect, PoseFilter};
 
@@ -27,6 +29,7 @@ const PAYLOAD_MIN: f64 = 0.5;
 pub(crate) struct Localization {
     filter: PoseFilter,
     obstacles: ObstacleLayer,
+    hazard_check: HazardCheck,
     map_disagrees: bool,
     expired_at: MonoTime,
 }
@@ -34,7 +37,8 @@ pub(crate) struct Localization {
 impl Localization {
     pub(crate) fn new() -> Self {
         let (filter, obstacles) = (PoseFilter::new(), ObstacleLayer::new());
-        Self { filter, obstacles, map_disagrees: false, expired_at: MonoTime::ZERO }
+        let hazard_check = HazardCheck::default();
+        Self { filter, obstacles, hazard_check, map_disagrees: false, expired_at: MonoTime::ZERO }
     }
 
     /// Takes a sensor frame.
@@ -56,6 +60,18 @@ impl Localization {
             self.obstacles.expire(now);
         }
         self.compare_with_map()
+    }
+
+    /// The reported obstacles that the newest lidar revolution confirms to be gone.
+    pub(crate) fn check_obstacles(
+        &mut self,
+        reported: impl Iterator<Item = ReportedObstacle>,
+    ) -> Vec<ReportedObstacle> {
+        let Some(frame) = self.filter.frame() else { return Vec::new() };
+        match self.filter.pose_at(frame.scan.at) {
+            Some(pose) if !self.filter.is_contradicted() => self.hazard_check.on_scan(&pose, &frame.scan, reported),
+            _ => Vec::new(),
+        }
     }
 
     fn compare_with_map(&mut self) -> Option<bool> {

@@ -8,5 +8,6 @@ mod closed_loop;
 mod core_laws;
 mod example;
 mod failsafe;
+mod hazards;
 mod rig;
 mod with_peers;

@@ -1,4 +1,4 @@
-//! A body without inertia in a small place: moves as the setpoint says, stops before walls, sees by ray casting.
+//! A body without inertia on a small map: follows the setpoint, stops before walls, measures ranges by ray casting.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use skein_space::planning::{PlanningMap, PlanningParams};
 use skein_space::sight;
 use skein_types::authority::{LatchAction, LatchRequest, LatchScope, LatchSet, Principal, Term};
 use skein_types::body::BodyDescriptor;
-use skein_types::coord::{Hazard, Intent};
+use skein_types::coord::{Hazard, Intent, MapHazard};
 use skein_types::event::Event;
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::ids::{AgentId, BootId, CommandId, FleetId, Generation, MissionId, OperatorId};
@@ -69,9 +69,9 @@ pub(crate) struct Rig {
     pub(crate) pose: Pose,
     pub(crate) twist: Twist,
     pub(crate) battery: f64,
-    /// Share of a percent used per metre and gained per second at home.
+    /// Percent of charge used per metre; above zero the robot charges at home.
     pub(crate) appetite: f64,
-    /// Discs that are on no map: seen by the lidar, driven into by nobody.
+    /// Circular objects that are on no map, as centre and radius; the lidar sees them and the body stops before them.
     pub(crate) things: Vec<(Point, f64)>,
     pub(crate) home: Point,
     pub(crate) acks: Vec<CommandAck>,
@@ -84,13 +84,15 @@ pub(crate) struct Rig {
     pub(crate) latches: LatchSet,
     pub(crate) setpoint: Setpoint,
     pub(crate) trail: Vec<Point>,
-    /// What it said since this was last emptied.
+    /// Intents published since this was last emptied.
     pub(crate) said: Vec<Intent>,
     pub(crate) surroundings: Surroundings,
     pub(crate) warned: Vec<Hazard>,
+    /// Changes of the shared hazard map, for the supervisor.
+    pub(crate) map_changes: Vec<MapHazard>,
     pub(crate) cliff: bool,
     pub(crate) powered: bool,
-    /// What the reflex complains of.
+    /// Causes that the reflex reports.
     pub(crate) causes: Causes,
     /// Level that the reflex reports.
     pub(crate) level: FailsafeLevel,
@@ -151,6 +153,7 @@ impl Rig {
             said: Vec::new(),
             surroundings: Surroundings::empty(),
             warned: Vec::new(),
+            map_changes: Vec::new(),
             cliff: false,
             powered: true,
             causes: Causes::NONE,
@@ -274,7 +277,7 @@ impl Rig {
         }
     }
 
-    /// Moves as told while the setpoint is fresh, and never into anything. Returns the free distance ahead.
+    /// Follows the setpoint while it is fresh, and stops before obstacles. Returns the free distance ahead, metres.
     fn step_body(&mut self, dt: f64) -> f64 {
         let fresh = self.setpoint.valid_until >= self.now;
         self.twist = if fresh { self.setpoint.twist } else { Twist::ZERO };
@@ -367,7 +370,8 @@ impl Rig {
                 Output::PublishIntent(intent) => self.said.push(intent),
                 Output::Surroundings(surroundings) => self.surroundings = *surroundings,
                 Output::PublishHazard(hazard) => self.warned.push(hazard),
-                Output::PublishMapHazard(_) | Output::MapHazard(_) => {}
+                Output::PublishMapHazard(_) => {}
+                Output::MapHazard(entry) => self.map_changes.push(entry),
             }
         }
     }
