@@ -75,3 +75,51 @@ fn speed_beside(config: &ReflexConfig, beside: f64) -> f64 {
     let spare = beside - config.half_width(0.0);
     (spare / config.side_margin_per_speed.0).max(config.creep.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::obstacles::Obstacles;
+    use skein_types::body::BodyDescriptor;
+    use skein_types::geometry::Pose;
+    use skein_types::sensing::{BEAMS, Scan};
+    use skein_types::time::MonoTime;
+    use skein_types::units::Meters;
+
+    fn config() -> ReflexConfig {
+        ReflexConfig::new(BodyDescriptor::rover())
+    }
+
+    /// What a lidar sees of a small thing ahead and so far to the left.
+    fn near(beside: f64) -> Near {
+        let beam = 15;
+        let mut ranges = [f32::INFINITY; BEAMS];
+        ranges[beam] = (beside / Scan::angle_of(beam).sin()) as f32;
+        let scan = Scan { at: MonoTime::from_millis(1), ranges, range_max: Meters(10.0) };
+        let mut obstacles = Obstacles::new();
+        obstacles.see(&config(), &scan, Pose::default());
+        obstacles.near(&Pose::default(), 4.0)
+    }
+
+    #[test]
+    fn the_bare_footprint_touches_up_to_a_centimetre_beside_it() {
+        for (beside, touches) in [(0.235, true), (0.255, true), (0.265, false)] {
+            let free = bare(&config(), &near(beside), &Twist::planar(0.5, 0.0));
+            assert_eq!(free.is_finite(), touches, "{beside}: {free}");
+        }
+    }
+
+    #[test]
+    fn the_narrowest_strip_lies_between_the_bare_footprint_and_its_full_margin() {
+        for (nearest, half_width) in [(0.10, 0.26), (0.26, 0.26), (0.275, 0.265), (0.29, 0.28), (5.0, 0.28)] {
+            assert!((narrowest(&config(), nearest) - half_width).abs() < 1e-12, "{nearest}");
+        }
+    }
+
+    #[test]
+    fn the_speed_past_something_grows_with_the_distance_beside_it() {
+        for (beside, speed) in [(0.20, 0.1), (0.28, 0.1), (0.30, 0.2), (0.33, 0.5), (0.38, 1.0)] {
+            assert!((speed_beside(&config(), beside) - speed).abs() < 1e-9, "{beside}");
+        }
+    }
+}

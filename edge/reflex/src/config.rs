@@ -195,5 +195,10 @@ mod tests {
     fn it_looks_as_far_as_it_takes_to_slow_down_and_stop_beside_its_own_width() {
         near(flier().half_width(3.0), 0.58);
         near(flier().reach(), 0.58 + 1.345 + 2.25);
+        // A rover slows down within its avoid distance: 1 m, of which it stops for half.
+        near(ReflexConfig::new(BodyDescriptor::rover()).reach(), 0.38 + 0.5 + 0.5);
+        let mut weak = flier();
+        weak.descriptor.braking_max.0 = 3.0;
+        near(weak.reach(), 0.58 + (1.5 + 0.12 + 0.1) + 3.0);
     }
 }

@@ -312,6 +312,43 @@ fn what_was_seen_is_moved_as_the_body_moved_since() {
     assert!(matches!(stopped_after, Some(10 | 11)), "{stopped_after:?}");
 }
 
+#[test]
+fn the_same_revolution_again_confirms_no_lone_beam() {
+    let mut bench = Bench::new();
+    bench.tick();
+    bench.see([0].into_iter(), 1.1);
+    let seen_at = bench.now + TICK;
+    for _ in 0..5 {
+        let output = bench.tick_with(|_, frame, _| frame.scan.at = seen_at);
+        assert_eq!(output.report.causes, Causes::NONE);
+    }
+    // The next revolution sees it again.
+    assert_eq!(bench.tick().report.causes, Causes::NONE.with(Cause::ObstacleAvoid));
+}
+
+#[test]
+fn a_pose_of_a_moment_ago_is_carried_on_by_the_odometry() {
+    // A quarter turn to the left and half a metre ahead since the localiser spoke.
+    let mut bench = Bench::new();
+    let estimated_at = bench.now + TICK;
+    let estimate = PoseEstimate { pose: Pose::new(5.0, 5.0, 0.3), at: estimated_at, ..bench.frame.estimate };
+    bench.setpoint.speed_limit = MetersPerSecond(0.5);
+    let twist = Twist::planar(1.0, std::f64::consts::FRAC_PI_2 * 2.0);
+    let mut truth = estimate.pose;
+    for tick in 0..50 {
+        let moved = twist.scaled(0.01 * f64::from(tick));
+        bench.frame.odometry = Pose::new(-2.0, 1.0, 2.0).moved(&moved, 1.0);
+        truth = estimate.pose.moved(&moved, 1.0);
+        bench.tick_with(|_, frame, _| frame.estimate = estimate);
+    }
+    for (bearing, stops) in [(0.0, true), (1.5, false), (-1.5, false), (3.1, false)] {
+        let position = truth.map_from_body(Point::from_heading(bearing) * 0.58);
+        bench.surroundings.hazards[0] = Some(HazardDisc { position, radius: Meters(0.3), valid_until: MonoTime::MAX });
+        let output = bench.tick_with(|_, frame, _| frame.estimate = estimate);
+        assert_eq!(output.report.causes.contains(Cause::Hazard), stops, "{bearing}: {:?}", output.report);
+    }
+}
+
 fn peer(bench: &Bench, x: f64, vx: f64, age_ms: u64) -> PeerDisc {
     let at = bench.now + TICK - Duration::from_millis(age_ms);
     PeerDisc { position: Point::new(x, 0.0), velocity: Point::new(vx, 0.0), radius: Meters(0.25), at }
@@ -395,6 +432,9 @@ fn missed_ticks_are_counted() {
     let output = bench.tick();
     assert_eq!((output.report.missed_ticks, output.report.causes), (3, Causes::NONE.with(Cause::LateTick)));
     assert_eq!(bench.tick().report.missed_ticks, 3);
+    // Half a period late is late.
+    bench.now = bench.now + Duration::from_millis(6);
+    assert_eq!(bench.tick().report.missed_ticks, 4);
 }
 
 #[test]

@@ -241,6 +241,16 @@ fn an_empty_battery_stops_the_motors() {
 }
 
 #[test]
+fn a_pressed_emergency_stop_is_sensed_until_it_is_let_go() {
+    let mut world = world_of(vec![rover(2.0, 2.0, 0.0)], Noise::none());
+    for pressed in [true, false] {
+        world.press_estop(0, pressed);
+        world.step();
+        assert_eq!(world.frame(0).unwrap().emergency_stop, pressed);
+    }
+}
+
+#[test]
 fn a_drop_off_is_sensed_ahead_and_swallows_who_drives_on() {
     let cliff = Polygon::rectangle(Point::new(3.0, 0.5), Point::new(4.0, 5.5)).unwrap();
     let config = WorldConfig { cliffs: vec![cliff], noise: Noise::none(), ..WorldConfig::new(1, hall()) };
