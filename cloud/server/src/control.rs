@@ -134,7 +134,7 @@ impl Services {
         Ok(self.core.ask(CoreMessage::Leases).await?)
     }
 
-    /// Plans on a copy of the core, so that nobody waits for it.
+    /// Plans on a copy of the core, so that the core goes on meanwhile.
     pub(crate) async fn preview(&self, spec: MissionSpec) -> Result<Preview, Problem> {
         let copy = self.core.ask(CoreMessage::Copy).await?;
         let planned = tokio::task::spawn_blocking(move || copy.preview(crate::clock::now(), &spec));

@@ -1,7 +1,7 @@
 //! The core actor: one thread that has the core and the ledger, and does one round after the other.
 //!
 //! A round takes what waits (up to a bound), lets the core handle each, commits all records in one transaction, and
-//! then sends commands and answers. So a record is durable before anybody can know of what depends on it, and a busy
+//! then sends commands and answers. So a record is durable before anything that depends on it is visible, and a busy
 //! time needs no more syncs than a quiet one. While the disk fails records wait in memory: missions under way and
 //! latches go on, robots' events are not acknowledged, new missions are refused.
 //!
@@ -88,7 +88,7 @@ impl FleetSnapshot {
 /// What the core actor publishes.
 #[derive(Clone)]
 pub(crate) struct Published {
-    /// Ten snapshots a second while anybody looks; the latest wins.
+    /// Ten snapshots a second while there is a viewer; the latest wins.
     pub(crate) snapshots: watch::Receiver<Arc<FleetSnapshot>>,
     /// The row of the newest event.
     pub(crate) newest: watch::Receiver<i64>,
@@ -469,7 +469,7 @@ impl CoreInbox {
     }
 }
 
-/// The way to the core actor for everybody else.
+/// Sends messages to the core actor.
 #[derive(Clone)]
 pub(crate) struct CoreHandle {
     messages: mpsc::Sender<CoreMessage>,

@@ -17,7 +17,7 @@ use crate::store::{Reader, Selection, StoreError};
 /// Entries that are looked at for one message of a stream.
 const CHUNK: usize = 100;
 
-/// The record, to be read by anybody.
+/// Reads of the ledger, shared by all services.
 #[derive(Clone)]
 pub(crate) struct Records {
     reader: Arc<Mutex<Reader>>,

@@ -19,7 +19,7 @@ use crate::control::{Caller, Services};
 use crate::core_actor::CoreMessage;
 use crate::problem::Problem;
 
-/// How long a request about latches waits for robots and the core before it answers who has not.
+/// How long a request about latches waits for robots and the core before it answers which have not.
 const OUTCOMES_WITHIN: Duration = Duration::from_secs(1);
 /// How long the record of a STOP may wait for a core that is busy.
 const RECORD_WITHIN: Duration = Duration::from_secs(60);

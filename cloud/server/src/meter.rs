@@ -30,7 +30,7 @@ impl Figure {
         self.0.fetch_add(amount, Ordering::Relaxed);
     }
 
-    /// Counts something for as long as it lives.
+    /// Counts one until the guard is dropped.
     pub(crate) fn hold(&self) -> Held<'_> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Held(self)

@@ -35,7 +35,7 @@ use crate::zone;
 
 /// Largest body that is read.
 pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// Silence after which an event stream says that it lives.
+/// Silence after which an event stream sends a keep-alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// What the handlers need.
@@ -86,7 +86,7 @@ async fn not_too_large(request: Request, next: Next) -> Response {
     }
 }
 
-/// For addresses that nobody answers.
+/// For addresses without a handler.
 pub(crate) async fn nothing_here(method: Method, OriginalUri(uri): OriginalUri) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
@@ -156,7 +156,7 @@ fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: Result<Bytes, BytesReje
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         status => Problem::new(status, "bad_body", rejection.body_text(), "send it again"),
     })?;
-    // A page in somebody's browser can send text to any address, but JSON only where it is allowed to. An empty body is no exception.
+    // A foreign page in a browser can send text to any address, but JSON only where it is allowed to. An empty body is no exception.
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !kind.split(';').next().is_some_and(|kind| kind.trim().ends_with("json")) {
         return Err(Problem::new(

@@ -29,7 +29,7 @@ use crate::stop_lane::{RobotStream, StopLane};
 
 /// Commands that may wait for one robot's stream. What finds no room is repeated by the core.
 const COMMANDS_MAX: usize = 64;
-/// A robot says who it is within this time.
+/// Hello must come within this time.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// Messages that cannot be decoded, one after the other, after which the stream is closed.
 const INVALID_MAX: u32 = 50;

@@ -160,7 +160,7 @@ impl Stream for CommandStream {
     }
 }
 
-/// All open streams, and the requests whose acknowledgements somebody waits for.
+/// All open streams, and the requests whose acknowledgements are collected.
 #[derive(Default)]
 pub(crate) struct StopLane {
     streams: Mutex<BTreeMap<AgentId, Arc<RobotStream>>>,

@@ -38,7 +38,7 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
-    /// Somebody else works in it.
+    /// Another process works in it.
     #[error("another supervisor works in {0}: end it, or choose another folder with --state")]
     InUse(PathBuf),
     /// Made by a newer release.

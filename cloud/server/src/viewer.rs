@@ -43,7 +43,7 @@ impl Viewer {
     pub(crate) async fn run(mut self, out: mpsc::Sender<Result<v1::WatchFleetResponse, Status>>) {
         let meter = self.meter.clone();
         let _watching = meter.viewers.hold();
-        // The snapshot that lies there may be from before anybody looked; the next is on its way.
+        // The snapshot that lies there may be older than the first viewer; the next comes soon.
         self.snapshots.mark_unchanged();
         loop {
             let changed = tokio::select! {

@@ -41,7 +41,7 @@ impl Slice {
     }
 }
 
-/// The cells of a mission and who has them.
+/// The cells of a mission and the robots that have them.
 #[derive(Clone, Debug)]
 pub(crate) struct MissionArea {
     area: Region,

@@ -72,8 +72,7 @@ impl Supervisor {
 
     /// Something else spoke in the name of a robot.
     pub(crate) fn on_identity_conflict(&mut self, now: MonoTime, agent: &AgentId, what: &str) {
-        let text =
-            format!("somebody else uses the name {agent}: {what}; look which machine it is and rename or end it");
+        let text = format!("another process uses the name {agent}: {what}; find the machine and rename or end it");
         self.raise_alarm(
             now,
             NewAlarm {
@@ -96,7 +95,7 @@ impl Supervisor {
             return;
         };
         let others = if names.len() > 1 { format!(" and {} others", names.len() - 1) } else { String::new() };
-        let text = format!("{first}{others} proved no key: whoever says the name gets its orders");
+        let text = format!("{first}{others} proved no key: any process that says the name gets its orders");
         self.raise_alarm(
             now,
             NewAlarm {

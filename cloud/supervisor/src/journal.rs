@@ -9,7 +9,7 @@ use uuid::Uuid;
 /// The name under which the supervisor's own events are kept.
 pub const SUPERVISOR: &str = "supervisor";
 
-/// Writes events; whoever drains it keeps them.
+/// Writes events until they are taken to be recorded.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal {
     agent: Option<AgentId>,

@@ -205,7 +205,7 @@ impl Refusal {
             Self::ReservedName(_) => "give the robot another name",
             Self::KeyMissing | Self::WrongKey => "start the robot with the state folder that holds its key",
             Self::SecondHello { .. } => "open a stream for each robot",
-            Self::OperatorMissing => "say who you are: skein --operator NAME, metadata or header skein-operator",
+            Self::OperatorMissing => "give the operator's name: metadata or header skein-operator",
             Self::FleetStopped { .. } => "release the fleet (skein release --all), or leave the robot stopped",
             Self::Release { .. } => "look at the latch again, then release the epoch it shows",
             Self::StorageFailing(_) => "free disk space where the supervisor keeps its state; STOP works meanwhile",

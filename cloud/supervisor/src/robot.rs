@@ -47,7 +47,7 @@ pub(crate) struct LatchSending {
 
 impl LatchLink {
     /// The id to send an order under, if it is due. A request is sent under its own id, so that it is the same command
-    /// over every path. `sent`: somebody has sent it just now.
+    /// over every path. `sent`: the shell has sent it just now.
     pub(crate) fn due(
         &mut self,
         now: MonoTime,
@@ -100,7 +100,7 @@ pub(crate) struct Robot {
     pub(crate) shown_at: MonoTime,
 }
 
-/// What is kept of a robot that says who it is.
+/// What a Hello says of a robot, to be recorded.
 pub(crate) fn record_of(hello: &Hello, generation: Generation, key: String, worked: bool) -> RobotRecord {
     RobotRecord {
         agent: hello.agent.clone(),

@@ -212,7 +212,7 @@ impl Supervisor {
         !busy && self.is_fit(now, robot)
     }
 
-    /// Sends what is due, notices who cannot work, shows who is silent.
+    /// Sends what is due, notes which robots cannot work, shows which are silent.
     pub(crate) fn check_robots(&mut self, now: MonoTime) {
         let agents: Vec<AgentId> = self.robots.keys().cloned().collect();
         for agent in agents {
