@@ -1,12 +1,18 @@
 //! The table of `make bench`: every claim about speed or size, measured against a reference in the same run.
 
+mod bodies;
+mod child;
 mod clock;
 mod counting;
 mod fleet;
+mod flood;
+mod hazard;
+mod lost_body;
 mod paths;
 mod reflex;
 mod row;
 mod split;
+mod stop;
 mod world;
 
 use std::path::PathBuf;
@@ -14,19 +20,27 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Parser;
 use serde_json::json;
+use skein_types::ids::FleetId;
 
+use crate::child::Role;
 use crate::row::Row;
 
 /// Measures and prints the table.
 #[derive(Parser)]
 #[command(version, about = "Measures what the README claims and writes it down")]
 struct Options {
-    /// Where the rows go as JSON.
+    /// File for the rows, as JSON.
     #[arg(long, default_value = "bench.json")]
     out: PathBuf,
-    /// Only rows whose group contains this: paths, split, world, reflex, fleet.
+    /// Only the groups whose names contain this: paths, split, world, reflex, lost-body, hazard, stop, fleet.
     #[arg(long)]
     only: Option<String>,
+    /// What this process does for another one that measures.
+    #[arg(long, hide = true, requires = "fleet")]
+    child: Option<Role>,
+    /// Fleet of that measurement.
+    #[arg(long, hide = true)]
+    fleet: Option<FleetId>,
 }
 
 type Group = (&'static str, fn() -> Result<Vec<Row>>);
@@ -36,11 +50,17 @@ const GROUPS: &[Group] = &[
     ("split", split::rows),
     ("world", world::rows),
     ("reflex", reflex::rows),
+    ("lost-body", lost_body::rows),
+    ("hazard", hazard::rows),
+    ("stop", stop::rows),
     ("fleet", fleet::rows),
 ];
 
 fn main() -> Result<()> {
     let options = Options::parse();
+    if let (Some(role), Some(fleet)) = (options.child, &options.fleet) {
+        return role.run(fleet);
+    }
     let mut rows = Vec::new();
     for (name, measure) in GROUPS {
         if options.only.as_ref().is_none_or(|only| name.contains(only.as_str())) {

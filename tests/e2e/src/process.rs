@@ -12,16 +12,18 @@ use serde_json::Value;
 /// Longest wait for a process to start or to end.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The folder of the built binaries: `SKEIN_BIN_DIR`, or two above the running test.
+/// The folder of the built binaries: `SKEIN_BIN_DIR`, or that of the running program, or the one above a test's `deps`.
 ///
 /// # Errors
-/// When the test does not know where it is.
+/// When the running program does not know where it is.
 pub fn binaries() -> Result<PathBuf> {
     if let Some(folder) = std::env::var_os("SKEIN_BIN_DIR") {
         return Ok(folder.into());
     }
-    let test = std::env::current_exe()?;
-    Ok(test.parent().and_then(Path::parent).context("a test two folders deep")?.to_owned())
+    let program = std::env::current_exe()?;
+    let folder = program.parent().context("the folder of the running program")?;
+    let is_test = folder.ends_with("deps");
+    Ok(folder.parent().filter(|_| is_test).unwrap_or(folder).to_owned())
 }
 
 /// A binary of ours, ready for arguments.
@@ -85,7 +87,48 @@ impl Process {
         fs::read_to_string(&self.stdout).unwrap_or_default()
     }
 
-    /// SIGKILL: gone without a word.
+    /// Process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Standard output, as a file.
+    #[must_use]
+    pub fn stdout(&self) -> &Path {
+        &self.stdout
+    }
+
+    /// Whether it has ended, by itself or not.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// SIGSTOP: every thread hangs, connections stay open.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn hang(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// SIGCONT: goes on after [`Self::hang`].
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn wake(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("a process id")?;
+        kill_process(pid, signal).with_context(|| format!("{signal:?} to {}", self.name))
+    }
+
+    /// SIGKILL: gone at once.
     ///
     /// # Errors
     /// When it cannot be reaped.
@@ -100,8 +143,7 @@ impl Process {
     /// # Errors
     /// When it does not end in time.
     pub fn end(&mut self) -> Result<ExitStatus> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("a process id")?;
-        kill_process(pid, Signal::TERM)?;
+        self.signal(Signal::TERM)?;
         self.wait(PATIENCE)
     }
 
