@@ -1,4 +1,4 @@
-//! Every endpoint of a robot's debug API answers while it works, and the override goes around nothing.
+//! Every endpoint of a robot's debug API answers while it works, and a manual override is bounded.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use skein_e2e::fleet::{Fleet, TOKEN};
 use skein_e2e::http;
+use skein_e2e::motion::wait_standing;
 use skein_e2e::process::{PATIENCE, wait_for};
 
 const ENDPOINTS: &[&str] = &[
@@ -24,7 +25,7 @@ const ENDPOINTS: &[&str] = &[
 ];
 
 #[test]
-fn every_endpoint_answers_while_the_robot_works_and_overrides_are_bounded() -> Result<()> {
+fn every_endpoint_answers_and_overrides_are_bounded() -> Result<()> {
     let fleet = Fleet::start("e2e-debug", 2)?;
     let mission = fleet.submit_survey("debug")?;
     fleet.wait_coverage(0.3, Duration::from_secs(60))?;
@@ -67,9 +68,19 @@ fn overrides(debug: &str) -> Result<()> {
 
     let accepted = send(with_token, good)?;
     assert!((200..300).contains(&accepted.status), "{}", accepted.body);
-    wait_for(PATIENCE, "the override to expire", || {
+    wait_mode(debug, "MANUAL")?;
+    // The command has expired long before this answer; the robot stands in MANUAL until control is given back.
+    wait_standing(debug, PATIENCE)?;
+    wait_mode(debug, "MANUAL")?;
+    let given_back = http::request(debug, "DELETE", "/api/v1/override?lease=ada", with_token, b"")?;
+    assert_eq!(given_back.status, 200, "{}", given_back.body);
+    wait_mode(debug, "AUTOMATIC")
+}
+
+fn wait_mode(debug: &str, mode: &str) -> Result<()> {
+    wait_for(PATIENCE, &format!("mode {mode}"), || {
         let status = http::get(debug, "/status")?.json()?;
-        Ok((status["mode"] == json!("AUTOMATIC")).then_some(()))
+        Ok((status["mode"] == mode).then_some(()))
     })
 }
 

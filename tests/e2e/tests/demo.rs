@@ -9,7 +9,7 @@ use skein_e2e::place::Place;
 use skein_e2e::process::{Process, command};
 
 #[test]
-fn a_demo_of_three_robots_ends_done_with_a_report_of_what_the_world_measured() -> Result<()> {
+fn a_demo_of_three_robots_ends_done() -> Result<()> {
     let place = Place::two_rooms()?;
     let mut demo = command("skein")?;
     demo.args(["demo", "--headless", "--robots", "3", "--seed", "5"]).current_dir(place.path(""));

@@ -1,4 +1,4 @@
-//! Bad input is normal: each kind of garbage gets an answer that says what is wrong.
+//! Bad input is normal: each kind gets an answer that names what is wrong.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn a_flag_that_does_not_exist_is_a_usage_error_with_a_suggestion() -> Result<()>
 }
 
 #[test]
-fn a_map_that_is_no_map_and_zones_that_are_no_zones_are_refused_by_name() -> Result<()> {
+fn broken_maps_and_zones_are_refused_by_name() -> Result<()> {
     let place = Place::two_rooms()?;
     place.write("not-a-map.yaml", b"hello: world\n")?;
     place.write("broken.geojson", b"{\"type\": \"Feature\", ")?;
@@ -56,7 +56,7 @@ fn a_map_that_is_no_map_and_zones_that_are_no_zones_are_refused_by_name() -> Res
 }
 
 #[test]
-fn the_supervisor_refuses_oversize_crossing_unknown_and_endless_numbers_and_lives_on() -> Result<()> {
+fn the_supervisor_refuses_garbage_and_runs_on() -> Result<()> {
     let fleet = Fleet::start("e2e-garbage", 1)?;
     let cloud = fleet.cloud();
     let post = |body: &[u8]| http::request(&cloud, "POST", "/api/v1/missions", &[], body);

@@ -8,7 +8,7 @@ use skein_e2e::fleet::Fleet;
 const LONG: Duration = Duration::from_secs(150);
 
 #[test]
-fn a_killed_robot_s_area_is_taken_over_and_coverage_still_reaches_99_percent() -> Result<()> {
+fn the_slice_of_a_killed_robot_is_taken_over() -> Result<()> {
     let mut fleet = Fleet::start("e2e-robot-dies", 3)?;
     let mission = fleet.submit_survey("robot-dies")?;
     fleet.wait_coverage(0.35, LONG)?;
@@ -20,7 +20,7 @@ fn a_killed_robot_s_area_is_taken_over_and_coverage_still_reaches_99_percent() -
 }
 
 #[test]
-fn robots_go_on_without_the_supervisor_and_it_knows_the_mission_when_it_is_back() -> Result<()> {
+fn robots_go_on_without_the_supervisor() -> Result<()> {
     let mut fleet = Fleet::start("e2e-cloud-dies", 2)?;
     let mission = fleet.submit_survey("cloud-dies")?;
     fleet.wait_coverage(0.2, LONG)?;
