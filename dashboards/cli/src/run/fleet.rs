@@ -217,8 +217,12 @@ impl Fleet {
             }
         };
         for mission in missions.iter().filter(|mission| !mission.state.is_terminal()) {
-            cloud.cancel(mission.id, "a new fleet came up without --keep-state".to_owned()).await?;
-            talk(&format!("note: mission {} of the fleet before is cancelled", mission.id));
+            let reason = "a new fleet came up without --keep-state".to_owned();
+            // A lease from before may refuse it: that is no reason to stay down.
+            match cloud.cancel(mission.id, reason).await {
+                Ok(_) => talk(&format!("note: mission {} of the fleet before is cancelled", mission.id)),
+                Err(failure) => talk(&format!("note: mission {} of the fleet before goes on: {failure}", mission.id)),
+            }
         }
         Ok(())
     }
