@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::Value;
 
+use crate::fleet::TOKEN;
 use crate::process::command;
 
 /// What a command answered.
@@ -57,6 +58,7 @@ pub fn skein(directory: &Path, arguments: &[&str]) -> Result<Answer> {
 fn program(directory: &Path) -> Result<Command> {
     let mut program = command("skein")?;
     program.arg("--dir").arg(directory).stdin(Stdio::null());
-    program.env("SKEIN_OPERATOR", "ada").env_remove("SKEIN_CLOUD").env_remove("SKEIN_LEASE");
+    program.env("SKEIN_OPERATOR", "ada").env("SKEIN_OVERRIDE_TOKEN", TOKEN);
+    program.env_remove("SKEIN_CLOUD").env_remove("SKEIN_LEASE");
     Ok(program)
 }
