@@ -447,11 +447,11 @@ impl Spawner<'_> {
     /// Shows that the runtime of the tasks runs.
     fn heartbeat(&self) -> Arc<Heartbeat> {
         let heartbeat = Arc::<Heartbeat>::default();
-        let beating = Arc::clone(&heartbeat);
+        let (beating, cancel) = (Arc::clone(&heartbeat), self.cancel.clone());
         self.keep("heartbeat", move || {
-            let beating = Arc::clone(&beating);
+            let (beating, cancel) = (Arc::clone(&beating), cancel.clone());
             async move {
-                loop {
+                while !cancel.is_cancelled() {
                     beating.beat(clock::now());
                     tokio::time::sleep(BEAT_EVERY).await;
                 }
