@@ -16,15 +16,6 @@ pub(crate) enum Role {
     Flood,
 }
 
-impl Role {
-    pub(crate) fn run(self, fleet: &FleetId) -> Result<()> {
-        match self {
-            Self::HazardReceiver => crate::hazard::receive(fleet),
-            Self::Flood => crate::flood::run(fleet),
-        }
-    }
-}
-
 /// A child that has said that it is ready. It ends when its input is closed, at the latest when this is dropped.
 pub(crate) struct Peer {
     child: Child,

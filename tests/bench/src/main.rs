@@ -59,7 +59,10 @@ const GROUPS: &[Group] = &[
 fn main() -> Result<()> {
     let options = Options::parse();
     if let (Some(role), Some(fleet)) = (options.child, &options.fleet) {
-        return role.run(fleet);
+        return match role {
+            Role::HazardReceiver => hazard::receive(fleet),
+            Role::Flood => flood::run(fleet),
+        };
     }
     let mut rows = Vec::new();
     for (name, measure) in GROUPS {
