@@ -22,7 +22,6 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use crate::clock;
-use crate::events::empty_fleet;
 use crate::ledger::Ledger;
 use crate::meter::Meter;
 use crate::problem::Problem;
@@ -77,6 +76,11 @@ pub(crate) struct FleetSnapshot {
     pub(crate) missions: Vec<u64>,
     /// Of alarms and hazards.
     pub(crate) notices: u64,
+}
+
+/// A fleet of nothing.
+pub(crate) const fn empty_fleet(at: WallTime) -> FleetView {
+    FleetView { sequence: 0, at, robots: Vec::new(), missions: Vec::new(), alarms: Vec::new(), hazards: Vec::new() }
 }
 
 impl FleetSnapshot {

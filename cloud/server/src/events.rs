@@ -10,7 +10,7 @@ use skein_wire::bounds::EVENTS_MAX;
 use skein_wire::request::{EventFilter, EventPage};
 use tokio::sync::watch;
 
-use crate::core_actor::Closing;
+use crate::core_actor::{Closing, empty_fleet};
 use crate::problem::Problem;
 use crate::store::{Reader, Selection, StoreError};
 
@@ -96,11 +96,6 @@ fn parse_token(token: &str) -> Result<i64, Problem> {
             "use the next_page_token of the page before, or none",
         )
     })
-}
-
-/// A fleet of nothing.
-pub(crate) const fn empty_fleet(at: WallTime) -> FleetView {
-    FleetView { sequence: 0, at, robots: Vec::new(), missions: Vec::new(), alarms: Vec::new(), hazards: Vec::new() }
 }
 
 /// Reads the record as it grows, without gaps however slowly it is asked.

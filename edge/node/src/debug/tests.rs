@@ -132,6 +132,13 @@ impl Bench {
         self.ask(Request::get(path), Body::empty()).await
     }
 
+    /// Presses STOP; the epoch that a release has to name.
+    async fn stop(&self) -> u64 {
+        let (status, answer) = self.ask(Request::post("/api/v1/stop"), Body::empty()).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        answer["latches"]["own"]["epoch"].as_u64().unwrap()
+    }
+
     async fn drive(&self, wish: &Value) -> (StatusCode, Value) {
         let request = Request::post("/api/v1/override").header("authorization", format!("Bearer {}", self.secret));
         self.ask(request, wish.to_string()).await
@@ -283,23 +290,23 @@ async fn a_stop_needs_no_token_and_no_agent_and_says_when_it_is_kept() {
 #[tokio::test]
 async fn a_release_needs_token_operator_and_the_epoch_that_is_latched() {
     let bench = bench();
-    bench.ask(Request::post("/api/v1/stop"), Body::empty()).await;
+    let epoch = bench.stop().await;
     let wish = |epoch: u64| json!({ "epoch": epoch, "operator": "anna", "reason": "clear" });
-    let (status, _) = bench.ask(Request::post("/api/v1/release"), wish(0).to_string()).await;
+    let (status, _) = bench.ask(Request::post("/api/v1/release"), wish(epoch).to_string()).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     for (incomplete, code) in [
         (json!({ "operator": "anna", "reason": "clear" }), "bad_field"),
-        (json!({ "epoch": 0, "reason": "clear" }), "bad_field"),
-        (json!({ "epoch": 0, "operator": "anna", "reason": "" }), "bad_reason"),
+        (json!({ "epoch": epoch, "reason": "clear" }), "bad_field"),
+        (json!({ "epoch": epoch, "operator": "anna", "reason": "" }), "bad_reason"),
     ] {
         assert_eq!(bench.post("/api/v1/release", &incomplete).await.1["code"], code, "{incomplete}");
     }
-    let (status, problem) = bench.post("/api/v1/release", &wish(7)).await;
+    let (status, problem) = bench.post("/api/v1/release", &wish(epoch + 7)).await;
     assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("unknown_epoch")));
-    bench.ask(Request::post("/api/v1/stop"), Body::empty()).await;
-    let (status, problem) = bench.post("/api/v1/release", &wish(0)).await;
+    let second = bench.stop().await;
+    let (status, problem) = bench.post("/api/v1/release", &wish(epoch)).await;
     assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("latched_again")), "{problem}");
-    let (status, answer) = bench.post("/api/v1/release", &wish(1)).await;
+    let (status, answer) = bench.post("/api/v1/release", &wish(second)).await;
     assert_eq!((status, &answer["latch"]), (StatusCode::OK, &json!("released")), "{answer}");
     assert_eq!(bench.cell.view(), skein_types::authority::LatchView { level: Latch::Released, stamp: 1 });
 }
@@ -308,10 +315,10 @@ async fn a_release_needs_token_operator_and_the_epoch_that_is_latched() {
 async fn a_latched_robot_is_not_driven_and_control_is_given_back_by_its_holder() {
     let bench = bench();
     let wish = wish(&json!({ "twist": { "vx": 0.1 } }));
-    bench.ask(Request::post("/api/v1/stop"), Body::empty()).await;
+    let epoch = bench.stop().await;
     let (status, problem) = bench.drive(&wish).await;
     assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("latched")), "{problem}");
-    bench.post("/api/v1/release", &json!({ "epoch": 0, "operator": "anna", "reason": "clear" })).await;
+    bench.post("/api/v1/release", &json!({ "epoch": epoch, "operator": "anna", "reason": "clear" })).await;
     assert_eq!(bench.drive(&wish).await.0, StatusCode::ACCEPTED);
     let give_back = |who: &str| json!({ "operator": who });
     let (status, problem) = bench.post("/api/v1/give_back", &give_back("ben")).await;
