@@ -16,7 +16,7 @@ use skein_types::fleet::{FleetView, RobotView};
 use skein_types::ids::{AgentId, MissionId};
 use skein_types::link::{AgentReport, CloudCommand, Hello, Order};
 use skein_types::mission::{Mission, MissionState};
-use skein_types::time::MonoTime;
+use skein_types::time::{MonoTime, WallTime};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tonic::Status;

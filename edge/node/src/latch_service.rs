@@ -237,7 +237,9 @@ impl LatchService {
             LatchPath::DebugApi(caller) => {
                 let waiting = lock(&self.callers).remove(&caller);
                 // A caller that has gone needs no answer.
-                let _gone = waiting.map(|tell| tell.send(outcome));
+                if let Some(tell) = waiting {
+                    drop(tell.send(outcome));
+                }
             }
             LatchPath::Mesh => {}
         }

@@ -139,7 +139,9 @@ impl Uplink {
         let key = self.key.as_ref().map(|key| &**key as &dyn RobotKey);
         let hello = self.identity.hello(standing, challenge, key);
         // A stream that has ended meanwhile says so by itself.
-        let _ended = connection.greet.take().map(|greet| greet.send(AgentReport::Hello(hello)));
+        if let Some(greet) = connection.greet.take() {
+            drop(greet.send(AgentReport::Hello(hello)));
+        }
     }
 
     /// Waits for the next thing that changes the session; commands are obeyed on the way.

@@ -113,7 +113,10 @@ impl Watchdog {
             let now = clock::now();
             if let Some(fatal) = self.look(now, &mut streaks) {
                 // A thread that ended in order is not dead.
-                return if ending.load(Ordering::Acquire) { () } else { give_up(fatal, tell, ending) };
+                if !ending.load(Ordering::Acquire) {
+                    give_up(fatal, tell, ending);
+                }
+                return;
             }
             if looks.is_multiple_of(VITALS_EVERY) {
                 mark = Some(self.vitals.read(mark));

@@ -1,5 +1,5 @@
 //! One robot on a virtual clock, every thread's step by hand: what the node could only show once in a thousand runs.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up says what is missing")]
+#![expect(clippy::expect_used, reason = "a test that cannot be set up says what is missing")]
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -51,7 +51,8 @@ async fn bare_session(connect: &[String]) -> Result<zenoh::Session, Error> {
 async fn send(seconds: u64, mesh_at: String, bare_at: String) -> Result<(), Error> {
     let mut meshes = Vec::new();
     for i in 0..SENDERS {
-        meshes.push(Mesh::open(&config(&format!("s{i}"), &[mesh_at.clone()])?, MeshHooks::default()).await?);
+        meshes
+            .push(Mesh::open(&config(&format!("s{i}"), std::slice::from_ref(&mesh_at))?, MeshHooks::default()).await?);
     }
     let session = bare_session(&[bare_at]).await?;
     let bare = session
@@ -146,10 +147,13 @@ fn spawn(arguments: &[String]) -> Result<Child, Error> {
     Ok(Command::new(std::env::current_exe()?).args(arguments).env(RUNTIME_ENV.0, RUNTIME_ENV.1).spawn()?)
 }
 
+/// Nanoseconds from send to receipt, one for each message.
+type Latencies = Arc<Mutex<Vec<i64>>>;
+
 /// The receiving process.
 async fn measure(seconds: u64, rate: u64) -> Result<(), Error> {
-    let (hazards, bares): (Arc<Mutex<Vec<i64>>>, Arc<Mutex<Vec<i64>>>) = Default::default();
-    let note = |into: &Arc<Mutex<Vec<i64>>>| {
+    let (hazards, bares) = (Latencies::default(), Latencies::default());
+    let note = |into: &Latencies| {
         let into = Arc::clone(into);
         move |hazard: &Hazard| {
             let latency = now_nanos() - hazard.seen_at.unix_nanos();

@@ -9,9 +9,9 @@ use skein_types::time::MonoTime;
 
 /// Robots whose registers are kept: one sender that invents names costs no more memory than this.
 pub const KNOWN_MAX: usize = 256;
-/// A request is passed on for this long after it was first heard here.
-pub const RELAY_FOR: Duration = Duration::from_secs(10);
-/// Ids of requests that were passed on, so that none circulates for ever.
+/// A request is passed on for this long after it was first heard here: a robot that restarts meanwhile still gets it.
+pub const RELAY_FOR: Duration = Duration::from_secs(60);
+/// Requests that were passed on, by id and target (one request may name several robots), so that none circulates for ever.
 const SEEN_MAX: usize = 128;
 /// Gossip without a change.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ struct Relay {
 pub(super) struct Gossip {
     known: BTreeMap<AgentId, (LatchRegister, MonoTime)>,
     relays: VecDeque<Relay>,
-    seen: VecDeque<CommandId>,
+    seen: VecDeque<(CommandId, Option<AgentId>)>,
     sequence: u64,
     sent_at: Option<MonoTime>,
     due: MonoTime,
@@ -64,11 +64,11 @@ impl Gossip {
 
     /// Begins to pass a request on; `false` when it was passed on before. When all places are taken the oldest goes.
     pub(super) fn relay(&mut self, now: MonoTime, relayed: RelayedRequest) -> bool {
-        let id = relayed.request.id;
-        if self.seen.contains(&id) {
+        let key = (relayed.request.id, relayed.target.clone());
+        if self.seen.contains(&key) {
             return false;
         }
-        push_bounded(&mut self.seen, id, SEEN_MAX);
+        push_bounded(&mut self.seen, key, SEEN_MAX);
         push_bounded(&mut self.relays, Relay { relayed, since: now }, GOSSIP_REQUESTS_MAX);
         self.hurry(now);
         true

@@ -487,7 +487,10 @@ impl LatchAuthority {
 
     fn on_relayed(&mut self, now: MonoTime, relayed: RelayedRequest) {
         let RelayedRequest { target, request } = &relayed;
-        if self.recent.contains(&request.id) || !(request.action.is_stopping() || self.mesh_may_release) {
+        // One request may name several robots: that this one has executed it says nothing of the others.
+        let is_meant = request.scope == LatchScope::Fleet || target.as_ref() == Some(&self.robot);
+        let is_done = is_meant && self.recent.contains(&request.id);
+        if is_done || !(request.action.is_stopping() || self.mesh_may_release) {
             return;
         }
         let urgent = request.action.is_stopping() && self.latches.level() == Latch::Released;

@@ -366,6 +366,29 @@ fn a_stop_of_the_fleet_and_one_for_another_robot_pass_through_a_robot_that_hears
 }
 
 #[test]
+fn one_request_for_several_robots_is_passed_on_to_each() {
+    let mut asked_at = Bench::start(1, Found::Nothing);
+    let mut between = Bench::start(2, Found::Nothing);
+    let mut last = Bench::start(3, Found::Nothing);
+    let stop_them = stop(1);
+    asked_at.handle(asked(1, stop_them.clone()));
+    for (caller, number) in [(2, 2), (3, 3)] {
+        let target = Some(robot(number));
+        asked_at.handle(LatchInput::Request { from: LatchPath::DebugApi(caller), target, request: stop_them.clone() });
+    }
+    asked_at.wait(Duration::from_millis(100));
+    for gossip in asked_at.gossip.clone() {
+        between.handle(LatchInput::Gossip(Box::new(gossip)));
+    }
+    assert_eq!(between.level(), Latch::Stop);
+    between.wait(Duration::from_millis(100));
+    for gossip in between.gossip.clone() {
+        last.handle(LatchInput::Gossip(Box::new(gossip)));
+    }
+    assert_eq!(last.level(), Latch::Stop, "it hears only the robot between, which had executed the request itself");
+}
+
+#[test]
 fn requests_stop_circulating_and_peers_never_release_this_robots_own_latch() {
     let mut bench = Bench::fresh();
     bench.handle(asked(1, request(1, LatchScope::Fleet, LatchAction::Stop)));
