@@ -46,6 +46,7 @@ docs: ## documentation, warnings are errors
 
 audit: ## licences, sources and banned crates
 	@.ci/setup audit
+	cargo fetch --locked --quiet
 	cargo deny --offline check bans licenses sources
 
 gen: ## generated code: the wire messages are made anew at each build; this makes them now
