@@ -24,7 +24,7 @@ use tonic::Status;
 use crate::clock;
 use crate::ledger::Ledger;
 use crate::meter::Meter;
-use crate::problem::Problem;
+use crate::problem::{Closing, Problem};
 use crate::stop_lane::{RobotStream, StopLane};
 use crate::store::{Store, StoreError};
 
@@ -479,10 +479,6 @@ pub(crate) struct CoreHandle {
     messages: mpsc::Sender<CoreMessage>,
     urgent: mpsc::Sender<CoreMessage>,
 }
-
-/// The core actor is gone: the process is ending.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Closing;
 
 impl CoreHandle {
     /// Hands a message over, waiting while the queue is full.

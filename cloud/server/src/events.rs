@@ -10,8 +10,8 @@ use skein_wire::bounds::EVENTS_MAX;
 use skein_wire::request::{EventFilter, EventPage};
 use tokio::sync::watch;
 
-use crate::core_actor::{Closing, empty_fleet};
-use crate::problem::Problem;
+use crate::core_actor::empty_fleet;
+use crate::problem::{Closing, Problem};
 use crate::store::{Reader, Selection, StoreError};
 
 /// Entries that are looked at for one message of a stream.

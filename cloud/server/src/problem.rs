@@ -8,8 +8,11 @@ use skein_supervisor::Refusal;
 use skein_wire::WireError;
 use tonic::{Code, Status};
 
-use crate::core_actor::Closing;
 use crate::store::StoreError;
+
+/// The core actor is gone: the process is ending.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Closing;
 
 /// The metadata key that carries the code of a refusal.
 pub(crate) const CODE_KEY: &str = "skein-code";

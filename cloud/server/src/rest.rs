@@ -113,7 +113,7 @@ async fn healthz() -> &'static str {
 /// Ready means: requests are answered and robots can be stopped. With a failing disk that still holds, and is said.
 async fn readyz(State(api): State<Api>) -> Result<String, Problem> {
     if !api.services.core.is_open() {
-        return Err(crate::core_actor::Closing.into());
+        return Err(crate::problem::Closing.into());
     }
     Ok(match &*api.services.published.storage.borrow() {
         StorageState::Healthy => "ready\n".to_owned(),

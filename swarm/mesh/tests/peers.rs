@@ -279,7 +279,7 @@ async fn garbage_foreign_names_and_oversized_messages_are_counted_and_nothing_el
     // The subscription travels to the vandal after the link: what is refused first shows that it has come.
     let mut sent = 0;
     while a.stats().refused == before.refused {
-        vandal.put(of("v"), "probe").await.unwrap();
+        vandal.put(of("probe"), "probe").await.unwrap();
         sent += 1;
         tokio::task::yield_now().await;
     }
