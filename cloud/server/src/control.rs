@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use futures::Stream;
 use skein_supervisor::{Answer, LeaseView, OperatorCommand, OperatorRequest, RobotTargets};
-use skein_types::authority::{LatchAction, LatchRegister, Principal};
+use skein_types::authority::{Epoch, LatchAction, LatchRegister, Principal};
 use skein_types::fleet::{FleetView, RobotView};
-use skein_types::ids::{AgentId, EventId, MissionId, OperatorId};
+use skein_types::ids::{AgentId, CommandId, EventId, MissionId, OperatorId};
 use skein_types::mission::{Mission, MissionSpec, Preview};
 use skein_types::time::WallTime;
 use skein_wire::bounds::DECISIONS_MAX;
@@ -27,7 +27,6 @@ use uuid::Uuid;
 
 use crate::core_actor::{CoreHandle, CoreMessage, Published};
 use crate::events::Records;
-use crate::latching::{Release, StopCommand};
 use crate::meter::Meter;
 use crate::problem::Problem;
 use crate::stop_lane::StopLane;
@@ -43,6 +42,24 @@ const VIEW_QUEUE: usize = 2;
 const EVENT_QUEUE: usize = 64;
 /// Decisions that explain a robot.
 const DECISIONS: usize = 20;
+
+/// A STOP or KILL.
+pub(crate) struct StopCommand {
+    pub(crate) targets: RobotTargets,
+    pub(crate) action: LatchAction,
+    pub(crate) reason: String,
+    /// The client's id, so that the same request over several paths takes effect once.
+    pub(crate) id: Option<CommandId>,
+    pub(crate) at: Option<WallTime>,
+}
+
+/// A RELEASE.
+pub(crate) struct Release {
+    pub(crate) targets: RobotTargets,
+    pub(crate) reason: String,
+    pub(crate) id: Option<CommandId>,
+    pub(crate) epochs: Vec<(Option<AgentId>, Epoch)>,
+}
 
 /// What every service needs.
 #[derive(Clone)]

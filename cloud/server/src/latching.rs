@@ -4,18 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use skein_supervisor::{Answer, OperatorCommand, OperatorRequest, Refusal, ReleaseCommand, RobotTargets};
-use skein_types::authority::{Epoch, LatchAction, LatchRequest, LatchScope, Principal};
+use skein_types::authority::{LatchAction, LatchRequest, LatchScope, Principal};
 use skein_types::ids::{AgentId, CommandId};
 use skein_types::link::CommandOutcome;
 use skein_types::safety::Latch;
-use skein_types::time::WallTime;
 use skein_wire::request::RobotOutcome;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::clock;
-use crate::control::{Caller, Services};
+use crate::control::{Caller, Release, Services, StopCommand};
 use crate::core_actor::CoreMessage;
 use crate::problem::Problem;
 
@@ -23,24 +22,6 @@ use crate::problem::Problem;
 const OUTCOMES_WITHIN: Duration = Duration::from_secs(1);
 /// How long the record of a STOP may wait for a core that is busy.
 const RECORD_WITHIN: Duration = Duration::from_secs(60);
-
-/// A STOP or KILL.
-pub(crate) struct StopCommand {
-    pub(crate) targets: RobotTargets,
-    pub(crate) action: LatchAction,
-    pub(crate) reason: String,
-    /// The client's id, so that the same request over several paths takes effect once.
-    pub(crate) id: Option<CommandId>,
-    pub(crate) at: Option<WallTime>,
-}
-
-/// A RELEASE.
-pub(crate) struct Release {
-    pub(crate) targets: RobotTargets,
-    pub(crate) reason: String,
-    pub(crate) id: Option<CommandId>,
-    pub(crate) epochs: Vec<(Option<AgentId>, Epoch)>,
-}
 
 impl Services {
     /// Stops robots: on their streams first, then in the core, then the answers are collected. The order of these steps

@@ -27,9 +27,8 @@ use skein_types::time::WallTime;
 use skein_wire::request::{EventFilter, RobotOutcome};
 use uuid::Uuid;
 
-use crate::control::{Caller, LEASE_KEY, OPERATOR_KEY, Services, parse_event, shown_lease};
+use crate::control::{Caller, LEASE_KEY, OPERATOR_KEY, Release, Services, StopCommand, parse_event, shown_lease};
 use crate::core_actor::CoreMessage;
-use crate::latching::{Release, StopCommand};
 use crate::problem::Problem;
 use crate::zone;
 
