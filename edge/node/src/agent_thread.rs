@@ -17,7 +17,6 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use skein_agent::{Agent, AgentStatus, Input, Output};
-use skein_robot::latch::LatchInput;
 use skein_robot::tactical::TacticalCore;
 use skein_types::authority::LatchSet;
 use skein_types::coord::{Hazard, Intent, MapHazard};
@@ -30,7 +29,6 @@ use tokio::sync::{broadcast, oneshot, watch};
 use crate::clock;
 use crate::hazard_thread::HazardLane;
 use crate::heartbeat::Heartbeat;
-use crate::latch_service::LatchService;
 use crate::outbox::SharedOutbox;
 use crate::rt::{AgentEnd, Gauges};
 
@@ -216,7 +214,7 @@ pub struct Sinks {
     /// The last sample, for whoever watches.
     pub telemetry: watch::Sender<Option<Arc<AgentTelemetry>>>,
     /// Hears that a person drives.
-    pub latch: Arc<LatchService>,
+    pub manual: Box<dyn Fn(bool) + Send>,
 }
 
 /// The loop of the thread.
@@ -301,7 +299,7 @@ impl AgentThread {
         }
         if self.core.is_manual() != self.manual {
             self.manual = self.core.is_manual();
-            self.sinks.latch.handle(LatchInput::Manual(self.manual));
+            (self.sinks.manual)(self.manual);
         }
     }
 

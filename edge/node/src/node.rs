@@ -20,7 +20,7 @@ use skein_body_remote::{RemoteBody, Welcome};
 use skein_mesh::MeshConfig;
 use skein_reflex::{Reflex, ReflexConfig};
 use skein_robot::backoff::Backoff;
-use skein_robot::latch::{LatchAuthority, Start};
+use skein_robot::latch::{LatchAuthority, LatchInput, Start};
 use skein_robot::link::{RobotIdentity, RobotKey};
 use skein_space::map::OccupancyMap;
 use skein_space::planning::{PlanningMap, PlanningParams};
@@ -307,7 +307,7 @@ impl Base {
             map: map_out,
             hazards: lane,
             telemetry,
-            latch: latch_seen,
+            manual: Box::new(move |manual| latch_seen.handle(LatchInput::Manual(manual))),
         };
         let agent_thread = AgentThread::start(agent, mailbox.clone(), sinks).context("no agent thread")?;
         let threads = Threads {
