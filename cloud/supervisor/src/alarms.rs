@@ -3,13 +3,9 @@
 use std::collections::BTreeMap;
 
 use core::time::Duration;
-use serde_json::json;
-use skein_types::event::EventKind;
 use skein_types::fleet::{ALARMS_MAX, Alarm, AlarmSeverity};
 use skein_types::ids::AgentId;
-use skein_types::time::{MonoTime, WallTime};
-
-use crate::supervisor::Supervisor;
+use skein_types::time::MonoTime;
 
 /// An alarm about a single occurrence stays on for this long after the last one.
 pub(crate) const ALARM_LINGERS: Duration = Duration::from_secs(300);
@@ -43,7 +39,7 @@ impl Alarms {
     }
 
     /// `true` when it was off. Beyond [`ALARMS_MAX`] only critical ones come on, each in place of a warning.
-    fn raise(&mut self, mut alarm: Alarm, until: Option<MonoTime>, revision: u64) -> bool {
+    pub(crate) fn raise(&mut self, mut alarm: Alarm, until: Option<MonoTime>, revision: u64) -> bool {
         if let Some(raised) = self.on.get_mut(&alarm.id) {
             if raised.alarm.text != alarm.text {
                 self.revision = revision;
@@ -65,7 +61,7 @@ impl Alarms {
         true
     }
 
-    fn clear(&mut self, id: &str, revision: u64) -> bool {
+    pub(crate) fn clear(&mut self, id: &str, revision: u64) -> bool {
         let cleared = self.on.remove(id).is_some();
         if cleared {
             self.revision = revision;
@@ -73,7 +69,7 @@ impl Alarms {
         cleared
     }
 
-    fn lapsed(&self, now: MonoTime) -> Vec<String> {
+    pub(crate) fn lapsed(&self, now: MonoTime) -> Vec<String> {
         let lapsed = self.on.values().filter(|raised| raised.until.is_some_and(|until| now >= until));
         lapsed.map(|raised| raised.alarm.id.clone()).collect()
     }
@@ -88,39 +84,4 @@ pub(crate) struct NewAlarm<'a> {
     pub(crate) text: String,
     /// Goes off by itself after this, unless it is raised again.
     pub(crate) lingers: Option<Duration>,
-}
-
-impl Supervisor {
-    pub(crate) fn raise_alarm(&mut self, now: MonoTime, new: NewAlarm<'_>) {
-        let raised_at: WallTime = self.out.wall_now(now);
-        let alarm = Alarm {
-            id: new.id.to_owned(),
-            severity: new.severity,
-            code: new.code.to_owned(),
-            robot: new.robot.cloned(),
-            text: new.text,
-            raised_at,
-        };
-        let payload = json!({
-            "alarm": alarm.id, "code": alarm.code, "robot": new.robot.map(AgentId::as_str), "text": alarm.text,
-        });
-        let revision = self.out.next_revision();
-        if self.alarms.raise(alarm, new.lingers.map(|lingers| now + lingers), revision) {
-            self.out.emit_event(now, EventKind::Safety, "alarm_raised", &payload);
-        }
-    }
-
-    pub(crate) fn clear_alarm(&mut self, now: MonoTime, id: &str) {
-        let revision = self.out.next_revision();
-        if self.alarms.clear(id, revision) {
-            self.out.emit_event(now, EventKind::Safety, "alarm_cleared", &json!({"alarm": id}));
-        }
-    }
-
-    /// Alarms about single occurrences go off in time.
-    pub(crate) fn expire_alarms(&mut self, now: MonoTime) {
-        for id in self.alarms.lapsed(now) {
-            self.clear_alarm(now, &id);
-        }
-    }
 }

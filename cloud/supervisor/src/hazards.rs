@@ -1,15 +1,7 @@
 //! Static hazards of the map that the fleet shares: reported by robots, durable, planned around, sent to every robot.
 
-use serde_json::json;
 use skein_types::coord::{MAP_HAZARDS_MAX, MapHazard};
-use skein_types::event::EventKind;
 use skein_types::ids::AgentId;
-use skein_types::link::Order;
-use skein_types::region::{Region, RegionError};
-use skein_types::time::MonoTime;
-
-use crate::record::Record;
-use crate::supervisor::Supervisor;
 
 /// Entries that one stream may have on the map; its oldest go first.
 const PER_STREAM_MAX: usize = 48;
@@ -35,12 +27,12 @@ impl HazardMap {
         self.present().cloned().collect()
     }
 
-    fn present(&self) -> impl Iterator<Item = &MapHazard> {
+    pub(crate) fn present(&self) -> impl Iterator<Item = &MapHazard> {
         self.entries.iter().map(|entry| &entry.hazard).filter(|hazard| !hazard.cleared)
     }
 
     /// All entries, cleared ones included.
-    fn all(&self) -> Vec<MapHazard> {
+    pub(crate) fn all(&self) -> Vec<MapHazard> {
         self.entries.iter().map(|entry| entry.hazard.clone()).collect()
     }
 
@@ -49,13 +41,18 @@ impl HazardMap {
         self.revision
     }
 
+    /// The map changed at this revision of the view.
+    pub(crate) const fn set_revision(&mut self, revision: u64) {
+        self.revision = revision;
+    }
+
     pub(crate) fn restore(&mut self, hazards: Vec<MapHazard>) {
         let entry = |hazard: MapHazard| Entry { via: hazard.reporter.clone(), hazard };
         self.entries = hazards.into_iter().map(entry).collect();
     }
 
     /// Takes in what a robot senses, learned or sees gone. `true` when the map changed.
-    fn take(&mut self, hazard: &MapHazard, via: &AgentId) -> bool {
+    pub(crate) fn take(&mut self, hazard: &MapHazard, via: &AgentId) -> bool {
         if !hazard.kind.is_static() {
             return false;
         }
@@ -85,60 +82,5 @@ impl HazardMap {
         if let Some(index) = oldest.map(|(index, _)| index) {
             self.entries.remove(index);
         }
-    }
-}
-
-impl Supervisor {
-    /// A robot reports static hazards that it sensed, learned of or saw gone.
-    pub(crate) fn on_hazards(&mut self, now: MonoTime, agent: &AgentId, reported: Vec<MapHazard>) {
-        let mut changed = Vec::new();
-        for hazard in reported.into_iter().take(MAP_HAZARDS_MAX) {
-            if self.hazards.take(&hazard, agent) {
-                changed.push(hazard);
-            }
-        }
-        if changed.is_empty() {
-            return;
-        }
-        self.hazards.revision = self.out.next_revision();
-        self.out.persist(Record::Hazards(self.hazards.all()));
-        for hazard in &changed {
-            let payload = json!({
-                "robot": agent.as_str(), "reporter": hazard.reporter.as_str(), "kind": hazard.kind, "x": hazard.position.x, "y": hazard.position.y,
-                "radius_m": hazard.radius.0, "cleared": hazard.cleared,
-            });
-            self.out.emit_event(now, EventKind::Safety, "map_hazard", &payload);
-        }
-        let others: Vec<AgentId> = self
-            .robots
-            .iter()
-            .filter(|(name, robot)| robot.connected && *name != agent)
-            .map(|(n, _)| n.clone())
-            .collect();
-        for other in others {
-            self.send_unacknowledged(&other, Order::Hazards(changed.clone()));
-        }
-    }
-
-    /// A robot that connects gets the whole map.
-    pub(crate) fn send_hazards(&mut self, agent: &AgentId) {
-        let all = self.hazards.all();
-        if !all.is_empty() {
-            self.send_unacknowledged(agent, Order::Hazards(all));
-        }
-    }
-
-    /// The cells of a region that no hazard of the map covers.
-    pub(crate) fn without_hazards(&self, region: &Region) -> Result<Region, RegionError> {
-        if self.hazards.present().next().is_none() {
-            return Ok(region.clone());
-        }
-        let frame = *region.frame();
-        let covered = |cell: &u32| {
-            let center = frame.center_of(*cell);
-            self.hazards.present().any(|hazard| hazard.position.distance(center) <= hazard.radius.0)
-        };
-        let blocked: Vec<u32> = region.squares().filter(covered).collect();
-        region.difference(&Region::from_squares(frame, blocked)?)
     }
 }

@@ -19,6 +19,7 @@
 //! 6. While records cannot be made durable no mission is accepted; STOP, KILL and the missions under way go on.
 
 mod alarms;
+mod alerting;
 mod allocation;
 mod api;
 mod area;
@@ -34,6 +35,8 @@ mod identity;
 mod journal;
 mod latches;
 mod leases;
+mod leasing;
+mod mapping;
 mod mission;
 mod missions;
 mod outbound;
