@@ -1,18 +1,17 @@
 //! The core: routes each input to the part that owns the state, and runs the control cycle.
 
 use serde_json::json;
-use skein_types::authority::{LatchAction, LatchRegister, LatchRequest, LatchScope, LatchSet, Principal, Term};
+use skein_types::authority::{LatchSet, Principal, Term};
 use skein_types::coord::AgentState;
 use skein_types::event::EventKind;
 use skein_types::geometry::{Point, Twist};
 use skein_types::ids::{CommandId, Generation, MissionId};
 use skein_types::link::{CloudCommand, CommandOutcome, Order};
 use skein_types::mission::SliceState;
-use skein_types::safety::{Latch, Surroundings};
+use skein_types::safety::Surroundings;
 use skein_types::sensing::SensorFrame;
 use skein_types::telemetry::{AgentTelemetry, LinkState};
 use skein_types::time::MonoTime;
-use uuid::Uuid;
 
 use crate::behavior::CycleContext;
 use crate::config::AgentConfig;
@@ -135,17 +134,6 @@ impl Agent {
         self.tasking.term()
     }
 
-    /// Sets the latch that the shell kept over a restart. Nothing moves until an operator releases it.
-    pub fn restore_latch(&mut self, now: MonoTime, latch: Latch) {
-        let action = match latch {
-            Latch::Released => return,
-            Latch::Stop => LatchAction::Stop,
-            Latch::Kill => LatchAction::Kill,
-        };
-        let by = Principal::Robot(self.config.id.clone());
-        let _ = self.apply_to_own_latch(now, CommandId(Uuid::nil()), action, by, "kept over a restart");
-    }
-
     /// Runs the timers that are due.
     fn run_timers(&mut self, now: MonoTime) {
         self.coordination.on_time(now, &mut self.reporting);
@@ -252,49 +240,12 @@ impl Agent {
             Order::Cancel(mission) => {
                 self.tasking.change_state(&mut ctx, *mission, SliceState::Cancelled, "cancelled by the supervisor")
             }
-            Order::Stop(reason) => self.on_latch_command(now, command.id, LatchAction::Stop, reason),
-            Order::Kill(reason) => self.on_latch_command(now, command.id, LatchAction::Kill, reason),
-            Order::Release(reason) => {
-                let epoch = self.safety.latches().own.epoch;
-                self.on_latch_command(now, command.id, LatchAction::Release { epoch }, reason)
-            }
             Order::Hazards(entries) => {
                 self.step_coordinator(now, skein_coord::Input::MapHazards(entries.clone()));
                 CommandOutcome::Done
             }
             Order::EventsKept { .. } | Order::Latch(_) | Order::Lease(_) => CommandOutcome::Done,
         }
-    }
-
-    /// STOP, KILL and RELEASE as commands, from a supervisor that sends no latch orders yet.
-    fn on_latch_command(&mut self, now: MonoTime, id: CommandId, action: LatchAction, reason: &str) -> CommandOutcome {
-        let by = LatchRegister::released().by;
-        self.apply_to_own_latch(now, id, action, by, reason)
-    }
-
-    fn apply_to_own_latch(
-        &mut self,
-        now: MonoTime,
-        id: CommandId,
-        action: LatchAction,
-        by: Principal,
-        reason: &str,
-    ) -> CommandOutcome {
-        let (scope, at) = (LatchScope::Robot, self.reporting.wall(now));
-        let request = LatchRequest { id, scope, action, reason: reason.to_owned(), by, at };
-        let latches = match self.safety.latches().apply(&request) {
-            Ok(latches) => latches,
-            Err(refused) => return CommandOutcome::Rejected(refused.to_string()),
-        };
-        if !action.is_stopping() && (self.safety.latches().level() == Latch::Kill || self.localization.is_unpowered()) {
-            self.reporting.emit(Output::RestorePower);
-        }
-        let before = self.safety.latches().level();
-        self.on_latch(now, latches);
-        if self.safety.latches().level() != before {
-            self.reporting.emit(Output::LatchChanged(self.safety.latches().level()));
-        }
-        CommandOutcome::Done
     }
 
     /// One control cycle.

@@ -10,7 +10,7 @@ use skein_types::geometry::{Point, Twist};
 use skein_types::ids::{AgentId, OperatorId};
 use skein_types::link::{AgentReport, CloudCommand};
 use skein_types::motion::Setpoint;
-use skein_types::safety::{Latch, ReflexReport, Surroundings};
+use skein_types::safety::{ReflexReport, Surroundings};
 use skein_types::sensing::SensorFrame;
 use skein_types::telemetry::{LinkState, ReflexStats};
 use skein_types::time::WallTime;
@@ -85,10 +85,6 @@ pub enum Output {
     Report(AgentReport),
     /// For the outbox.
     Event(Event),
-    /// Restore the power of the motors: an operator released a KILL or a power loss.
-    RestorePower,
-    /// The latch changed; the shell keeps it over restarts.
-    LatchChanged(Latch),
 }
 
 /// A manual command.

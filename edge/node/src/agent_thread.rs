@@ -313,7 +313,6 @@ impl AgentThread {
             Output::Event(event) => self.record(event),
             Output::PublishMapHazard(entry) => drop(self.sinks.map.send(entry)),
             Output::MapHazard(entry) => self.sinks.outbox.report(AgentReport::Hazards(vec![entry])),
-            Output::RestorePower | Output::LatchChanged(_) => {}
         }
     }
 

@@ -11,8 +11,7 @@ use futures::{Stream, StreamExt, stream};
 use skein_agent::Input;
 use skein_robot::latch::LatchInput;
 use skein_robot::link::{
-    Destination, LinkInput, LinkOutput, LinkSession, RobotIdentity, RobotKey, admitted_order, destination, latch_order,
-    stale_reason,
+    Destination, LinkInput, LinkOutput, LinkSession, RobotIdentity, RobotKey, admitted_order, destination, stale_reason,
 };
 use skein_types::ids::CommandId;
 use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Order};
@@ -208,16 +207,14 @@ impl Uplink {
 
     fn obey(&self, command: CloudCommand) {
         let known = self.latch.term();
-        let to = destination(&command, known);
-        if to == Destination::Latch
-            && let Some(order) = latch_order(&command, &self.latch.latches())
-        {
+        if destination(&command, known) == Destination::Stale {
+            return self.ack(command.id, CommandOutcome::Rejected(stale_reason(&command, known)));
+        }
+        if let Order::Latch(order) = command.order {
+            // The order first: nothing stands before a STOP.
             let order = admitted_order(order, command.term, known);
             self.latch.handle(LatchInput::Order { command: command.id, order });
             return self.latch.handle(LatchInput::Term(command.term));
-        }
-        if to == Destination::Stale {
-            return self.ack(command.id, CommandOutcome::Rejected(stale_reason(&command, known)));
         }
         if command.term > known {
             self.latch.handle(LatchInput::Term(command.term));

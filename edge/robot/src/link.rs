@@ -13,14 +13,12 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use skein_types::authority::{
-    LatchAction, LatchOrder, LatchReport, LatchRequest, LatchScope, LatchSet, Principal, Term, hello_message,
-};
+use skein_types::authority::{LatchOrder, LatchReport, LatchSet, Term, hello_message};
 use skein_types::body::BodyDescriptor;
 use skein_types::geometry::Pose;
-use skein_types::ids::{AgentId, BootId, CommandId, FleetId, Generation, MissionId, OperatorId};
+use skein_types::ids::{AgentId, BootId, CommandId, FleetId, Generation, MissionId};
 use skein_types::link::{CloudCommand, Hello, HelloProof, Order, SCHEMA};
-use skein_types::time::{MonoTime, WallTime};
+use skein_types::time::MonoTime;
 
 use crate::backoff::Backoff;
 
@@ -262,7 +260,6 @@ pub enum Destination {
 pub fn destination(command: &CloudCommand, known: Term) -> Destination {
     match &command.order {
         Order::Latch(order) if stops(order) => Destination::Latch,
-        Order::Stop(_) | Order::Kill(_) | Order::Release(_) => Destination::Latch,
         Order::EventsKept { .. } => Destination::Outbox,
         _ if command.term < known => Destination::Stale,
         Order::Latch(_) => Destination::Latch,
@@ -271,22 +268,6 @@ pub fn destination(command: &CloudCommand, known: Term) -> Destination {
             Destination::Agent
         }
     }
-}
-
-/// The order about a latch that a command of the older form means; its release ends what holds now.
-#[must_use]
-pub fn latch_order(command: &CloudCommand, latches: &LatchSet) -> Option<LatchOrder> {
-    let (action, reason) = match &command.order {
-        Order::Latch(order) => return Some(order.clone()),
-        Order::Stop(reason) => (LatchAction::Stop, reason),
-        Order::Kill(reason) => (LatchAction::Kill, reason),
-        Order::Release(reason) => (LatchAction::Release { epoch: latches.own.epoch }, reason),
-        _ => return None,
-    };
-    let by = Principal::Operator(OperatorId::new("supervisor").ok()?);
-    let at = WallTime::default();
-    let request = LatchRequest { id: command.id, scope: LatchScope::Robot, action, reason: reason.clone(), by, at };
-    Some(LatchOrder { request: Some(request), state: LatchSet::default() })
 }
 
 /// What of a latch order is taken: of a planner whose term is over only its STOP or KILL, not what it believes.
@@ -308,6 +289,8 @@ pub fn stale_reason(command: &CloudCommand, known: Term) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use skein_types::authority::{LatchAction, LatchRequest, LatchScope, Principal};
+    use skein_types::time::WallTime;
     use uuid::Uuid;
 
     fn at(millis: u64) -> MonoTime {

@@ -36,7 +36,7 @@ use crate::hazard::{HazardSender, HazardSlots, StraightHazards};
 use crate::latch::{Found, LatchAuthority, LatchFileContents, LatchInput, LatchOutcome, LatchOutput, LatchPath, Start};
 use crate::link::{
     Destination, LinkInput, LinkOutput, LinkSession, RobotIdentity, RobotKey, Standing, admitted_order, destination,
-    latch_order, stale_reason,
+    stale_reason,
 };
 use crate::outbox::Outbox;
 use crate::rt::{RealtimeCore, TickInputs, TickRecord};
@@ -443,13 +443,11 @@ impl<B: Body> Robot<B> {
         if to != Destination::Stale {
             self.on_latch(now, LatchInput::Term(term));
         }
-        if to == Destination::Latch
-            && let Some(order) = latch_order(&command, self.latch.latches())
-        {
-            let order = admitted_order(order, term, known);
-            return self.on_latch(now, LatchInput::Order { command: id, order });
-        }
         match (to, command.order) {
+            (Destination::Latch, Order::Latch(order)) => {
+                let order = admitted_order(order, term, known);
+                self.on_latch(now, LatchInput::Order { command: id, order });
+            }
             (Destination::Lease, Order::Lease(grant)) => {
                 self.on_latch(now, LatchInput::Lease(grant));
                 self.ack(id, CommandOutcome::Done);
@@ -513,7 +511,6 @@ impl<B: Body> Robot<B> {
                 Output::MapHazard(entry) => self.outbox.report(AgentReport::Hazards(vec![entry])),
                 Output::Report(report) => self.outbox.report(report),
                 Output::Event(event) => self.outbox.event(event),
-                Output::RestorePower | Output::LatchChanged(_) => {}
             }
         }
     }

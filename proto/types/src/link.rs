@@ -137,12 +137,6 @@ pub enum Order {
     Resume(MissionId),
     /// Drop it.
     Cancel(MissionId),
-    /// STOP: halt and stay halted until released.
-    Stop(String),
-    /// KILL: cut the power.
-    Kill(String),
-    /// Release STOP or KILL; a person did this.
-    Release(String),
     /// Events up to this sequence of this boot are safe: the robot may forget them.
     EventsKept {
         /// Boot whose events are acknowledged.
@@ -167,9 +161,6 @@ impl Order {
             Self::Pause(_) => "pause",
             Self::Resume(_) => "resume",
             Self::Cancel(_) => "cancel",
-            Self::Stop(_) => "stop",
-            Self::Kill(_) => "kill",
-            Self::Release(_) => "release",
             Self::EventsKept { .. } => "events_kept",
             Self::Latch(_) => "latch",
             Self::Lease(_) => "lease",

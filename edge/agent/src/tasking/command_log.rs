@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use skein_types::authority::Term;
 use skein_types::ids::{CommandId, Generation};
-use skein_types::link::{CloudCommand, CommandOutcome, Order};
+use skein_types::link::{CloudCommand, CommandOutcome};
 use skein_types::time::WallTime;
 
 /// Bound on the outcomes kept, so that a repeated command is answered and not executed again. A supervisor repeats
@@ -41,13 +41,10 @@ impl CommandLog {
         self.term
     }
 
-    /// Whether to execute a command. STOP and KILL always are: late is better than never.
+    /// Whether to execute a command. Latch orders never come here: they go past the agent.
     pub(crate) fn admit(&mut self, command: &CloudCommand, wall: WallTime) -> Admission {
         if let Some((_, outcome)) = self.outcomes.iter().find(|(id, _)| *id == command.id) {
             return Admission::Answer(outcome.clone());
-        }
-        if matches!(command.order, Order::Stop(_) | Order::Kill(_) | Order::EventsKept { .. }) {
-            return Admission::Execute;
         }
         if command.term < self.term {
             let reason = format!("stale: term {} is lower than {}", command.term, self.term);
@@ -92,6 +89,7 @@ mod tests {
     use super::*;
     use skein_types::authority::Term;
     use skein_types::ids::MissionId;
+    use skein_types::link::Order;
     use uuid::Uuid;
 
     fn command(id: u128, generation: u64, order: Order) -> CloudCommand {
@@ -115,24 +113,19 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_generation_is_refused_but_stop_is_not() {
+    fn a_stale_generation_is_refused() {
         let mut log = CommandLog::default();
         log.mark_executed(&command(1, 5, pause()));
         let refused = log.admit(&command(2, 4, pause()), WallTime::default());
         assert_eq!(refused, Admission::Answer(CommandOutcome::Rejected("stale: g4 is older than g5".to_owned())));
-        let release = log.admit(&command(3, 4, Order::Release("x".into())), WallTime::default());
-        assert!(matches!(release, Admission::Answer(CommandOutcome::Rejected(_))));
-        assert_eq!(log.admit(&command(4, 1, Order::Stop("x".into())), WallTime::default()), Admission::Execute);
-        assert_eq!(log.admit(&command(5, 1, Order::Kill("x".into())), WallTime::default()), Admission::Execute);
     }
 
     #[test]
-    fn an_expired_command_is_refused_but_an_expired_stop_is_not() {
+    fn an_expired_command_is_refused() {
         let mut log = CommandLog::default();
         let late = WallTime::from_unix_nanos(10);
         let expired = |order| CloudCommand { expires_at: Some(WallTime::from_unix_nanos(9)), ..command(1, 1, order) };
         assert!(matches!(log.admit(&expired(pause()), late), Admission::Answer(_)));
-        assert_eq!(log.admit(&expired(Order::Stop("x".into())), late), Admission::Execute);
     }
 
     #[test]

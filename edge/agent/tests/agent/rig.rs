@@ -366,7 +366,6 @@ impl Rig {
                     AgentReport::Hello(_) | AgentReport::Events(_) | AgentReport::Latch(_) | AgentReport::Hazards(_),
                 ) => {}
                 Output::Event(event) => self.events.push(event),
-                Output::LatchChanged(_) | Output::RestorePower => {}
                 Output::PublishIntent(intent) => self.said.push(intent),
                 Output::Surroundings(surroundings) => self.surroundings = *surroundings,
                 Output::PublishHazard(hazard) => self.warned.push(hazard),

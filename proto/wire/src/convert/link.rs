@@ -149,9 +149,6 @@ impl TryFrom<v1::cloud_command::Order> for Order {
             Wire::Pause(mission) => uuid(&mission).map(|id| Self::Pause(MissionId(id))).at("pause"),
             Wire::Resume(mission) => uuid(&mission).map(|id| Self::Resume(MissionId(id))).at("resume"),
             Wire::Cancel(mission) => uuid(&mission).map(|id| Self::Cancel(MissionId(id))).at("cancel"),
-            Wire::Stop(reason) => text(reason).map(Self::Stop).at("stop"),
-            Wire::Kill(reason) => text(reason).map(Self::Kill).at("kill"),
-            Wire::Release(reason) => text(reason).map(Self::Release).at("release"),
             Wire::EventsKept(kept) => {
                 let boot = BootId(uuid(&kept.boot).at("events_kept.boot")?);
                 Ok(Self::EventsKept { boot, sequence: kept.sequence })
@@ -170,9 +167,6 @@ impl From<Order> for v1::cloud_command::Order {
             Order::Pause(mission) => Self::Pause(mission.to_string()),
             Order::Resume(mission) => Self::Resume(mission.to_string()),
             Order::Cancel(mission) => Self::Cancel(mission.to_string()),
-            Order::Stop(reason) => Self::Stop(cut(reason)),
-            Order::Kill(reason) => Self::Kill(cut(reason)),
-            Order::Release(reason) => Self::Release(cut(reason)),
             Order::EventsKept { boot, sequence } => {
                 Self::EventsKept(v1::EventsKept { boot: boot.to_string(), sequence })
             }

@@ -602,9 +602,6 @@ pub(crate) fn command() -> impl Strategy<Value = CloudCommand> {
         1 => uuid().prop_map(|id| Order::Pause(MissionId(id))),
         1 => uuid().prop_map(|id| Order::Resume(MissionId(id))),
         1 => uuid().prop_map(|id| Order::Cancel(MissionId(id))),
-        1 => text().prop_map(Order::Stop),
-        1 => text().prop_map(Order::Kill),
-        1 => text().prop_map(Order::Release),
         1 => (uuid(), any::<u64>()).prop_map(|(boot, sequence)| Order::EventsKept { boot: BootId(boot), sequence }),
         2 => (option::of(latch_request()), latches())
             .prop_map(|(request, state)| Order::Latch(LatchOrder { request, state })),
