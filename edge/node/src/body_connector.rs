@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use skein_robot::backoff::Backoff;
 
+use crate::heartbeat::Heartbeat;
 use crate::rt::{BodyEnd, Gauges};
 
 /// How often the body is looked for.
@@ -121,17 +122,18 @@ pub struct BodyConnector {
 
 impl BodyConnector {
     /// Brings the body back as often as it is lost, until cancelled.
-    pub async fn run(mut self, cancel: CancellationToken) {
+    pub async fn run(&mut self, cancel: CancellationToken, heartbeat: &Heartbeat) {
         let mut backoff = Backoff::new(PAUSES.0, PAUSES.1, self.seed);
         while !cancel.is_cancelled() {
             let pause = if self.gauges.has_body() {
                 backoff.reset();
                 LOOK_EVERY
             } else {
-                self.bring_back(&mut backoff).await
+                // Connecting is bounded in time.
+                heartbeat.while_waiting(self.bring_back(&mut backoff)).await
             };
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = heartbeat.while_waiting(tokio::time::sleep(pause)) => {}
                 () = cancel.cancelled() => return,
             }
         }

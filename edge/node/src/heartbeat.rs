@@ -1,11 +1,19 @@
-//! How long ago something last went round, for whoever watches it.
+//! How long ago a thread or task last went round its loop, for the watchdog and the supervision of tasks.
 
+use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use skein_types::time::MonoTime;
 
-/// Written by one thread or task, read by the watchdog.
+use crate::clock;
+
+/// How often a loop beats at least.
+pub const BEAT_EVERY: Duration = Duration::from_millis(200);
+/// What has not gone round for this long hangs: with a look every 0.2 s it is noticed within a second.
+pub const HANGS_AFTER: Duration = Duration::from_millis(700);
+
+/// Written by one thread or task, read by another.
 #[derive(Debug, Default)]
 pub struct Heartbeat(AtomicU64);
 
@@ -13,6 +21,18 @@ impl Heartbeat {
     /// It goes round now.
     pub fn beat(&self, now: MonoTime) {
         self.0.store(now.as_nanos().max(1), Ordering::Relaxed);
+    }
+
+    /// Waits for something that is bounded in time, and beats meanwhile.
+    pub async fn while_waiting<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            self.beat(clock::now());
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(BEAT_EVERY) => {}
+            }
+        }
     }
 
     /// How long ago it last did; `None` before the first time.

@@ -18,11 +18,14 @@ use tokio_util::sync::CancellationToken;
 use crate::agent_thread::AgentMailbox;
 use crate::clock;
 use crate::hazard_thread::MeshSlot;
+use crate::heartbeat::{BEAT_EVERY, Heartbeat};
 use crate::latch_service::LatchService;
 use crate::rt::HazardEnd;
 
 /// Pauses before the mesh is opened again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+/// To open it: longer than any connection that succeeds takes.
+const OPEN_WITHIN: Duration = Duration::from_secs(20);
 /// To leave in order.
 const CLOSE_WITHIN: Duration = Duration::from_millis(500);
 
@@ -60,20 +63,22 @@ pub fn straight_hooks(end: HazardEnd, latch: Arc<LatchService>) -> MeshHooks {
 
 impl MeshTask {
     /// Keeps the mesh open until cancelled.
-    pub async fn run(mut self, cancel: CancellationToken) {
+    pub async fn run(mut self, cancel: CancellationToken, heartbeat: Arc<Heartbeat>) {
         let mut backoff = Backoff::new(PAUSES.0, PAUSES.1, self.seed);
         loop {
+            let opening = tokio::time::timeout(OPEN_WITHIN, Mesh::open(&self.config, self.hooks.clone()));
             let opened = tokio::select! {
-                opened = Mesh::open(&self.config, self.hooks.clone()) => opened,
+                opened = heartbeat.while_waiting(opening) => opened,
                 () = cancel.cancelled() => return,
             };
             let failed = match opened {
-                Ok((mesh, events)) => {
+                Ok(Ok((mesh, events))) => {
                     backoff.reset();
                     tracing::info!("the mesh is open");
-                    self.exchange(Arc::new(mesh), events, &cancel).await
+                    self.exchange(Arc::new(mesh), events, &cancel, &heartbeat).await.map(|e| describe(&e))
                 }
-                Err(failed) => Some(failed),
+                Ok(Err(failed)) => Some(describe(&failed)),
+                Err(_) => Some(format!("it did not open within {} s", OPEN_WITHIN.as_secs())),
             };
             self.slot.set(None);
             if cancel.is_cancelled() {
@@ -81,10 +86,10 @@ impl MeshTask {
             }
             self.agent.mesh(false);
             let pause = backoff.next_pause();
-            let reason = failed.map_or_else(|| "it ended".to_owned(), |e| describe(&e));
+            let reason = failed.unwrap_or_else(|| "it ended".to_owned());
             tracing::error!(%reason, pause_ms = pause.as_millis(), "no mesh");
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = heartbeat.while_waiting(tokio::time::sleep(pause)) => {}
                 () = cancel.cancelled() => return,
             }
         }
@@ -96,12 +101,15 @@ impl MeshTask {
         mesh: Arc<Mesh>,
         mut events: mpsc::Receiver<MeshEvent>,
         cancel: &CancellationToken,
+        heartbeat: &Heartbeat,
     ) -> Option<MeshError> {
         self.slot.set(Some(Arc::clone(&mesh)));
         self.gossip.mark_changed();
         let mut map = self.map.subscribe();
         let failed = loop {
+            heartbeat.beat(clock::now());
             tokio::select! {
+                () = tokio::time::sleep(BEAT_EVERY) => {}
                 () = cancel.cancelled() => break None,
                 changed = self.gossip.changed() => {
                     changed.ok()?;

@@ -29,7 +29,7 @@ use skein_types::geometry::Pose;
 use skein_types::ids::BootId;
 use skein_types::telemetry::AgentTelemetry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{Mutex, broadcast, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -40,7 +40,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::debug::{Api, DebugServer, Identity, Limits, Sources, TOKEN_VARIABLE, Token};
 use crate::hazard_thread::{HazardThread, HazardThreadHandle, MeshSlot};
-use crate::heartbeat::Heartbeat;
+use crate::heartbeat::{BEAT_EVERY, Heartbeat};
 use crate::latch_file::LatchFile;
 use crate::latch_service::{LatchService, LatchThreads};
 use crate::logs::Ring;
@@ -65,8 +65,6 @@ const REFLEX_ENDS_WITHIN: Duration = Duration::from_secs(5);
 const LATCH_ENDS_WITHIN: Duration = Duration::from_secs(2);
 /// Entries of the shared hazard map that wait for the mesh.
 const MAP_ENTRIES_MAX: usize = 64;
-/// The runtime of the tasks shows this often that it runs.
-const BEAT_EVERY: Duration = Duration::from_millis(200);
 
 /// What is there before the body is: the latch and the debug API work from the first moment.
 struct Base {
@@ -284,7 +282,7 @@ impl Base {
         let spawner = Spawner { tasks: &tasks, cancel: &cancel, restarts: &self.restarts };
         let connector =
             BodyConnector { endpoint, descriptor, fence, end: ends.body, gauges: Arc::clone(&gauges), seed };
-        tasks.spawn(connector.run(cancel.clone()));
+        spawner.connector(connector);
         if config.mesh.enabled {
             let hooks = straight_hooks(ends.hazards, Arc::clone(&latch));
             let (agent, gossip, intent) = (mailbox.clone(), latch.gossip(), intent.subscribe());
@@ -427,7 +425,7 @@ struct Spawner<'a> {
 }
 
 impl Spawner<'_> {
-    fn keep<F>(&self, name: &'static str, make: impl FnMut() -> F + Send + 'static)
+    fn keep<F>(&self, name: &'static str, make: impl FnMut(Arc<Heartbeat>) -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -436,23 +434,33 @@ impl Spawner<'_> {
 
     fn uplink(&self, uplink: Uplink) {
         let cancel = self.cancel.clone();
-        self.keep("uplink", move || uplink.clone().run(cancel.clone()));
+        self.keep("uplink", move |beat| uplink.clone().run(cancel.clone(), beat));
     }
 
     fn mesh(&self, mesh: MeshTask) {
         let cancel = self.cancel.clone();
-        self.keep("mesh", move || mesh.clone().run(cancel.clone()));
+        self.keep("mesh", move |beat| mesh.clone().run(cancel.clone(), beat));
+    }
+
+    /// There is one connector only: its next run takes it over from the last.
+    fn connector(&self, connector: BodyConnector) {
+        let (connector, cancel) = (Arc::new(Mutex::new(connector)), self.cancel.clone());
+        self.keep("body connector", move |beat| {
+            let (connector, cancel) = (Arc::clone(&connector), cancel.clone());
+            async move { connector.lock().await.run(cancel, &beat).await }
+        });
     }
 
     /// Shows that the runtime of the tasks runs.
     fn heartbeat(&self) -> Arc<Heartbeat> {
         let heartbeat = Arc::<Heartbeat>::default();
         let (beating, cancel) = (Arc::clone(&heartbeat), self.cancel.clone());
-        self.keep("heartbeat", move || {
+        self.keep("heartbeat", move |beat| {
             let (beating, cancel) = (Arc::clone(&beating), cancel.clone());
             async move {
                 while !cancel.is_cancelled() {
                     beating.beat(clock::now());
+                    beat.beat(clock::now());
                     tokio::time::sleep(BEAT_EVERY).await;
                 }
             }

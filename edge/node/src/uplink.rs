@@ -26,6 +26,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::agent_thread::AgentMailbox;
 use crate::clock;
+use crate::heartbeat::{BEAT_EVERY, Heartbeat};
 use crate::latch_service::LatchService;
 use crate::outbox::SharedOutbox;
 
@@ -34,8 +35,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A silent connection is probed this often, and given up after the second figure.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(2);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Longest sleep without a deadline.
-const IDLE: Duration = Duration::from_secs(60);
 /// Response metadata that carries the challenge, 64 hex digits.
 pub const CHALLENGE_KEY: &str = "skein-challenge";
 
@@ -92,12 +91,13 @@ struct Connection {
 
 impl Uplink {
     /// Keeps the link until cancelled.
-    pub async fn run(self, cancel: CancellationToken) {
+    pub async fn run(self, cancel: CancellationToken, heartbeat: Arc<Heartbeat>) {
         let mut session = LinkSession::new(clock::now(), self.backoff.clone());
         let mut connection = Connection::default();
         loop {
+            heartbeat.beat(clock::now());
             self.perform(&mut session, &mut connection);
-            let pause = session.next_deadline().map_or(IDLE, |at| at.since(clock::now()));
+            let pause = session.next_deadline().map_or(BEAT_EVERY, |at| at.since(clock::now()).min(BEAT_EVERY));
             let input = tokio::select! {
                 () = cancel.cancelled() => break,
                 input = self.next(&mut connection) => input,

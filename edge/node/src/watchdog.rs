@@ -4,9 +4,10 @@
 //! | what | noticed after | then |
 //! |---|---|---|
 //! | reflex thread stands still | 0.1 s | the process ends after 3 s; the body halts by its own silence limit |
-//! | agent thread hangs | 1 s | the reflex halts the body after 0.1 s; the process ends after 3 s |
+//! | agent thread hangs | 0.9 s | the reflex halts the body after 0.1 s; the process ends after 3 s |
 //! | agent, latch or hazard thread is dead | 0.2 s | the process ends with the body halted |
-//! | the asynchronous tasks do not run | 1 s | the process ends after 3 s |
+//! | the asynchronous tasks do not run | 0.9 s | the process ends after 3 s |
+//! | one task ends, panics or hangs | 0.9 s | it is started again ([`crate::supervise`]) |
 //!
 //! A process that was itself suspended for a while finds all of it late once: what counts is looks in a row, not time.
 
@@ -20,7 +21,7 @@ use tokio::sync::oneshot;
 
 use crate::agent_thread::AgentMailbox;
 use crate::clock;
-use crate::heartbeat::Heartbeat;
+use crate::heartbeat::{HANGS_AFTER, Heartbeat};
 use crate::notify::Notify;
 use crate::rt::Gauges;
 use crate::vitals::Vitals;
@@ -29,8 +30,6 @@ use crate::vitals::Vitals;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Looks in a row that found a stall before the process gives up: 3 s.
 const STALLED_LOOKS_MAX: u32 = 15;
-/// A thread or task that has not gone round for this long hangs.
-pub const HANGS_AFTER: Duration = Duration::from_secs(1);
 /// Looks between two readings of the process's cost: 1 s.
 const VITALS_EVERY: u32 = 5;
 /// After a fatal finding the process has this long to end in order.
@@ -218,18 +217,18 @@ mod tests {
     }
 
     #[test]
-    fn a_hang_is_noticed_after_a_second_and_fatal_after_looks_in_a_row() {
+    fn a_hang_is_noticed_within_a_second_and_fatal_after_looks_in_a_row() {
         let heartbeat = Arc::<Heartbeat>::default();
         let dog = watchdog(Vec::new(), vec![("runtime", Arc::clone(&heartbeat))]);
         let mut streaks = Streaks { others: vec![0], ..Streaks::default() };
         heartbeat.beat(MonoTime::from_millis(1_000));
-        assert_eq!(dog.look(MonoTime::from_millis(2_000), &mut streaks), None);
+        assert_eq!(dog.look(MonoTime::from_millis(1_700), &mut streaks), None);
         assert!(streaks.all_well());
         for look in 1..STALLED_LOOKS_MAX {
-            assert_eq!(dog.look(MonoTime::from_millis(2_001), &mut streaks), None, "{look}");
+            assert_eq!(dog.look(MonoTime::from_millis(1_701), &mut streaks), None, "{look}");
             assert!(!streaks.all_well());
         }
-        assert_eq!(dog.look(MonoTime::from_millis(2_001), &mut streaks), Some(Fatal::Hangs("runtime")));
+        assert_eq!(dog.look(MonoTime::from_millis(1_701), &mut streaks), Some(Fatal::Hangs("runtime")));
         heartbeat.beat(MonoTime::from_millis(90_000));
         assert_eq!(dog.look(MonoTime::from_millis(90_001), &mut streaks), None);
         assert!(streaks.all_well(), "a process that was suspended needs one look to be well");

@@ -138,7 +138,7 @@ async fn bench() -> Bench {
         latch: Arc::clone(&latch),
         backoff: Backoff::new(Duration::from_millis(10), Duration::from_millis(20), 1),
     };
-    tasks.spawn(uplink.run(cancel.clone()));
+    tasks.spawn(uplink.run(cancel.clone(), Arc::default()));
     Bench { streams, outbox, agent, latch, cell, key, cancel, tasks, threads, _folder: folder }
 }
 
