@@ -1,5 +1,5 @@
 //! Records on their way to the disk. While the disk is full or failing they wait here, bounded; latches are written
-//! first when it works again.
+//! first: room on the disk is held in reserve for them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use skein_types::event::Event;
 use skein_types::fleet::FleetView;
 use skein_types::time::MonoTime;
 
-use crate::store::{Appended, Store};
+use crate::store::{Appended, Store, StoreError};
 
 /// How often a store that failed is tried again.
 const RETRY_PERIOD: Duration = Duration::from_secs(1);
@@ -47,6 +47,7 @@ impl Ledger {
             Some(why) => StorageState::Failing(why.to_owned()),
             None => StorageState::Healthy,
         };
+        store.hold_reserve();
         Self {
             store,
             records: BTreeMap::new(),
@@ -77,17 +78,22 @@ impl Ledger {
 
     /// Takes a round's records and writes all that wait, unless the store failed a moment ago.
     pub(crate) fn append(&mut self, now: MonoTime, records: impl Iterator<Item = Record>) -> Written {
+        let mut has_latch = false;
         for record in records {
+            has_latch |= is_latch(&record);
             self.take(record);
         }
         if self.records.is_empty() && self.events.is_empty() && self.state == StorageState::Healthy {
             return Written { durable: true, events: 0 };
         }
-        if self.state != StorageState::Healthy && now < self.retry_at {
+        if self.state != StorageState::Healthy && now < self.retry_at && !has_latch {
             return Written::default();
         }
         match self.write() {
             Ok(events) => {
+                if self.state != StorageState::Healthy {
+                    self.store.hold_reserve();
+                }
                 self.state = StorageState::Healthy;
                 Written { durable: true, events }
             }
@@ -97,9 +103,32 @@ impl Ledger {
                     tracing::error!(%why, "the ledger cannot be written; STOP works, new missions are refused");
                 }
                 self.state = StorageState::Failing(why);
+                self.write_latches();
                 Written::default()
             }
         }
+    }
+
+    /// Writes the latches that wait, alone; into the room that was held in reserve when there is no other.
+    fn write_latches(&mut self) {
+        if !self.records.values().any(is_latch) {
+            return;
+        }
+        let mut written = self.try_latches();
+        if written.is_err() && self.store.free_reserve() {
+            written = self.try_latches();
+        }
+        match written {
+            Ok(()) => self.records.retain(|_, record| !is_latch(record)),
+            Err(why) => tracing::error!(%why, "latches are not kept here; robots that were reached keep theirs"),
+        }
+    }
+
+    fn try_latches(&mut self) -> Result<(), StoreError> {
+        if self.store.failure().is_some() {
+            self.store.connect()?;
+        }
+        self.store.append(self.records.values().filter(|record| is_latch(record)), &[]).map(drop)
     }
 
     fn take(&mut self, record: Record) {
@@ -145,4 +174,8 @@ impl Ledger {
             tracing::warn!(%error, "a snapshot of the fleet was not kept");
         }
     }
+}
+
+const fn is_latch(record: &Record) -> bool {
+    matches!(record, Record::Latch(_))
 }

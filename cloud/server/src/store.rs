@@ -24,6 +24,10 @@ const EVENTS_MAX: i64 = 1_000_000;
 const SNAPSHOTS_MAX: i64 = 20_000;
 /// Bounds are looked at after so many additions.
 const PRUNE_EVERY: u32 = 1_000;
+/// Room on the disk that is held for latches.
+const RESERVE: &str = "reserve";
+/// Enough for a write-ahead log with the latches of a large fleet.
+const RESERVE_BYTES: usize = 512 * 1024;
 /// The layout of the tables.
 const LAYOUT: i64 = 1;
 
@@ -127,6 +131,24 @@ impl Store {
             Err(error @ StoreError::Newer { .. }) => Err(error),
             Ok(()) | Err(_) => Ok(store),
         }
+    }
+
+    /// Takes room on the disk that [`Self::free_reserve`] gives back. Where there is none, latches have no reserve.
+    pub(crate) fn hold_reserve(&self) {
+        let path = self.dir.join(RESERVE);
+        let length = std::fs::metadata(&path).map_or(0, |file| file.len());
+        if usize::try_from(length).is_ok_and(|length| length >= RESERVE_BYTES) {
+            return;
+        }
+        if let Err(error) = std::fs::write(&path, vec![0; RESERVE_BYTES]) {
+            tracing::warn!(%error, "no room on the disk is held in reserve for latches");
+            self.free_reserve();
+        }
+    }
+
+    /// Gives the room back; `false` when none was held.
+    pub(crate) fn free_reserve(&self) -> bool {
+        std::fs::remove_file(self.dir.join(RESERVE)).is_ok()
     }
 
     /// Why nothing can be written, if nothing can.
