@@ -5,10 +5,10 @@ use std::time::Instant;
 
 /// Pause before the first restart.
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
-/// Longest pause; each is twice the one before.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// A process that ran this long has recovered: the pauses begin again.
-const RECOVERED_AFTER: Duration = Duration::from_secs(60);
+/// Longest pause; each is twice the one before. A robot without its process only stands.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// A process that ran this long had started: the pauses begin again. One that cannot start ends sooner.
+const RECOVERED_AFTER: Duration = Duration::from_secs(10);
 /// Ends in a row after which the process is left alone.
 const ATTEMPTS_MAX: u32 = 10;
 
@@ -71,7 +71,7 @@ mod tests {
             assert!(!restarts.is_due(now) && restarts.is_due(now + pause) && !restarts.is_due(now + pause));
             pauses.push(pause.as_millis());
         }
-        assert_eq!(pauses, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000, 30000]);
+        assert_eq!(pauses, [500, 1000, 2000, 4000, 5000, 5000, 5000, 5000, 5000, 5000]);
         assert!(restarts.has_given_up() && !restarts.is_due(now + Duration::from_secs(3600)));
     }
 
@@ -82,6 +82,6 @@ mod tests {
         for _ in 0..5 {
             restarts.on_exit(now, Duration::ZERO);
         }
-        assert_eq!(restarts.on_exit(now, Duration::from_secs(61)), Some(Duration::from_millis(500)));
+        assert_eq!(restarts.on_exit(now, Duration::from_secs(11)), Some(Duration::from_millis(500)));
     }
 }
