@@ -55,6 +55,8 @@ pub struct ReflexStats {
     pub lateness_us_p50: f64,
     /// 99 % of the ticks began at most this late, µs.
     pub lateness_us_p99: f64,
+    /// 99.9 % of the ticks began at most this late, µs.
+    pub lateness_us_p999: f64,
     /// The latest tick, µs.
     pub lateness_us_max: f64,
 }

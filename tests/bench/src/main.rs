@@ -3,6 +3,7 @@
 mod bodies;
 mod child;
 mod clock;
+mod command_line;
 mod counting;
 mod fleet;
 mod flood;
@@ -32,7 +33,7 @@ struct Options {
     /// File for the rows, as JSON.
     #[arg(long, default_value = "bench.json")]
     out: PathBuf,
-    /// Only the groups whose names contain this: paths, split, world, reflex, lost-body, hazard, stop, fleet.
+    /// Only the groups whose names contain this: paths, split, world, reflex, lost-body, hazard, stop, command-line, fleet.
     #[arg(long)]
     only: Option<String>,
     /// What this process does for another one that measures.
@@ -53,6 +54,7 @@ const GROUPS: &[Group] = &[
     ("lost-body", lost_body::rows),
     ("hazard", hazard::rows),
     ("stop", stop::rows),
+    ("command-line", command_line::rows),
     ("fleet", fleet::rows),
 ];
 

@@ -61,11 +61,12 @@ pub(super) struct ReflexPart {
     pub robots: BTreeMap<AgentId, ReflexStats>,
 }
 
-/// Over all robots: the middle of their medians, the worst of their 99th percentiles, the latest tick of all.
+/// Over all robots: the middle of their medians, the worst of their high quantiles, the latest tick of all.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Lateness {
     pub p50: f64,
     pub p99: f64,
+    pub p999: f64,
     pub max: f64,
 }
 
@@ -109,6 +110,7 @@ impl ReflexPart {
         self.lateness_us = Lateness {
             p50: medians.get(medians.len() / 2).copied().unwrap_or(0.0),
             p99: worst(|stats| stats.lateness_us_p99),
+            p999: worst(|stats| stats.lateness_us_p999),
             max: worst(|stats| stats.lateness_us_max),
         };
     }
@@ -183,11 +185,12 @@ impl Report {
             (
                 "reflex",
                 format!(
-                    "{} ticks, {} missed; late by {:.0} µs at the median, {:.0} µs at p99, {:.0} µs at most",
+                    "{} ticks, {} missed; late by {:.0} µs at the median, {:.0} at p99, {:.0} at p99.9, {:.0} at most",
                     self.reflex.ticks,
                     self.reflex.missed_ticks,
                     self.reflex.lateness_us.p50,
                     self.reflex.lateness_us.p99,
+                    self.reflex.lateness_us.p999,
                     self.reflex.lateness_us.max
                 ),
             ),
@@ -243,6 +246,7 @@ mod tests {
                 missed_ticks: missed,
                 lateness_us_p50: p50,
                 lateness_us_p99: p99,
+                lateness_us_p999: 2.0 * p99,
                 lateness_us_max: max,
             };
             reflex.robots.insert(AgentId::new(name).unwrap(), stats);
@@ -250,6 +254,6 @@ mod tests {
         reflex.hear(&[]);
         assert_eq!((reflex.ticks, reflex.missed_ticks), (300, 3));
         let late = &reflex.lateness_us;
-        assert_eq!((late.p50, late.p99, late.max), (6.0, 60.0, 900.0));
+        assert_eq!((late.p50, late.p99, late.p999, late.max), (6.0, 60.0, 120.0, 900.0));
     }
 }

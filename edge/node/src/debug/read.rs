@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 use super::Api;
 use super::problem::Problem;
 use crate::clock;
+use crate::heartbeat::HANGS_AFTER;
 use crate::rt::Granted;
-use crate::watchdog::HANGS_AFTER;
 
 /// The robot at a glance.
 #[derive(Debug, Serialize, ToSchema)]
@@ -57,6 +57,8 @@ pub(super) struct StatusView {
     /// Where it believes it is.
     #[schema(value_type = Option<Object>)]
     pose: Option<Value>,
+    /// Measured by the body at the last tick, m/s; missing before the first and while there is no body.
+    speed: Option<f64>,
     /// Percent.
     battery: Option<f64>,
     /// Connections.
@@ -103,6 +105,8 @@ pub(super) struct LoopView {
     lateness_us_p50: f64,
     /// 99 % began at most this late, µs.
     lateness_us_p99: f64,
+    /// 99.9 % began at most this late, µs.
+    lateness_us_p999: f64,
     /// The latest, µs.
     lateness_us_max: f64,
     /// 99 % took at most this long, µs.
@@ -136,6 +140,7 @@ pub(super) async fn status(State(api): State<Api>) -> Json<StatusView> {
         failsafes: agent.as_ref().map(|a| json!(a.failsafe)),
         mission: agent.as_ref().and_then(|a| a.mission.as_ref()).map(|mission| json!(mission)),
         pose: agent.as_ref().map(|a| json!(a.pose)),
+        speed: (api.gauges.has_body() && api.gauges.ticks() > 0).then(|| api.gauges.speed()),
         battery: agent.as_ref().map(|a| a.battery),
         link: agent.as_ref().map(|a| json!(a.link)),
         peers_visible: agent.iter().flat_map(|a| &a.peers).map(|peer| peer.agent.to_string()).collect(),
@@ -157,6 +162,7 @@ fn loop_view(api: &Api) -> LoopView {
         missed_ticks: stats.missed_ticks,
         lateness_us_p50: stats.lateness_us_p50,
         lateness_us_p99: stats.lateness_us_p99,
+        lateness_us_p999: stats.lateness_us_p999,
         lateness_us_max: stats.lateness_us_max,
         duration_us_p99: api.gauges.duration.quantile_us(0.99),
         granted: api.granted.get().cloned(),

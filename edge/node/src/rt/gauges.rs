@@ -31,6 +31,8 @@ pub struct Gauges {
     begun: AtomicU64,
     /// Where the robot believes it is: x and y as `f32`, high and low half.
     position: AtomicU64,
+    /// Measured speed, m/s, as bits of an `f64`.
+    speed: AtomicU64,
 }
 
 impl Gauges {
@@ -65,6 +67,18 @@ impl Gauges {
         self.position.store(half(at.x) << 32 | half(at.y), Ordering::Relaxed);
     }
 
+    /// How fast the robot moves by its own wheels or inertial unit at the last tick, m/s: true whether the agent
+    /// answers or not.
+    #[must_use]
+    pub fn speed(&self) -> f64 {
+        f64::from_bits(self.speed.load(Ordering::Relaxed))
+    }
+
+    /// See [`Self::speed`].
+    pub(super) fn set_speed(&self, speed: f64) {
+        self.speed.store(speed.to_bits(), Ordering::Relaxed);
+    }
+
     /// There is a body.
     #[must_use]
     pub fn has_body(&self) -> bool {
@@ -91,6 +105,7 @@ impl Gauges {
             missed_ticks: self.missed.load(Ordering::Relaxed),
             lateness_us_p50: self.lateness.quantile_us(0.5),
             lateness_us_p99: self.lateness.quantile_us(0.99),
+            lateness_us_p999: self.lateness.quantile_us(0.999),
             lateness_us_max: self.lateness.max_us(),
         }
     }

@@ -46,6 +46,7 @@ impl<B: Body> Ticker<B> {
         }
         let gauges = &self.end.gauges;
         gauges.set_position(record.frame.estimate.pose.position);
+        gauges.set_speed(record.frame.twist.speed());
         gauges.refused.fetch_add(u64::from(outcome.refused), Ordering::Relaxed);
         if self.end.records.push(record).is_err() {
             gauges.dropped.fetch_add(1, Ordering::Relaxed);

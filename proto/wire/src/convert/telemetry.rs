@@ -49,6 +49,7 @@ impl TryFrom<v1::ReflexStats> for ReflexStats {
             missed_ticks: wire.missed_ticks,
             lateness_us_p50: finite(wire.lateness_us_p50).at("lateness_us_p50")?,
             lateness_us_p99: finite(wire.lateness_us_p99).at("lateness_us_p99")?,
+            lateness_us_p999: finite(wire.lateness_us_p999).at("lateness_us_p999")?,
             lateness_us_max: finite(wire.lateness_us_max).at("lateness_us_max")?,
         })
     }
@@ -61,6 +62,7 @@ impl From<ReflexStats> for v1::ReflexStats {
             missed_ticks: stats.missed_ticks,
             lateness_us_p50: stats.lateness_us_p50,
             lateness_us_p99: stats.lateness_us_p99,
+            lateness_us_p999: stats.lateness_us_p999,
             lateness_us_max: stats.lateness_us_max,
         }
     }

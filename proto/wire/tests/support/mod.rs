@@ -280,9 +280,16 @@ pub(crate) fn latch() -> impl Strategy<Value = Latch> {
 }
 
 fn reflex_stats() -> impl Strategy<Value = ReflexStats> {
-    (any::<u64>(), any::<u64>(), finite(), finite(), finite()).prop_map(|(ticks, missed_ticks, p50, p99, max)| {
-        ReflexStats { ticks, missed_ticks, lateness_us_p50: p50, lateness_us_p99: p99, lateness_us_max: max }
-    })
+    (any::<u64>(), any::<u64>(), [finite(), finite(), finite(), finite()]).prop_map(
+        |(ticks, missed_ticks, [lateness_us_p50, lateness_us_p99, lateness_us_p999, lateness_us_max])| ReflexStats {
+            ticks,
+            missed_ticks,
+            lateness_us_p50,
+            lateness_us_p99,
+            lateness_us_p999,
+            lateness_us_max,
+        },
+    )
 }
 
 pub(crate) fn telemetry() -> impl Strategy<Value = AgentTelemetry> {

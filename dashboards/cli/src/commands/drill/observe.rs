@@ -27,7 +27,7 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 /// One look at a robot.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sample {
-    /// m/s; none before the first frame of the body.
+    /// m/s, measured by the body; none while there is no body.
     pub speed: Option<f64>,
     /// None while the robot does not know.
     pub latch: Option<Latch>,
@@ -50,13 +50,7 @@ impl Observer {
         let address = &self.doors.get(robot)?.address;
         let status = self.http.get(address, "/status", ANSWER_WITHIN).await.ok()?;
         let latch = status.body.get("latch").and_then(latch_of);
-        let speed = match speed_of(&status.body) {
-            Some(speed) => Some(speed),
-            None => {
-                let telemetry = self.http.get(address, "/api/v1/telemetry", ANSWER_WITHIN).await.ok()?;
-                speed_of(&telemetry.body)
-            }
-        };
+        let speed = status.body.get("speed").and_then(Value::as_f64);
         Some(Sample { speed, latch })
     }
 
@@ -139,26 +133,4 @@ impl Observer {
 
 fn latch_of(value: &Value) -> Option<Latch> {
     serde_json::from_value(value.clone()).ok()
-}
-
-/// A field `speed`, or the length of a field `twist`.
-fn speed_of(body: &Value) -> Option<f64> {
-    let number = |value: &Value, name: &str| value.get(name).and_then(Value::as_f64);
-    number(body, "speed").or_else(|| {
-        let twist = body.get("twist")?;
-        Some(number(twist, "vx")?.hypot(number(twist, "vy")?))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn the_speed_is_named_or_computed() {
-        assert_eq!(speed_of(&json!({"speed": 0.5, "twist": {"vx": 9, "vy": 9}})), Some(0.5));
-        assert_eq!(speed_of(&json!({"twist": {"vx": -3.0, "vy": 4.0}})), Some(5.0));
-        assert_eq!(speed_of(&json!({"speed": null})), None);
-    }
 }
