@@ -9,3 +9,4 @@ pub mod http;
 pub mod motion;
 pub mod place;
 pub mod process;
+pub mod thread;

@@ -20,6 +20,15 @@ pub fn place(debug: &str) -> Result<(f64, f64)> {
     Ok((axis("x")?, axis("y")?))
 }
 
+/// How fast its body says that a robot moves, m/s: true even while its agent hangs.
+///
+/// # Errors
+/// When its debug API does not answer, or there is no body.
+pub fn speed(debug: &str) -> Result<f64> {
+    let status = http::get(debug, "/status")?.json()?;
+    status["speed"].as_f64().with_context(|| format!("speed in {status}"))
+}
+
 /// Waits until a robot has stood still from one look to the next.
 ///
 /// # Errors

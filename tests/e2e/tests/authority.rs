@@ -165,6 +165,22 @@ fn a_robot_stopped_while_dead_comes_back_stopped() -> Result<()> {
 }
 
 #[test]
+fn a_stop_given_on_a_full_disk_outlives_the_supervisor() -> Result<()> {
+    let Some(mut fleet) = Fleet::start_on_small_disk("e2e-latch-full", 1)? else {
+        eprintln!("skipped: a full disk needs a mount, and that needs root");
+        return Ok(());
+    };
+    fleet.fill_disk()?;
+    fleet.kill_robot(0)?;
+    let answer = skein(&fleet.directory(), &["stop", "rover-1", "--reason", "full disk"])?;
+    ensure!(answer.code != 0 && !answer.is_acknowledged("rover-1"), "{answer:?}");
+    fleet.kill_cloud()?;
+    fleet.restart_cloud()?;
+    fleet.restart_robot(0)?;
+    fleet.wait_latch(0, "stop", CAUGHT_UP_WITHIN)
+}
+
+#[test]
 fn a_stop_outlives_every_process() -> Result<()> {
     let mut fleet = Fleet::start("e2e-latch-kept", 2)?;
     let answer = skein(&fleet.directory(), &["stop", "--all", "--reason", "night"])?;
