@@ -1,12 +1,11 @@
-//! The core: what goes in, what comes out, and when it wants to be woken.
+//! The core: applies each input to the part of the state that it concerns, and says when it wants to be woken.
 
-use core::time::Duration;
 use std::collections::VecDeque;
 
 use skein_space::planning::Traversable;
 use skein_types::coord::{Hazard, HazardKind, Intent, MapHazard};
 use skein_types::geometry::Point;
-use skein_types::ids::{AgentId, BootId};
+use skein_types::ids::AgentId;
 use skein_types::safety::{HAZARDS_MAX, HazardDisc, PEERS_MAX, PeerDisc};
 use skein_types::time::{MonoTime, WallTime};
 use skein_types::units::Meters;
@@ -18,8 +17,10 @@ use crate::coord_state::CoordState;
 use crate::decide::Decider;
 use crate::guidance::{Guidance, Obstacle, PrecedenceReason};
 use crate::hazard_map::{HazardMap, Observation, Sender};
-use crate::hazards::{Hazards, LiveHazard};
+use crate::hazard_view::HazardView;
+use crate::hazards::Hazards;
 use crate::intent_publisher::IntentPublisher;
+use crate::messages::{Input, Output, TimerKind};
 use crate::own_state::OwnState;
 use crate::peer::{Peer, PeerView};
 use crate::peers::{Heard, Observer, PeerTable, Silenced};
@@ -30,113 +31,6 @@ const KEEPOUT_MARGIN: f64 = 0.1;
 const LEAVES_FROM: f64 = 0.05;
 /// A robot whose centre is this near to a static hazard drives over it: it is not there, metres.
 const DRIVES_OVER: f64 = 0.1;
-/// Doubtful hazards matter within this distance of their rim, metres.
-const DOUBTFUL_RANGE: f64 = 2.0;
-/// A disc of the shared map is handed to the reflex for this long, again and again.
-const MAP_DISC_LIFE: Duration = Duration::from_secs(1);
-
-/// What the core is told.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Input {
-    /// Intent of a peer.
-    Intent(Intent),
-    /// Hazard reported by a peer.
-    Hazard(Hazard),
-    /// Entry of the shared hazard map, from a peer.
-    MapHazard {
-        /// The peer that sent it, not always the one that sensed it.
-        from: AgentId,
-        /// What it says.
-        entry: MapHazard,
-    },
-    /// Entries of the shared hazard map, from the supervisor.
-    MapHazards(Vec<MapHazard>),
-    /// A peer came or went according to the mesh (its liveliness token).
-    PeerAlive {
-        /// Name of the peer.
-        agent: AgentId,
-        /// Whether it came.
-        alive: bool,
-    },
-    /// State of the own robot.
-    Own(OwnState),
-    /// The own robot senses a hazard.
-    HazardSeen {
-        /// What it is.
-        kind: HazardKind,
-        /// Its centre, in the map's frame.
-        position: Point,
-        /// How far it reaches.
-        radius: Meters,
-    },
-    /// The own robot sees that a place is free of a static hazard.
-    HazardGone {
-        /// What is not there.
-        kind: HazardKind,
-        /// Where, in the map's frame.
-        position: Point,
-    },
-    /// A deadline came.
-    Wake,
-}
-
-/// What the core wants done or recorded.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Output {
-    /// To be sent to all peers.
-    PublishIntent(Intent),
-    /// To be sent to all peers at once.
-    PublishHazard(Hazard),
-    /// To be sent to all peers: an entry of the shared hazard map.
-    PublishMapHazard(MapHazard),
-    /// An entry of the shared hazard map changed, by this robot or by a peer: for the record and the supervisor.
-    MapHazard(MapHazard),
-    /// A peer appeared, or restarted.
-    PeerSeen(AgentId),
-    /// A peer left, or has been silent for [`crate::SILENCE_MAX`].
-    PeerLost(AgentId),
-    /// A peer promised to yield to this robot and advanced into its path.
-    TrustViolation {
-        /// Name of the peer.
-        agent: AgentId,
-        /// Distance it moved into the path it promised to clear.
-        advanced: Meters,
-        /// Trust that is left, 0 to 1.
-        trust: f64,
-    },
-    /// Messages of two senders arrive under one name. Both are kept clear of.
-    IdentityConflict {
-        /// The name.
-        agent: AgentId,
-        /// Boot of the message that does not continue what the peer published.
-        boot: BootId,
-    },
-    /// This robot begins to yield to a peer.
-    Yielding {
-        /// Name of the peer.
-        to: AgentId,
-        /// What decided.
-        reason: PrecedenceReason,
-    },
-    /// This robot no longer yields.
-    Proceeding {
-        /// The peer to which it yielded.
-        after: AgentId,
-    },
-}
-
-/// Why the core wants to be woken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TimerKind {
-    /// The next own intent is due.
-    Intent,
-    /// A peer has been silent for [`crate::SILENCE_MAX`].
-    PeerSilence,
-    /// The life of a hazard ends.
-    HazardExpiry,
-    /// An entry of the shared hazard map is to be announced.
-    MapAnnouncement,
-}
 
 /// Coordination of one robot with its peers.
 #[derive(Clone, Debug)]
@@ -246,13 +140,13 @@ impl Coord {
     /// The nearest hazards, for the reflex.
     #[must_use]
     pub fn surroundings_hazards(&self, now: MonoTime, near: Point) -> [Option<HazardDisc>; HAZARDS_MAX] {
-        nearest(self.believed_hazards(now).map(|disc| (disc.position.distance(near) - disc.radius.0, disc)))
+        nearest(self.hazard_view(now).believed().map(|disc| (disc.position.distance(near) - disc.radius.0, disc)))
     }
 
     /// Hazards to plan around, those of the shared map included. A planner keeps the centre of its robot this far from
     /// them. A robot that is nearer already gets a radius that lets it leave.
     pub fn keepouts(&self, now: MonoTime, own: Point) -> impl Iterator<Item = Obstacle> {
-        self.believed_hazards(now).map(move |disc| {
+        self.hazard_view(now).believed().map(move |disc| {
             let wanted = self.config.radius.0 + disc.radius.0 + KEEPOUT_MARGIN;
             let possible = (own.distance(disc.position) - LEAVES_FROM).max(0.0);
             Obstacle { position: disc.position, radius: Meters(wanted.min(possible)) }
@@ -263,12 +157,7 @@ impl Coord {
     /// to have sensed it. Then the robot has to drive slowly.
     #[must_use]
     pub fn doubtful_hazard_near(&self, now: MonoTime, position: Point) -> bool {
-        let is_near = |at: Point, radius: Meters| at.distance(position) < radius.0 + DOUBTFUL_RANGE;
-        let live = self.hazards.iter().filter(|known| known.valid_until > now);
-        let mut doubtful = live.filter(|known| known.doubtful || !self.trusts(now, &known.reporter));
-        let mut mapped = self.map.present().filter(|entry| !entry.via().is_none_or(|via| self.trusts(now, via)));
-        doubtful.any(|known| is_near(known.position, known.radius))
-            || mapped.any(|entry| is_near(entry.hazard.position, entry.hazard.radius))
+        self.hazard_view(now).is_doubtful_near(position)
     }
 
     /// All entries of the shared hazard map, cleared ones included.
@@ -286,32 +175,8 @@ impl Coord {
         })
     }
 
-    /// Hazards of the own robot, of trusted peers, and of the shared map.
-    fn believed_hazards(&self, now: MonoTime) -> impl Iterator<Item = HazardDisc> {
-        let live = self.hazards.iter().filter(move |known| known.valid_until > now && !known.doubtful);
-        let live = live.filter(move |known| self.trusts(now, &known.reporter) && !self.is_mapped(now, known));
-        let live = live.map(|known| HazardDisc {
-            position: known.position,
-            radius: known.radius,
-            valid_until: known.valid_until,
-        });
-        let mapped = self.map.present().filter(move |entry| entry.via().is_none_or(|via| self.trusts(now, via)));
-        live.chain(mapped.map(move |entry| HazardDisc {
-            position: entry.hazard.position,
-            radius: entry.hazard.radius,
-            valid_until: now + MAP_DISC_LIFE,
-        }))
-    }
-
-    /// Whether the shared map says the same.
-    fn is_mapped(&self, now: MonoTime, known: &LiveHazard) -> bool {
-        let mut entries = self.map.present().filter(|entry| entry.hazard.is_at(known.kind, known.position));
-        entries.any(|entry| entry.hazard.radius >= known.radius && entry.via().is_none_or(|via| self.trusts(now, via)))
-    }
-
-    /// Robots are trusted until they break a promise.
-    fn trusts(&self, now: MonoTime, agent: &AgentId) -> bool {
-        self.peers.get(agent).is_none_or(|peer| peer.trust.believed(now))
+    fn hazard_view(&self, now: MonoTime) -> HazardView<'_> {
+        HazardView { now, peers: &self.peers, live: &self.hazards, map: &self.map }
     }
 
     fn position(&self) -> Option<Point> {
@@ -361,7 +226,7 @@ impl Coord {
     fn on_hazard(&mut self, now: MonoTime, hazard: &Hazard) {
         let here = self.position();
         let reporter = self.peers.get(&hazard.reporter);
-        let (reporter_at, trusted) = (reporter.map(Peer::position), self.trusts(now, &hazard.reporter));
+        let (reporter_at, trusted) = (reporter.map(Peer::position), self.peers.trusts(now, &hazard.reporter));
         let is_inside = here.is_some_and(|here| here.distance(hazard.position) < self.config.radius.0 / 2.0);
         if hazard.reporter == self.config.id || is_inside {
             return;
@@ -386,7 +251,7 @@ impl Coord {
         }
         let here = self.position();
         let position = self.peers.get(from).map(Peer::position);
-        let sender = Sender { agent: from, position, trusted: self.trusts(now, from) };
+        let sender = Sender { agent: from, position, trusted: self.peers.trusts(now, from) };
         self.outputs.extend(self.map.on_entry(now, &sender, entry, here).map(Output::MapHazard));
     }
 
@@ -474,6 +339,7 @@ fn nearest<T: Copy, const N: usize>(discs: impl Iterator<Item = (f64, T)>) -> [O
 mod tests {
     use super::*;
     use crate::testing::{at, intent};
+    use core::time::Duration;
     use proptest::prelude::*;
     use skein_types::coord::AgentState;
     use skein_types::geometry::Pose;

@@ -38,8 +38,10 @@ mod coord_state;
 mod decide;
 mod guidance;
 mod hazard_map;
+mod hazard_view;
 mod hazards;
 mod intent_publisher;
+mod messages;
 mod own_state;
 mod path_conflict;
 mod peer;
@@ -53,13 +55,14 @@ mod trust;
 mod yield_search;
 
 pub use crate::config::CoordConfig;
-pub use crate::coord::{Coord, Input, Output, TimerKind};
+pub use crate::coord::Coord;
 pub use crate::guidance::{Guidance, HoldReason, Obstacle, PrecedenceReason};
 pub use crate::hazard_map::MAP_HAZARDS_KNOWN_MAX;
 pub use crate::hazards::{
     HAZARD_AREA_PER_REPORTER_MAX, HAZARD_TIME_TO_LIVE, HAZARDS_KNOWN_MAX, HAZARDS_PER_REPORTER_MAX,
 };
 pub use crate::intent_publisher::INTENT_PERIOD;
+pub use crate::messages::{Input, Output, TimerKind};
 pub use crate::own_state::OwnState;
 pub use crate::peer::{POSE_AGE_MAX, PeerView, SILENCE_MAX};
 pub use crate::peers::PEERS_KNOWN_MAX;

@@ -174,6 +174,11 @@ impl PeerTable {
         self.peers.get(agent)
     }
 
+    /// Robots are trusted until they break a promise.
+    pub(crate) fn trusts(&self, now: MonoTime, agent: &AgentId) -> bool {
+        self.get(agent).is_none_or(|peer| peer.trust.believed(now))
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&AgentId, &Peer)> {
         self.peers.iter()
     }

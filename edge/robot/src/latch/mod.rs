@@ -17,7 +17,7 @@
 //! - *Local stop*: a STOP that the robot raises itself (lost power, tip-over, unreadable record). Others may meanwhile
 //!   have released an older stop of it, so it opens an epoch that is beyond any that they can hold: the seconds since
 //!   1970, or [`LOCAL_STEP`] further where the clock is not set. Only a release that names this epoch ends it.
-//! - *Kept*: what the robot obeys is on its disk.
+//! - *Kept*: what the robot obeys is on its disk (`persistence`).
 //!
 //! Invariants, each held by a test:
 //!
@@ -30,255 +30,36 @@
 
 mod gossip;
 mod lease;
+mod messages;
+mod persistence;
 mod record;
 
 pub use gossip::{KNOWN_MAX, RELAY_FOR};
 pub use lease::{LOCAL_LEASE, LeaseHeld};
+pub use messages::{LatchInput, LatchOutcome, LatchOutput, LatchPath, LatchRefusal, LatchVerdict, level_name};
 pub use record::{CRASH_WINDOW, CRASHES_MAX, Found, LatchFileContents, RECORD_VERSION, Start};
 
-use core::time::Duration;
 use std::collections::VecDeque;
 
 use skein_types::authority::{
     Epoch, LatchAction, LatchGossip, LatchOrder, LatchRegister, LatchReport, LatchRequest, LatchScope, LatchSet,
-    LatchView, LeaseGrant, Principal, RelayedRequest, ReleaseRefused, Term,
+    LatchView, LeaseGrant, Principal, RelayedRequest, Term,
 };
 use skein_types::ids::{AgentId, BootId, CommandId, FleetId, OperatorId};
-use skein_types::link::CommandOutcome;
 use skein_types::safety::{Cause, Causes, Latch};
 use skein_types::time::{MonoTime, WallTime};
-use thiserror::Error;
 use uuid::Uuid;
 
 use gossip::{Gossip, push_bounded};
 use lease::LeaseTable;
+use persistence::{PendingAck, Persistence};
 
 /// Requests that are remembered, so that each takes effect once.
 const RECENT_MAX: usize = 64;
-/// Acks that wait for the disk; more are answered at once as not kept.
-const WAITING_MAX: usize = 64;
-/// A disk that takes longer than this has not kept it, as far as an ack says.
-const SAVE_WITHIN: Duration = Duration::from_secs(2);
-/// After a failure the disk is tried again this often.
-const SAVE_AGAIN: Duration = Duration::from_secs(1);
 /// How far a local stop goes ahead at least.
 pub const LOCAL_STEP: u64 = 1024;
 /// A register from the mesh whose epoch is this far ahead is a forgery: it could never be released.
 const EPOCH_JUMP_MAX: u64 = 1 << 40;
-
-/// How a request came in, and where its ack goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LatchPath {
-    /// Over the supervisor's stream, in this command.
-    Supervisor(CommandId),
-    /// Over the debug API, from the caller of this number.
-    DebugApi(u64),
-    /// From a peer; nobody waits for an ack.
-    Mesh,
-}
-
-/// What happened outside.
-#[derive(Clone, Debug)]
-pub enum LatchInput {
-    /// A person asks, at the robot itself or over a peer.
-    Request {
-        /// How it came.
-        from: LatchPath,
-        /// Another robot that is to get it over the mesh; `None` is this one (or the fleet, as the scope says).
-        target: Option<AgentId>,
-        /// As it was asked.
-        request: LatchRequest,
-    },
-    /// The supervisor orders: merge, then apply.
-    Order {
-        /// The command that carries it.
-        command: CommandId,
-        /// State and request.
-        order: LatchOrder,
-    },
-    /// A peer passes on what it knows.
-    Gossip(Box<LatchGossip>),
-    /// The reflex latched by itself.
-    ReflexLatched {
-        /// Every cause that it holds.
-        causes: Causes,
-        /// The stamp that it had read by then: one that has not seen the last release says nothing new.
-        stamp: u64,
-        /// For the record.
-        at: WallTime,
-    },
-    /// The disk has answered.
-    Saved {
-        /// Of [`LatchOutput::Save`].
-        ticket: u64,
-        /// Kept, or why not.
-        result: Result<(), String>,
-    },
-    /// The supervisor says who holds the lease.
-    Lease(Option<LeaseGrant>),
-    /// A person drives or has not given control back.
-    Manual(bool),
-    /// A command carried this term.
-    Term(Term),
-    /// The process ends in order and the body stands.
-    CleanShutdown,
-    /// Time has passed.
-    Tick,
-}
-
-/// What is to be done outside.
-#[derive(Clone, Debug, PartialEq)]
-pub enum LatchOutput {
-    /// Into the cell of the reflex, before anything else.
-    Publish(LatchView),
-    /// Onto the disk: file, then folder. One is under way at a time.
-    Save {
-        /// Comes back with [`LatchInput::Saved`].
-        ticket: u64,
-        /// All of it.
-        contents: Box<LatchFileContents>,
-    },
-    /// To whoever asked.
-    Ack {
-        /// How the request came.
-        path: LatchPath,
-        /// How it fared.
-        outcome: LatchOutcome,
-    },
-    /// To the agent.
-    Inform(LatchSet),
-    /// To the supervisor.
-    Report(LatchReport),
-    /// To the peers.
-    Gossip(Box<LatchGossip>),
-}
-
-/// How a request fared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LatchOutcome {
-    /// The request; nil for an order without one.
-    pub request: CommandId,
-    /// What came of it.
-    pub verdict: LatchVerdict,
-    /// What the robot obeyed after it.
-    pub latches: LatchSet,
-    /// That is on the disk.
-    pub kept: bool,
-    /// Why it is not; empty when it is.
-    pub error: String,
-}
-
-/// What came of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LatchVerdict {
-    /// It changed the register.
-    Applied,
-    /// It had taken effect before, or there was nothing to do.
-    AlreadyDone,
-    /// It is being passed on to the robot it is for.
-    Relayed,
-    /// It has no effect.
-    Refused(LatchRefusal),
-}
-
-/// Why a request has no effect. STOP and KILL are never refused.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum LatchRefusal {
-    /// It is not about the stop that holds.
-    #[error(transparent)]
-    Release(#[from] ReleaseRefused),
-    /// Somebody else is in control.
-    #[error(transparent)]
-    Lease(#[from] LeaseHeld),
-    /// The mesh does not authenticate its peers.
-    #[error(
-        "a release does not travel over a mesh that does not authenticate its peers: ask that robot or the supervisor"
-    )]
-    MeshUnauthenticated,
-    /// Only a person releases.
-    #[error("{0} cannot release: only an operator can")]
-    NoOperator(Principal),
-}
-
-impl LatchOutcome {
-    /// As the answer to a command of the supervisor.
-    #[must_use]
-    pub fn command_outcome(&self) -> CommandOutcome {
-        match &self.verdict {
-            LatchVerdict::Refused(refusal) => CommandOutcome::Rejected(refusal.to_string()),
-            LatchVerdict::Applied | LatchVerdict::AlreadyDone | LatchVerdict::Relayed if self.kept => {
-                CommandOutcome::Done
-            }
-            LatchVerdict::Applied | LatchVerdict::AlreadyDone | LatchVerdict::Relayed => {
-                CommandOutcome::Failed(format!("{}, not kept: {}", level_name(self.latches.level()), self.error))
-            }
-        }
-    }
-}
-
-/// As people say it.
-#[must_use]
-pub const fn level_name(level: Latch) -> &'static str {
-    match level {
-        Latch::Released => "released",
-        Latch::Stop => "stopped",
-        Latch::Kill => "power cut",
-    }
-}
-
-/// Where an ack goes once the disk has what it is about.
-#[derive(Clone, Debug)]
-struct WaitingAck {
-    path: LatchPath,
-    request: CommandId,
-    verdict: LatchVerdict,
-    /// What the robot obeyed after the request: what is kept may not be what it obeys by the time of the ack.
-    latches: LatchSet,
-    needs: u64,
-}
-
-/// A save that the shell has been given.
-#[derive(Clone, Copy, Debug)]
-struct UnderWay {
-    ticket: u64,
-    since: MonoTime,
-    overdue: bool,
-}
-
-/// How far the disk is behind.
-#[derive(Clone, Debug, Default)]
-struct Keeping {
-    /// Rises with each change of what is to be kept.
-    version: u64,
-    saved: u64,
-    under_way: Option<UnderWay>,
-    error: String,
-    again_at: MonoTime,
-}
-
-impl Keeping {
-    const fn is_kept(&self) -> bool {
-        self.saved == self.version
-    }
-
-    /// There is something new to keep: a disk that has just failed is tried again at once.
-    const fn change(&mut self, now: MonoTime) {
-        self.version += 1;
-        self.again_at = now;
-    }
-
-    fn is_overdue(&self) -> bool {
-        self.under_way.is_some_and(|save| save.overdue)
-    }
-
-    fn next_deadline(&self) -> Option<MonoTime> {
-        match self.under_way {
-            Some(save) if !save.overdue => Some(save.since + SAVE_WITHIN),
-            Some(_) => None,
-            None => (!self.is_kept()).then_some(self.again_at),
-        }
-    }
-}
 
 /// The latch of one robot.
 #[derive(Debug)]
@@ -295,8 +76,7 @@ pub struct LatchAuthority {
     starts: Vec<MonoTime>,
     recent: VecDeque<CommandId>,
     own_requests: u64,
-    keeping: Keeping,
-    waiting: VecDeque<WaitingAck>,
+    persistence: Persistence,
     lease: LeaseTable,
     manual: bool,
     gossip: Gossip,
@@ -322,8 +102,7 @@ impl LatchAuthority {
             starts: begun.starts,
             recent: begun.recent.into_iter().take(RECENT_MAX).collect(),
             own_requests: 0,
-            keeping: Keeping { version: 1, ..Keeping::default() },
-            waiting: VecDeque::new(),
+            persistence: Persistence::new(),
             lease: LeaseTable::default(),
             manual: false,
             gossip: Gossip::default(),
@@ -335,7 +114,7 @@ impl LatchAuthority {
         }
         authority.outputs.push_front(LatchOutput::Publish(authority.published));
         authority.outputs.push_back(LatchOutput::Inform(authority.latches.clone()));
-        authority.after(now);
+        authority.on_time(now);
         authority
     }
 
@@ -346,17 +125,17 @@ impl LatchAuthority {
             LatchInput::Order { command, order } => self.on_order(now, command, &order),
             LatchInput::Gossip(gossip) => self.on_gossip(now, *gossip),
             LatchInput::ReflexLatched { causes, stamp, at } => self.on_reflex(now, causes, stamp, at),
-            LatchInput::Saved { ticket, result } => self.on_saved(now, ticket, result),
+            LatchInput::Saved { ticket, result } => self.outputs.extend(self.persistence.on_saved(now, ticket, result)),
             LatchInput::Lease(grant) => self.lease.set(now, grant),
             LatchInput::Manual(manual) => self.manual = manual,
             LatchInput::Term(term) => self.on_term(term),
             LatchInput::CleanShutdown => {
                 self.clean = true;
-                self.keeping.change(now);
+                self.persistence.on_change(now);
             }
             LatchInput::Tick => {}
         }
-        self.after(now);
+        self.on_time(now);
     }
 
     /// What is to be done, in this order.
@@ -367,7 +146,7 @@ impl LatchAuthority {
     /// When to call [`Self::handle`] with [`LatchInput::Tick`] at the latest.
     #[must_use]
     pub fn next_deadline(&self) -> MonoTime {
-        let others = [self.keeping.next_deadline(), self.lease.ends_at()].into_iter().flatten().min();
+        let others = [self.persistence.next_deadline(), self.lease.ends_at()].into_iter().flatten().min();
         others.map_or(self.gossip.due(), |at| at.min(self.gossip.due()))
     }
 
@@ -395,13 +174,13 @@ impl LatchAuthority {
         term >= self.term
     }
 
-    /// For Hello, and for whoever looks.
+    /// State for Hello, for the supervisor and for the debug API.
     #[must_use]
     pub fn report(&self, now: MonoTime) -> LatchReport {
         LatchReport {
             latches: self.latches.clone(),
-            kept: self.keeping.is_kept(),
-            error: self.keeping.error.clone(),
+            kept: self.persistence.is_kept(),
+            error: self.persistence.error().to_owned(),
             manual: self.manual,
             lease: self.lease.view(now),
             term: self.term,
@@ -420,14 +199,14 @@ impl LatchAuthority {
     pub fn take_lease(&mut self, now: MonoTime, operator: &OperatorId) -> Result<LeaseGrant, LeaseHeld> {
         let id = self.next_id();
         let taken = self.lease.take(now, operator, id.0);
-        self.after(now);
+        self.on_time(now);
         taken
     }
 
     /// Ends the lease; `false` when this operator does not hold it.
     pub fn give_back_lease(&mut self, now: MonoTime, operator: &OperatorId) -> bool {
         let ended = self.lease.give_back(operator);
-        self.after(now);
+        self.on_time(now);
         ended
     }
 
@@ -548,7 +327,7 @@ impl LatchAuthority {
     fn on_term(&mut self, term: Term) {
         if term > self.term {
             self.term = term;
-            self.keeping.version += 1;
+            self.persistence.on_minor_change();
         }
     }
 
@@ -602,72 +381,23 @@ impl LatchAuthority {
             self.published = view;
             self.outputs.push_back(LatchOutput::Publish(view));
         }
-        self.keeping.change(now);
+        self.persistence.on_change(now);
         self.outputs.push_back(LatchOutput::Inform(self.latches.clone()));
         self.gossip.hurry(now);
     }
 
     /// Acks at once where nothing is to be kept, otherwise after the disk.
     fn ack(&mut self, path: LatchPath, request: CommandId, verdict: LatchVerdict) {
-        if path == LatchPath::Mesh {
-            return;
-        }
-        let needs = match verdict {
-            LatchVerdict::Relayed | LatchVerdict::Refused(_) => 0,
-            LatchVerdict::Applied | LatchVerdict::AlreadyDone => self.keeping.version,
-        };
-        let ack = WaitingAck { path, request, verdict, latches: self.latches.clone(), needs };
-        if needs <= self.keeping.saved {
-            self.say(ack, Ok(()));
-        } else if self.waiting.len() >= WAITING_MAX {
-            self.say(ack, Err("too many requests wait for the disk".to_owned()));
-        } else {
-            self.waiting.push_back(ack);
-        }
-    }
-
-    fn say(&mut self, ack: WaitingAck, kept: Result<(), String>) {
-        let outcome = LatchOutcome {
-            request: ack.request,
-            verdict: ack.verdict,
-            latches: ack.latches,
-            kept: kept.is_ok(),
-            error: kept.err().unwrap_or_default(),
-        };
-        self.outputs.push_back(LatchOutput::Ack { path: ack.path, outcome });
-    }
-
-    fn on_saved(&mut self, now: MonoTime, ticket: u64, result: Result<(), String>) {
-        if self.keeping.under_way.take_if(|save| save.ticket == ticket).is_none() {
-            return;
-        }
-        match result {
-            Ok(()) => {
-                self.keeping.saved = ticket;
-                self.keeping.error.clear();
-                self.answer(|ack| ack.needs <= ticket, &Ok(()));
-            }
-            Err(why) => {
-                self.keeping.again_at = now + SAVE_AGAIN;
-                self.keeping.error.clone_from(&why);
-                self.answer(|_| true, &Err(why));
-            }
-        }
-    }
-
-    fn answer(&mut self, which: impl Fn(&WaitingAck) -> bool, kept: &Result<(), String>) {
-        let (answered, waiting): (VecDeque<_>, VecDeque<_>) =
-            std::mem::take(&mut self.waiting).into_iter().partition(which);
-        self.waiting = waiting;
-        for ack in answered {
-            self.say(ack, kept.clone());
+        if path != LatchPath::Mesh {
+            let ack = PendingAck { path, request, verdict, latches: self.latches.clone() };
+            self.outputs.extend(self.persistence.ack(ack));
         }
     }
 
     /// What each change, and time alone, makes due.
-    fn after(&mut self, now: MonoTime) {
+    fn on_time(&mut self, now: MonoTime) {
         self.lease.expire(now);
-        self.look_after_the_disk(now);
+        self.save_changes(now);
         self.report_changes(now);
         if self.gossip.due() <= now {
             let (sequence, mut robots, requests) = self.gossip.next(now);
@@ -683,21 +413,9 @@ impl LatchAuthority {
         }
     }
 
-    fn look_after_the_disk(&mut self, now: MonoTime) {
-        if let Some(save) = self.keeping.under_way.as_mut()
-            && !save.overdue
-            && now.since(save.since) >= SAVE_WITHIN
-        {
-            save.overdue = true;
-            self.keeping.error = format!("the disk does not answer within {} s", SAVE_WITHIN.as_secs());
-        }
-        if self.keeping.is_overdue() {
-            let why = Err(self.keeping.error.clone());
-            self.answer(|_| true, &why);
-        }
-        if self.keeping.under_way.is_none() && !self.keeping.is_kept() && self.keeping.again_at <= now {
-            let ticket = self.keeping.version;
-            self.keeping.under_way = Some(UnderWay { ticket, since: now, overdue: false });
+    fn save_changes(&mut self, now: MonoTime) {
+        self.outputs.extend(self.persistence.check_overdue(now));
+        if let Some(ticket) = self.persistence.next_save(now) {
             self.outputs.push_back(LatchOutput::Save { ticket, contents: Box::new(self.contents()) });
         }
     }

@@ -1,7 +1,11 @@
 //! The authority against a reference model, under repetition, reordering, failing disks and restarts.
 
+use super::persistence::{SAVE_AGAIN, SAVE_WITHIN, WAITING_MAX};
 use super::*;
+use core::time::Duration;
 use proptest::prelude::*;
+use skein_types::authority::ReleaseRefused;
+use skein_types::link::CommandOutcome;
 use skein_types::time::WallTime;
 
 const NOW: MonoTime = MonoTime::from_millis(1_000);
@@ -485,7 +489,7 @@ fn memory_is_bounded_whoever_sends_what() {
         bench.handle(asked(1, stop(1_000_000 + n)));
     }
     assert!(bench.authority.known().count() <= KNOWN_MAX);
-    assert!(bench.authority.waiting.len() <= WAITING_MAX && bench.authority.recent.len() <= RECENT_MAX);
+    assert!(bench.authority.persistence.waiting_count() <= WAITING_MAX && bench.authority.recent.len() <= RECENT_MAX);
     let last = bench.gossip.last().unwrap();
     assert!(last.robots.len() <= 64 && last.requests.len() <= 16);
     assert!(bench.most < 100 + WAITING_MAX, "{}", bench.most);
