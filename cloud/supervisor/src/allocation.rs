@@ -223,7 +223,7 @@ pub(crate) fn ready_in_time(area: &Region, mut workers: Vec<Worker>) -> Vec<Work
     }
 }
 
-/// Sortable seconds.
+/// Seconds as whole milliseconds, which sort.
 fn whole_millis(seconds: f64) -> u64 {
     // Negative and NaN become zero, infinite becomes the largest.
     (seconds * 1000.0) as u64

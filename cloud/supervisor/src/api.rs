@@ -94,7 +94,7 @@ pub enum Input {
     Report {
         /// The robot the stream belongs to.
         agent: AgentId,
-        /// Its report.
+        /// What it reports; it counts only for this robot.
         report: AgentReport,
     },
     /// A robot's stream ended.
@@ -110,14 +110,14 @@ pub enum Input {
     Storage(StorageState),
     /// An operator or a program requests something; exactly one [`Output::Answer`] follows.
     Request(Box<OperatorRequest>),
-    /// Time passed.
+    /// Nothing but time passed: a deadline may be due.
     Tick,
 }
 
 /// Whether records become durable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum StorageState {
-    /// They do.
+    /// Records become durable at once.
     #[default]
     Healthy,
     /// They wait in memory; the text says why.
@@ -127,7 +127,7 @@ pub enum StorageState {
 /// A command of an operator or a program.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OperatorRequest {
-    /// Who asks.
+    /// The caller, as authenticated by the shell.
     pub by: Principal,
     /// The lease it is given under.
     pub lease: Option<Uuid>,
@@ -148,7 +148,7 @@ impl OperatorRequest {
 pub enum RobotTargets {
     /// Every robot, those that connect later included.
     All,
-    /// These robots.
+    /// Robots by name; an empty list is refused.
     These(Vec<AgentId>),
 }
 
@@ -190,7 +190,7 @@ pub enum OperatorCommand {
     TakeLease {
         /// Its id, made by the shell.
         id: Uuid,
-        /// Who asks.
+        /// The operator who will hold it.
         operator: OperatorId,
         /// The robots; none named means all.
         robots: Vec<AgentId>,
@@ -231,16 +231,16 @@ pub enum Output {
     Persist(Record),
     /// Send this to a robot, if its stream is open.
     Send {
-        /// The receiver.
+        /// The robot it is for.
         agent: AgentId,
-        /// The message.
+        /// With the id under which it is answered.
         command: CloudCommand,
     },
     /// To the request that was just handled.
     Answer(Result<Answer, Refusal>),
     /// This robot's stream is to be closed.
     RejectRobot {
-        /// The robot.
+        /// The robot whose stream is to be closed.
         agent: AgentId,
         /// Why it is refused.
         refusal: Refusal,
@@ -274,7 +274,7 @@ pub enum Answer {
 pub struct LeaseView {
     /// Needed to give orders under it and to give it back.
     pub id: Uuid,
-    /// Its holder.
+    /// The operator who holds it.
     pub operator: OperatorId,
     /// The robots it covers; none named means all.
     pub robots: Vec<AgentId>,
@@ -300,7 +300,7 @@ impl core::fmt::Display for TimerKind {
 /// A robot as the planner sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Worker {
-    /// Its name.
+    /// Name of the robot.
     pub agent: AgentId,
     /// Where it is, in the map's frame.
     pub at: Point,

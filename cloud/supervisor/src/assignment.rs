@@ -49,8 +49,7 @@ impl Supervisor {
             return;
         }
         robot.collect_evidence(now, id, *self.allocator.frame());
-        robot.mission = Some(id);
-        robot.record.worked = true;
+        robot.begin_work(id);
         let assignment = Assignment {
             mission: id,
             generation,
@@ -72,9 +71,7 @@ impl Supervisor {
     pub(crate) fn withdraw(&mut self, now: MonoTime, agent: &AgentId, id: MissionId) {
         let Some(robot) = self.robots.get_mut(agent) else { return };
         robot.next_generation();
-        if robot.mission == Some(id) {
-            robot.mission = None;
-        }
+        robot.duty.end_for(id);
         self.persist_robot(agent);
         self.send_order(now, agent, Order::Cancel(id));
         self.mark_robot_changed(agent);
@@ -82,10 +79,10 @@ impl Supervisor {
 
     /// Brings what a robot reports it does and what it should do together.
     pub(crate) fn reconcile_robot(&mut self, now: MonoTime, agent: &AgentId) {
-        let Some(robot) = self.robots.get(agent).filter(|robot| robot.connected) else { return };
-        let latched = robot.latch_level().max(self.latches.of(agent).level()) != Latch::Released;
-        let (at_work, waits) = (robot.at_work, robot.awaits_order());
-        let Some(id) = robot.mission else {
+        let Some(robot) = self.robots.get(agent).filter(|robot| robot.presence.is_connected()) else { return };
+        let latched = robot.latch.level().max(self.latches.of(agent).level()) != Latch::Released;
+        let (at_work, waits) = (robot.duty.reported(), robot.commands.awaits_work_order());
+        let Some(id) = robot.duty.mission() else {
             if let (Some((stale, _)), false) = (at_work, waits) {
                 self.withdraw(now, agent, stale);
             }

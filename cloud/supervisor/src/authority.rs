@@ -5,7 +5,7 @@ use skein_types::authority::{LatchAction, LatchReport, LatchRequest, Principal};
 use skein_types::event::EventKind;
 use skein_types::fleet::AlarmSeverity;
 use skein_types::ids::AgentId;
-use skein_types::link::{CloudCommand, CommandAck, CommandOutcome, Order};
+use skein_types::link::{CommandAck, CommandOutcome, Order};
 use skein_types::safety::Latch;
 use skein_types::time::MonoTime;
 
@@ -31,7 +31,7 @@ impl Supervisor {
         if request.action == LatchAction::Kill && request.reason.trim().is_empty() {
             return Err(Refusal::Missing("reason"));
         }
-        if self.handled.insert(request.id) {
+        if self.latches.is_first(request.id) {
             let all = *targets == RobotTargets::All;
             let payload = json!({
                 "all": all, "robots": names(targets), "why": request.reason, "by": request.by.to_string(),
@@ -135,8 +135,11 @@ impl Supervisor {
 
     /// The robot is connected and reports what it should.
     fn is_settled(&self, agent: &AgentId) -> bool {
-        let reported =
-            self.robots.get(agent).filter(|robot| robot.connected).and_then(|robot| robot.latch.reported.as_ref());
+        let reported = self
+            .robots
+            .get(agent)
+            .filter(|robot| robot.presence.is_connected())
+            .and_then(|robot| robot.latch.reported());
         reported.is_some_and(|report| self.latches.order_for(agent, Some(&report.latches)).is_none())
     }
 
@@ -146,8 +149,7 @@ impl Supervisor {
         let merged = self.latches.on_report(agent, &report.latches);
         self.check_plausible(now, agent, &report);
         let Some(robot) = self.robots.get_mut(agent) else { return };
-        let changed = robot.latch.reported.as_ref() != Some(&report);
-        robot.latch.reported = Some(report.clone());
+        let changed = robot.latch.on_report(report.clone());
         if merged.own {
             self.persist_latch(Some(agent));
         }
@@ -222,8 +224,7 @@ impl Supervisor {
 
     /// The fleet's register changed: every robot with a stream gets it.
     fn send_fleet_latch(&mut self, now: MonoTime) {
-        let connected: Vec<AgentId> =
-            self.robots.iter().filter(|(_, robot)| robot.connected).map(|(agent, _)| agent.clone()).collect();
+        let connected: Vec<AgentId> = self.robots.connected().map(|robot| robot.id().clone()).collect();
         for agent in connected {
             self.send_latch(now, &agent, false);
         }
@@ -232,18 +233,16 @@ impl Supervisor {
     /// Sends a robot the latches it should have, while it reports others; the same command id while they are the same.
     pub(crate) fn send_latch(&mut self, now: MonoTime, agent: &AgentId, sent: bool) {
         let resend_after = self.config.resend_after;
-        let term = self.term;
         let Some(robot) = self.robots.get_mut(agent) else { return };
-        let reported = robot.latch.reported.as_ref().map(|report| &report.latches);
+        let reported = robot.latch.reported().map(|report| &report.latches);
         let order = self.latches.order_for(agent, reported);
-        let Some(order) = order.filter(|_| robot.connected) else {
-            robot.latch.sending = None;
+        let Some(order) = order.filter(|_| robot.presence.is_connected()) else {
+            robot.latch.forget_order();
             return;
         };
         let fresh = self.out.next_command();
         let Some(id) = robot.latch.due(now, resend_after, &order, fresh, sent) else { return };
-        let generation = robot.record.generation;
-        let command = CloudCommand { id, generation, term, expires_at: None, order: Order::Latch(order) };
+        let command = self.out.command(id, robot.generation(), Order::Latch(order));
         self.out.act(Output::Send { agent: agent.clone(), command });
     }
 
@@ -254,7 +253,7 @@ impl Supervisor {
             self.persist_latch(Some(agent));
         }
         let Some(robot) = self.robots.get_mut(agent) else { return false };
-        if robot.latch.sending.as_ref().is_none_or(|sending| sending.id != ack.command) {
+        if !robot.latch.is_sending(ack.command) {
             return false;
         }
         let payload = json!({
@@ -274,8 +273,7 @@ impl Supervisor {
     /// being stopped.
     fn split_known(&self, targets: &RobotTargets) -> Result<(Vec<AgentId>, Vec<AgentId>), Refusal> {
         let RobotTargets::These(named) = targets else { return Ok((self.resolve(targets)?, Vec::new())) };
-        let (known, unknown): (Vec<_>, Vec<_>) =
-            named.iter().cloned().partition(|robot| self.robots.contains_key(robot));
+        let (known, unknown): (Vec<_>, Vec<_>) = named.iter().cloned().partition(|robot| self.robots.knows(robot));
         match unknown.first() {
             Some(first) if known.is_empty() => Err(Refusal::UnknownRobot(first.clone())),
             None if known.is_empty() => Err(Refusal::Missing("robots")),
@@ -288,7 +286,7 @@ impl Supervisor {
         match targets {
             RobotTargets::All => Ok(self.robots.keys().cloned().collect()),
             RobotTargets::These(named) if named.is_empty() => Err(Refusal::Missing("robots")),
-            RobotTargets::These(named) => match named.iter().find(|robot| !self.robots.contains_key(robot)) {
+            RobotTargets::These(named) => match named.iter().find(|robot| !self.robots.knows(robot)) {
                 Some(unknown) => Err(Refusal::UnknownRobot(unknown.clone())),
                 None => Ok(named.clone()),
             },

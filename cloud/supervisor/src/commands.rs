@@ -66,7 +66,7 @@ impl Supervisor {
             }
         }
         check_text("name", &spec.name)?;
-        if let Some(unknown) = spec.robots.iter().find(|robot| !self.robots.contains_key(robot)) {
+        if let Some(unknown) = spec.robots.iter().find(|robot| !self.robots.knows(robot)) {
             return Err(Refusal::UnknownRobot(unknown.clone()));
         }
         self.check_bounds(&spec.zone)?;
@@ -84,7 +84,7 @@ impl Supervisor {
         let places: Vec<_> = self
             .robots
             .values()
-            .filter(|robot| may(&robot.record.agent) && !robot.wrong_map)
+            .filter(|robot| may(robot.id()) && !robot.presence.has_wrong_map())
             .filter_map(crate::robot::Robot::position)
             .collect();
         // The frames are the same, so nothing can fail but a zone ragged beyond all bounds.

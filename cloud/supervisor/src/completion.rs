@@ -98,7 +98,7 @@ impl Supervisor {
             if end == MissionState::Done && left == 0 {
                 // The robot ends its order by itself, on its way home if it was asked to.
                 if let Some(robot) = self.robots.get_mut(&agent) {
-                    robot.mission = None;
+                    robot.duty.end();
                 }
                 continue;
             }

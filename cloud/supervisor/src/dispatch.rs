@@ -68,7 +68,7 @@ impl Supervisor {
     /// Robots that could begin a mission now.
     pub(crate) fn workers_for(&self, now: MonoTime, robots: &[AgentId]) -> Vec<Worker> {
         let may = |agent: &AgentId| robots.is_empty() || robots.contains(agent);
-        let free = self.robots.values().filter(|robot| may(&robot.record.agent) && self.is_free(now, robot));
+        let free = self.robots.values().filter(|robot| may(robot.id()) && self.is_free(now, robot));
         free.map(|robot| robot.worker(0.0)).collect()
     }
 

@@ -88,8 +88,8 @@ impl Supervisor {
 
     /// One alarm counts the connected robots that have proved no key.
     pub(crate) fn check_keys(&mut self, now: MonoTime) {
-        let unproved = self.robots.values().filter(|robot| robot.connected && robot.record.key.is_empty());
-        let names: Vec<&str> = unproved.map(|robot| robot.record.agent.as_str()).collect();
+        let unproved = self.robots.connected().filter(|robot| robot.record().key.is_empty());
+        let names: Vec<&str> = unproved.map(|robot| robot.id().as_str()).collect();
         let Some(first) = names.first() else {
             self.clear_alarm(now, "robots_without_key");
             return;
@@ -112,12 +112,12 @@ impl Supervisor {
     /// Forgets names that left and never worked, in time.
     pub(crate) fn forget_strangers(&mut self, now: MonoTime) {
         let after = self.config.forget_after;
-        let long_gone = |robot: &Robot| now.since(robot.left_at) >= after && !robot.record.worked;
+        let long_gone = |robot: &Robot| now.since(robot.presence.left_at()) >= after && !robot.record().worked;
         let gone: Vec<AgentId> = self
             .robots
             .iter()
             .filter(|(agent, robot)| {
-                long_gone(robot) && robot.record.key.is_empty() && self.is_forgettable(agent, robot)
+                long_gone(robot) && robot.record().key.is_empty() && self.is_forgettable(agent, robot)
             })
             .map(|(agent, _)| agent.clone())
             .collect();
@@ -129,8 +129,8 @@ impl Supervisor {
     /// Makes room for a new robot: first names that never worked, then the others, the longest gone first.
     fn forget_one(&mut self, now: MonoTime) -> bool {
         let forgettable = self.robots.iter().filter(|(agent, robot)| self.is_forgettable(agent, robot));
-        let oldest =
-            forgettable.min_by_key(|(_, robot)| (robot.record.worked, !robot.record.key.is_empty(), robot.left_at));
+        let oldest = forgettable
+            .min_by_key(|(_, robot)| (robot.record().worked, !robot.record().key.is_empty(), robot.presence.left_at()));
         let Some(agent) = oldest.map(|(agent, _)| agent.clone()) else { return false };
         self.forget(now, &agent, "a new robot needs its place");
         true
@@ -138,7 +138,7 @@ impl Supervisor {
 
     /// Away, held by no latch of its own, without a mission.
     fn is_forgettable(&self, agent: &AgentId, robot: &Robot) -> bool {
-        !robot.connected && !self.latches.holds(agent) && robot.mission.is_none()
+        !robot.presence.is_connected() && !self.latches.holds(agent) && robot.duty.mission().is_none()
     }
 
     fn forget(&mut self, now: MonoTime, agent: &AgentId, why: &str) {
@@ -150,7 +150,7 @@ impl Supervisor {
 }
 
 fn check_key(robot: &Robot, hello: &Hello) -> Result<(), Refusal> {
-    let pinned = &robot.record.key;
+    let pinned = &robot.record().key;
     match &hello.proof {
         _ if pinned.is_empty() => Ok(()),
         None => Err(Refusal::KeyMissing),

@@ -19,6 +19,7 @@ use skein_types::authority::{
 use skein_types::ids::{AgentId, CommandId};
 use skein_types::safety::Latch;
 
+use crate::recent::RecentIds;
 use crate::record::LatchRecord;
 
 /// Stopping requests of one register that may wait until they reach a robot; of more, the latest are kept.
@@ -110,9 +111,11 @@ struct RobotWanted {
     fleet_reached: Option<CommandId>,
 }
 
-/// The registers of the fleet and of each robot.
+/// The registers of the fleet and of each robot, and the requests that led to them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WantedLatches {
+    /// Requests that were executed, so that the same id takes effect once.
+    executed: RecentIds,
     fleet: Wanted,
     robots: BTreeMap<AgentId, RobotWanted>,
 }
@@ -125,6 +128,11 @@ pub(crate) struct Merged {
 }
 
 impl WantedLatches {
+    /// `true` when no request of this id was executed before; it counts as executed from now on.
+    pub(crate) fn is_first(&mut self, request: CommandId) -> bool {
+        self.executed.insert(request)
+    }
+
     /// What a robot should obey.
     pub(crate) fn of(&self, agent: &AgentId) -> LatchSet {
         let own = self.robots.get(agent).map(|robot| robot.own.register.clone()).unwrap_or_default();

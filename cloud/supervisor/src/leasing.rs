@@ -34,7 +34,7 @@ impl Supervisor {
 
     pub(crate) fn take_lease(&mut self, now: MonoTime, by: &Principal, new: NewLease) -> Result<Answer, Refusal> {
         check_length(new.time_to_live)?;
-        if let Some(unknown) = new.robots.iter().find(|robot| !self.robots.contains_key(robot)) {
+        if let Some(unknown) = new.robots.iter().find(|robot| !self.robots.knows(robot)) {
             return Err(Refusal::UnknownRobot(unknown.clone()));
         }
         // The name of the holder gives no right to its lease: only the id does.

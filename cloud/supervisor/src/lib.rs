@@ -49,6 +49,7 @@ mod record;
 mod refusal;
 mod robot;
 mod robot_link;
+mod roster;
 mod split;
 mod supervisor;
 mod view;

@@ -36,7 +36,7 @@ impl Supervisor {
         let others: Vec<AgentId> = self
             .robots
             .iter()
-            .filter(|(name, robot)| robot.connected && *name != agent)
+            .filter(|(name, robot)| robot.presence.is_connected() && *name != agent)
             .map(|(n, _)| n.clone())
             .collect();
         for other in others {

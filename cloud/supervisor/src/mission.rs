@@ -25,7 +25,7 @@ use crate::record::{MissionRecord, SliceRecord};
 /// Progress alone is recorded this often; an earlier state only means that a few cells are swept again.
 const PROGRESS_PERIOD: Duration = Duration::from_secs(5);
 
-/// One mission.
+/// What an operator wants, the split of its area, and how far it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Mission {
     id: MissionId,

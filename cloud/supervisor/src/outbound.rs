@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 
 use serde_json::Value;
+use skein_types::authority::Term;
 use skein_types::event::EventKind;
-use skein_types::ids::CommandId;
+use skein_types::ids::{CommandId, Generation};
+use skein_types::link::{CloudCommand, Order};
 use skein_types::time::{MonoTime, WallTime};
 
 use crate::api::Output;
@@ -15,6 +17,8 @@ use crate::record::Record;
 #[derive(Clone, Debug)]
 pub(crate) struct Outbound {
     epoch: u64,
+    /// Of this start: in every command, so that robots refuse those of an earlier one.
+    term: Term,
     wall: (WallTime, MonoTime),
     journal: Journal,
     commands: u64,
@@ -28,6 +32,7 @@ impl Outbound {
     pub(crate) fn new(epoch: u64) -> Self {
         Self {
             epoch,
+            term: Term(1),
             wall: (WallTime::default(), MonoTime::ZERO),
             journal: Journal::new(epoch),
             commands: 0,
@@ -61,6 +66,21 @@ impl Outbound {
     /// Something the shell has to do once this call's records are durable.
     pub(crate) fn act(&mut self, output: Output) {
         self.actions.push(output);
+    }
+
+    pub(crate) const fn term(&self) -> Term {
+        self.term
+    }
+
+    /// The term that follows one that was seen, kept before any command carries it.
+    pub(crate) fn begin_term_after(&mut self, seen: Term) {
+        self.term = seen.next();
+        self.persist(Record::Term(self.term));
+    }
+
+    /// An order as a command of this term.
+    pub(crate) const fn command(&self, id: CommandId, generation: Generation, order: Order) -> CloudCommand {
+        CloudCommand { id, generation, term: self.term, expires_at: None, order }
     }
 
     pub(crate) fn next_command(&mut self) -> CommandId {

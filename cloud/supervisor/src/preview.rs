@@ -108,12 +108,12 @@ impl Supervisor {
 
     /// Charge that some time of work costs, at [`WORKING_POWER`].
     fn energy(&self, agent: &AgentId, duration: Seconds) -> Percent {
-        let capacity = self.robots.get(agent).map_or(f64::INFINITY, |robot| robot.record.body.battery_capacity.0);
+        let capacity = self.robots.get(agent).map_or(f64::INFINITY, |robot| robot.record().body.battery_capacity.0);
         Percent(100.0 * WORKING_POWER * duration.0 / 3600.0 / capacity)
     }
 
     fn energy_verdict(&self, slice: &PreviewSlice) -> Option<Verdict> {
-        let charge = self.robots.get(&slice.agent)?.telemetry.as_ref()?.battery;
+        let charge = self.robots.get(&slice.agent)?.telemetry()?.battery;
         let left = charge.0 - slice.energy.0;
         (left < self.config.battery_min.0).then(|| {
             let text =

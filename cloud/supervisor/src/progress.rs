@@ -5,12 +5,10 @@ use skein_types::event::EventKind;
 use skein_types::fleet::AlarmSeverity;
 use skein_types::ids::{AgentId, Generation, MissionId};
 use skein_types::mission::{MissionState, SliceProgress, SliceState};
-use skein_types::region::{Region, RegionError};
 use skein_types::time::MonoTime;
 
 use crate::alarms::{ALARM_LINGERS, NewAlarm};
 use crate::mission::Mission;
-use crate::robot::Robot;
 use crate::supervisor::Supervisor;
 
 impl Supervisor {
@@ -18,7 +16,7 @@ impl Supervisor {
     pub(crate) fn on_progress(&mut self, now: MonoTime, agent: &AgentId, progress: SliceProgress) {
         let (id, generation) = (progress.mission, progress.generation);
         if let Some(robot) = self.robots.get_mut(agent) {
-            robot.at_work = (!progress.state.is_terminal()).then_some((id, generation));
+            robot.duty.on_report((!progress.state.is_terminal()).then_some((id, generation)));
         }
         let current = self.missions.get(id).and_then(|mission| mission.area().slice(agent));
         if current.is_none_or(|slice| slice.generation != generation) {
@@ -33,7 +31,8 @@ impl Supervisor {
         let mut unbelieved = 0;
         let mut foreign = false;
         if let (Some(left), Some(robot)) = (progress.remaining, self.robots.get_mut(agent)) {
-            match believed(now, mission, robot, &left) {
+            let remaining = mission.area().slice(agent).map_or(&left, |slice| &slice.remaining);
+            match robot.believed(now, id, remaining, &left) {
                 Ok((left, unseen)) => {
                     unbelieved = unseen;
                     foreign = mission.shrink(agent, &left, now).is_err();
@@ -84,7 +83,7 @@ impl Supervisor {
         if state.is_terminal()
             && let Some(robot) = self.robots.get_mut(agent)
         {
-            robot.mission = None;
+            robot.duty.end();
         }
         let begun = match state {
             SliceState::MovingToStart | SliceState::Executing | SliceState::Paused | SliceState::Done => true,
@@ -103,7 +102,7 @@ impl Supervisor {
         }
         let Some(robot) = self.robots.get(agent) else { return };
         // With newer work under way this report only crossed with it.
-        if robot.mission.is_none() && !robot.awaits_order() {
+        if robot.duty.mission().is_none() && !robot.commands.awaits_work_order() {
             let payload = json!({
                 "robot": agent.as_str(), "mission": progress.mission.to_string(), "generation": progress.generation.0,
             });
@@ -129,22 +128,6 @@ impl Supervisor {
         mission.end_slice(agent, SliceState::Failed, why);
         self.on_slice_state(now, id, agent, SliceState::Failed, why);
         self.mark_mission_changed(id);
-    }
-}
-
-/// What is left of a robot's slice as far as its report is believed, and the number of cells that are not. Before there
-/// is evidence (the supervisor restarted while the robot worked) the report counts.
-fn believed(
-    now: MonoTime,
-    mission: &Mission,
-    robot: &mut Robot,
-    left: &Region,
-) -> Result<(Region, usize), RegionError> {
-    let slice = mission.area().slice(&robot.record.agent);
-    let evidence = robot.evidence.as_mut().filter(|(of, _)| *of == mission.id());
-    match (evidence, slice) {
-        (Some((_, evidence)), Some(slice)) => evidence.believed(now, &robot.record.body, &slice.remaining, left),
-        (_, _) => Ok((left.clone(), 0)),
     }
 }
 

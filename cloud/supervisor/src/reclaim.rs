@@ -31,7 +31,7 @@ impl Supervisor {
         }
         for (agent, why) in &unfit {
             if let Some(robot) = self.robots.get_mut(agent) {
-                robot.no_work_until = robot.no_work_until.max(now + RECLAIM_REST);
+                robot.duty.rest_until(now + RECLAIM_REST);
             }
             self.reclaim(now, id, agent, why);
         }
@@ -40,10 +40,10 @@ impl Supervisor {
 
     fn reason_unfit(&self, now: MonoTime, agent: &AgentId, slice: &Slice) -> Option<String> {
         let robot = self.robots.get(agent)?;
-        if !robot.is_alive(now) {
+        if !robot.presence.is_alive(now) {
             return Some(format!("{agent} has not been heard for {} s", self.config.lost_after.as_secs()));
         }
-        if robot.unfit_since.is_some_and(|since| now.since(since) >= self.config.unfit_after) {
+        if robot.duty.is_unfit_for(now, self.config.unfit_after) {
             let why = self.unfit(robot)?;
             return Some(format!("{agent} {why}"));
         }

@@ -164,7 +164,7 @@ pub struct SliceRecord {
 /// Everything about a robot that a restarted supervisor needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RobotRecord {
-    /// Its name.
+    /// Name of the robot.
     pub agent: AgentId,
     /// Its last known boot.
     pub boot: BootId,
@@ -207,7 +207,7 @@ pub struct LatchRecord {
 pub struct LeaseRecord {
     /// Known to its holder alone.
     pub id: Uuid,
-    /// Its holder.
+    /// The operator who holds it.
     pub operator: OperatorId,
     /// The robots it covers; none named means all.
     pub robots: Vec<AgentId>,

@@ -30,7 +30,7 @@ pub enum Refusal {
         /// Free area of the zone, m².
         free: f64,
     },
-    /// Not built.
+    /// The objective is in the protocol and not implemented.
     #[error("the objective {0:?} is not supported")]
     Objective(Objective),
     /// No robot of that name is known.
@@ -55,17 +55,17 @@ pub enum Refusal {
     /// Another operator has sole control.
     #[error("{operator} has control of {what} until {until} (unix ms)", until = until.unix_millis())]
     LeaseHeld {
-        /// Who.
+        /// The operator who holds it.
         operator: OperatorId,
-        /// Of what.
+        /// The robots that it covers, as text.
         what: String,
-        /// Until when.
+        /// When it ends unless it is renewed.
         until: WallTime,
     },
     /// The same key for another request.
     #[error("the idempotency key {key:?} was used for another mission, {mission}")]
     KeyReused {
-        /// Which key.
+        /// The idempotency key.
         key: String,
         /// By which mission.
         mission: MissionId,

@@ -20,12 +20,6 @@ use crate::supervisor::Supervisor;
 
 /// A robot that refused its work gets no other for this long.
 const REST: Duration = Duration::from_secs(10);
-/// After a refusal the generation leaps, in case the robot knows a later one than a supervisor that lost its memory.
-const GENERATION_LEAP: u64 = 16;
-/// How often a silent robot is shown again with its age.
-const SHOW_SILENT: Duration = Duration::from_secs(1);
-/// Silent for longer than this is shown as such.
-const SILENT: Duration = Duration::from_millis(500);
 
 impl Supervisor {
     /// A robot opened a stream.
@@ -44,7 +38,7 @@ impl Supervisor {
         }
         // What the command was for may have been taken back since; the robot's own report counts.
         if let Some(robot) = self.robots.get_mut(&agent) {
-            robot.at_work = hello.working_on;
+            robot.duty.on_report(hello.working_on);
         }
         self.reconcile_robot(now, &agent);
         self.send_due(now, &agent);
@@ -64,23 +58,13 @@ impl Supervisor {
         let wrong_map = !map.is_empty() && !hello.map_hash.is_empty() && hello.map_hash != *map;
         let alive_until = now + self.config.lost_after;
         let new = || Robot::new(record_of(hello, Generation::default(), String::new(), false), now, alive_until);
-        let robot = self.robots.entry(agent.clone()).or_insert_with(new);
+        let robot = self.robots.get_or_insert(&agent, new);
         let said = hello.working_on.map(|(_, generation)| generation).unwrap_or_default();
-        let before = &robot.record;
+        let before = robot.record();
         let key = if before.key.is_empty() { proved_key(hello) } else { before.key.clone() };
         let known = record_of(hello, before.generation.max(said), key, before.worked);
-        if known.boot != before.boot {
-            // What was known of its earlier boot says nothing about this one.
-            robot.telemetry = None;
-        }
-        let changed = known != robot.record || robot.revision == 0;
-        robot.record = known;
-        robot.connected = true;
-        robot.alive_until = alive_until;
-        robot.wrong_map = wrong_map;
-        robot.at_work = hello.working_on;
-        let effective = robot.on_reconnect(hello.last_command);
-        self.arrival_at = now;
+        let (changed, effective) = robot.on_hello(known, alive_until, wrong_map, hello);
+        self.robots.on_arrival(now);
         let payload = json!({
             "robot": agent.as_str(), "boot": hello.boot.to_string(), "wrong_map": wrong_map,
             "proved": hello.proof.is_some(), "schema": SCHEMA.common(hello.schema),
@@ -94,9 +78,8 @@ impl Supervisor {
 
     /// A robot's stream ended. It is lost only when it stays away.
     pub(crate) fn on_disconnect(&mut self, now: MonoTime, agent: &AgentId) {
-        let Some(robot) = self.robots.get_mut(agent).filter(|robot| robot.connected) else { return };
-        robot.connected = false;
-        robot.left_at = now;
+        let Some(robot) = self.robots.get_mut(agent).filter(|robot| robot.presence.is_connected()) else { return };
+        robot.presence.on_disconnect(now);
         self.out.emit_event(now, EventKind::System, "robot_disconnected", &json!({"robot": agent.as_str()}));
         self.check_keys(now);
         self.mark_robot_changed(agent);
@@ -105,8 +88,8 @@ impl Supervisor {
     /// A robot reported something.
     pub(crate) fn on_report(&mut self, now: MonoTime, agent: &AgentId, report: AgentReport) {
         let lost_after = self.config.lost_after;
-        let Some(robot) = self.robots.get_mut(agent).filter(|robot| robot.connected) else { return };
-        robot.alive_until = now + lost_after;
+        let Some(robot) = self.robots.get_mut(agent).filter(|robot| robot.presence.is_connected()) else { return };
+        robot.presence.on_heard(now + lost_after);
         match report {
             AgentReport::Hello(hello) => self.on_second_hello(now, agent, &hello),
             AgentReport::Telemetry(batch) => self.on_telemetry(now, agent, batch),
@@ -121,7 +104,7 @@ impl Supervisor {
     /// The first Hello fixes whose stream it is; a later one may only repeat it.
     fn on_second_hello(&mut self, now: MonoTime, agent: &AgentId, hello: &Hello) {
         let same = self.robots.get(agent).is_some_and(|robot| {
-            hello.agent == *agent && hello.boot == robot.record.boot && proved_key(hello) == robot.record.key
+            hello.agent == *agent && hello.boot == robot.record().boot && proved_key(hello) == robot.record().key
         });
         if same {
             self.on_latch_report(now, agent, hello.latch.clone());
@@ -150,19 +133,19 @@ impl Supervisor {
             return;
         }
         let Some(robot) = self.robots.get_mut(agent) else { return };
-        let Some(command) = robot.on_ack(ack.command) else { return };
+        let Some(command) = robot.commands.on_ack(ack.command) else { return };
         match (&command.order, &ack.outcome) {
             (Order::Assign(assignment), CommandOutcome::Accepted | CommandOutcome::Done) => {
-                robot.at_work = Some((assignment.mission, assignment.generation));
+                robot.duty.on_report(Some((assignment.mission, assignment.generation)));
             }
             (Order::Assign(assignment), CommandOutcome::Rejected(why) | CommandOutcome::Failed(why)) => {
-                robot.no_work_until = now + REST;
-                robot.record.generation.0 = robot.record.generation.0.saturating_add(GENERATION_LEAP);
+                robot.duty.rest_until(now + REST);
+                robot.leap_generation();
                 self.persist_robot(agent);
                 let why = format!("{agent} refused it: {why}");
                 self.slice_failed(now, agent, assignment.mission, assignment.generation, &why);
             }
-            (Order::Cancel(_), _) => robot.at_work = None,
+            (Order::Cancel(_), _) => robot.duty.on_report(None),
             _ => {}
         }
         let payload = json!({
@@ -195,19 +178,19 @@ impl Supervisor {
 
     /// Fit for work: there, free to move, charged, on the same map.
     pub(crate) fn is_fit(&self, now: MonoTime, robot: &Robot) -> bool {
-        robot.is_alive(now) && now >= robot.no_work_until && self.unfit(robot).is_none()
+        robot.presence.is_alive(now) && robot.duty.is_rested(now) && self.unfit(robot).is_none()
     }
 
     /// Why a robot can do no work now, if it cannot.
     pub(crate) fn unfit(&self, robot: &Robot) -> Option<&'static str> {
-        robot.unfit(self.latches.of(&robot.record.agent).level(), self.config.battery_min)
+        robot.unfit(self.latches.of(robot.id()).level(), self.config.battery_min)
     }
 
     /// Fit, and nothing to do.
     pub(crate) fn is_free(&self, now: MonoTime, robot: &Robot) -> bool {
-        let busy = robot.mission.and_then(|id| self.missions.get(id)).is_some_and(|mission| {
+        let busy = robot.duty.mission().and_then(|id| self.missions.get(id)).is_some_and(|mission| {
             !mission.state().is_terminal()
-                && mission.area().slice(&robot.record.agent).is_some_and(|slice| !slice.state.is_terminal())
+                && mission.area().slice(robot.id()).is_some_and(|slice| !slice.state.is_terminal())
         });
         !busy && self.is_fit(now, robot)
     }
@@ -219,14 +202,8 @@ impl Supervisor {
             self.send_due(now, &agent);
             let fit = self.robots.get(&agent).is_some_and(|robot| self.unfit(robot).is_none());
             let Some(robot) = self.robots.get_mut(&agent) else { continue };
-            if fit {
-                robot.unfit_since = None;
-            } else if robot.unfit_since.is_none() {
-                robot.unfit_since = Some(now);
-            }
-            let silent = robot.telemetry.is_some() && now.since(robot.telemetry_at) > SILENT;
-            if silent && now.since(robot.shown_at) >= SHOW_SILENT {
-                robot.shown_at = now;
+            robot.duty.note_fitness(now, fit);
+            if robot.show_silence(now) {
                 self.mark_robot_changed(&agent);
             }
         }

@@ -22,8 +22,7 @@ impl Supervisor {
     /// Splits a queued mission among the robots that are free.
     pub(crate) fn try_start(&mut self, now: MonoTime, id: MissionId) {
         let Some(mission) = self.missions.get(id) else { return };
-        let settling = now < self.arrival_at || now.since(self.arrival_at) < self.config.settle;
-        if mission.state() != MissionState::Queued || (settling && !self.robots.is_empty()) {
+        if mission.state() != MissionState::Queued || self.robots.is_settling(now, self.config.settle) {
             return;
         }
         let workers = self.workers_for(now, &mission.spec().robots);

@@ -1,6 +1,5 @@
 //! The core itself: it owns its parts, routes each input to a handler and brings the outputs out.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use core::time::Duration;
@@ -22,32 +21,26 @@ use crate::leases::Leases;
 use crate::mission::Mission;
 use crate::missions::Missions;
 use crate::outbound::Outbound;
-use crate::recent::RecentIds;
 use crate::record::Record;
 use crate::robot::Robot;
+use crate::roster::Roster;
 
 /// How often the supervisor checks everything that no message reminds it of.
 const HOUSEKEEPING_PERIOD: Duration = Duration::from_millis(250);
 
-/// The supervisor.
+/// The supervisor's core: owns the parts of the state and routes each input to its handler.
 #[derive(Clone, Debug)]
 pub struct Supervisor {
     pub(crate) config: SupervisorConfig,
     pub(crate) allocator: Allocator,
-    pub(crate) robots: BTreeMap<AgentId, Robot>,
+    pub(crate) robots: Roster,
     pub(crate) missions: Missions,
     pub(crate) leases: Leases,
     /// The latches that robots should have.
     pub(crate) latches: WantedLatches,
-    /// Requests about latches that were executed, so that the same id takes effect once.
-    pub(crate) handled: RecentIds,
     pub(crate) alarms: Alarms,
     pub(crate) hazards: HazardMap,
-    /// Of this start: in every command, so that robots refuse those of an earlier one.
-    pub(crate) term: Term,
     pub(crate) storage: StorageState,
-    /// When a robot last connected.
-    pub(crate) arrival_at: MonoTime,
     pub(crate) out: Outbound,
     next_check: Option<MonoTime>,
 }
@@ -60,16 +53,13 @@ impl Supervisor {
             out: Outbound::new(config.epoch),
             config,
             allocator: Allocator::new(map),
-            robots: BTreeMap::new(),
+            robots: Roster::default(),
             missions: Missions::default(),
             leases: Leases::default(),
             latches: WantedLatches::default(),
-            handled: RecentIds::default(),
             alarms: Alarms::default(),
             hazards: HazardMap::default(),
-            term: Term(1),
             storage: StorageState::Healthy,
-            arrival_at: MonoTime::ZERO,
             next_check: None,
         }
     }
@@ -140,7 +130,7 @@ impl Supervisor {
     /// Records what is known of a robot.
     pub(crate) fn persist_robot(&mut self, agent: &AgentId) {
         if let Some(robot) = self.robots.get(agent) {
-            self.out.persist(Record::Robot(Box::new(robot.record.clone())));
+            self.out.persist(Record::Robot(Box::new(robot.record().clone())));
         }
     }
 
@@ -148,7 +138,7 @@ impl Supervisor {
     pub(crate) fn mark_robot_changed(&mut self, agent: &AgentId) {
         let revision = self.out.next_revision();
         if let Some(robot) = self.robots.get_mut(agent) {
-            robot.revision = revision;
+            robot.set_revision(revision);
         }
     }
 
@@ -164,12 +154,11 @@ impl Supervisor {
     pub(crate) fn send_order(&mut self, now: MonoTime, agent: &AgentId, order: Order) -> Option<CommandId> {
         let id = self.out.next_command();
         let resend_after = self.config.resend_after;
-        let term = self.term;
         let robot = self.robots.get_mut(agent)?;
-        let command = CloudCommand { id, generation: robot.record.generation, term, expires_at: None, order };
+        let command = self.out.command(id, robot.generation(), order);
         let name = command.order.name();
         let generation = command.generation;
-        robot.enqueue(command);
+        robot.commands.push(command);
         let due = robot.take_due(now, resend_after);
         self.send_all(agent, due);
         let payload =
@@ -182,8 +171,7 @@ impl Supervisor {
     pub(crate) fn send_unacknowledged(&mut self, agent: &AgentId, order: Order) {
         let id = self.out.next_command();
         if let Some(robot) = self.robots.get(agent) {
-            let generation = robot.record.generation;
-            let command = CloudCommand { id, generation, term: self.term, expires_at: None, order };
+            let command = self.out.command(id, robot.generation(), order);
             self.out.act(Output::Send { agent: agent.clone(), command });
         }
     }
@@ -203,7 +191,7 @@ impl Supervisor {
             match record {
                 Record::Mission(record) => self.missions.insert(Mission::restored(*record, now)),
                 Record::Robot(record) => {
-                    self.robots.insert(record.agent.clone(), Robot::new(*record, now, alive_until));
+                    self.robots.insert(Robot::new(*record, now, alive_until));
                 }
                 Record::Latch(record) => self.latches.restore(*record),
                 Record::Lease(record) => self.restore_lease(now, *record),
@@ -213,19 +201,18 @@ impl Supervisor {
                 Record::Events(_) | Record::LeaseEnded(_) | Record::RobotForgotten(_) => {}
             }
         }
-        self.term = term.next();
-        self.out.persist(Record::Term(self.term));
+        self.out.begin_term_after(term);
         self.restore_stop_all(now, stop_all);
         self.restore_assignments();
         // Robots come back one after the other: what is queued waits for them.
         if !self.robots.is_empty() {
-            self.arrival_at = alive_until;
+            self.robots.on_arrival(alive_until);
         }
         let revision = self.out.next_revision();
         self.missions.values_mut().for_each(|mission| mission.set_revision(revision));
-        self.robots.values_mut().for_each(|robot| robot.revision = revision);
+        self.robots.values_mut().for_each(|robot| robot.set_revision(revision));
         let payload =
-            json!({"missions": self.missions.len(), "robots": self.robots.len(), "term": self.term.to_string()});
+            json!({"missions": self.missions.len(), "robots": self.robots.len(), "term": self.out.term().to_string()});
         self.out.emit_event(now, EventKind::System, "restored", &payload);
     }
 
@@ -248,10 +235,9 @@ impl Supervisor {
 
     /// A robot has seen a later term than ours (the ledger was lost): ours must be later still, or it obeys nothing.
     pub(crate) fn raise_term(&mut self, now: MonoTime, seen: Term) {
-        if seen > self.term {
-            self.term = seen.next();
-            self.out.persist(Record::Term(self.term));
-            let payload = json!({"seen": seen.to_string(), "term": self.term.to_string()});
+        if seen > self.out.term() {
+            self.out.begin_term_after(seen);
+            let payload = json!({"seen": seen.to_string(), "term": self.out.term().to_string()});
             self.out.emit_event(now, EventKind::System, "term_raised", &payload);
         }
     }
@@ -284,7 +270,7 @@ impl Supervisor {
         for mission in self.missions.open() {
             for (agent, _) in mission.area().open_slices() {
                 if let Some(robot) = self.robots.get_mut(agent) {
-                    robot.mission = Some(mission.id());
+                    robot.duty.begin(mission.id());
                 }
             }
         }

@@ -21,7 +21,7 @@ impl Supervisor {
     /// What changed after a revision; its own `sequence` is the revision to ask with the next time.
     #[must_use]
     pub fn changes(&self, now: MonoTime, since: u64) -> FleetView {
-        let robots = self.robots.values().filter(|robot| robot.revision > since);
+        let robots = self.robots.values().filter(|robot| robot.revision() > since);
         let missions = self.missions.values().filter(|mission| mission.revision() > since);
         FleetView {
             sequence: self.out.revision(),
@@ -36,7 +36,7 @@ impl Supervisor {
     /// The revisions at which the robots and missions of [`Self::fleet_view`] last changed, in its order.
     #[must_use]
     pub fn revisions(&self) -> (Vec<u64>, Vec<u64>) {
-        let robots = self.robots.values().map(|robot| robot.revision).collect();
+        let robots = self.robots.values().map(Robot::revision).collect();
         (robots, self.missions.values().map(Mission::revision).collect())
     }
 
@@ -49,11 +49,11 @@ impl Supervisor {
     /// The term of this start, in every command.
     #[must_use]
     pub const fn term(&self) -> Term {
-        self.term
+        self.out.term()
     }
 
     fn robot_view(&self, now: MonoTime, robot: &Robot) -> RobotView {
-        robot.view(now, self.latches.of(&robot.record.agent))
+        robot.view(now, self.latches.of(robot.id()))
     }
 
     /// How many robots are known.
@@ -71,10 +71,10 @@ impl Supervisor {
     /// How many robots have an open stream.
     #[must_use]
     pub fn connected(&self) -> usize {
-        self.robots.values().filter(|robot| robot.connected).count()
+        self.robots.connected().count()
     }
 
-    /// One robot.
+    /// The robot of this name, with the age of its last report.
     ///
     /// # Errors
     /// [`Refusal::UnknownRobot`].
@@ -106,7 +106,7 @@ impl Supervisor {
             }
             for (agent, slice) in mission.area().open_slices() {
                 let robot = self.robots.get(agent).ok_or(format!("{agent} is not known"))?;
-                if robot.mission != Some(id) || slice.generation > robot.record.generation {
+                if robot.duty.mission() != Some(id) || slice.generation > robot.generation() {
                     return Err(format!("{agent} does not know of its slice of {id}"));
                 }
             }

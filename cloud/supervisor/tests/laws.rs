@@ -122,7 +122,7 @@ fn apply(stage: &mut Stage, twist: &Twist) {
     }
 }
 
-/// Everything works again, and whoever waits for a person gets one.
+/// Everything works again, and robots that wait for an operator are released.
 fn calm(stage: &mut Stage) {
     for index in 0..stage.robots.len() {
         apply(stage, &Twist::Recover(index));

@@ -13,15 +13,15 @@ impl Fleet {
         match fault.kind {
             FaultKind::PowerLoss => struck.iter().for_each(|robot| self.world.borrow_mut().cut_power(*robot)),
             FaultKind::Cut(kind) => {
-                self.network.cut(number, kind, struck.clone());
+                self.transport.network_mut().cut(number, kind, struck.clone());
                 if kind == LinkKind::Cloud {
                     struck.into_iter().for_each(|robot| self.break_stream(robot));
                 }
             }
-            FaultKind::Impair(kind, how) => self.network.impair(number, kind, how, struck),
+            FaultKind::Impair(kind, how) => self.transport.network_mut().impair(number, kind, how, struck),
             FaultKind::SplitMesh => {
                 let last = fault.robot.unwrap_or(self.robots.len().saturating_sub(1) / 2);
-                self.network.split_mesh(number, last);
+                self.transport.network_mut().split_mesh(number, last);
             }
             FaultKind::Liar => drop(self.liars.insert(number, fault.robot.unwrap_or(0))),
             FaultKind::Kill
@@ -45,7 +45,7 @@ impl Fleet {
     pub(super) fn end_fault(&mut self, number: usize) {
         let Some(fault) = self.config.faults.get(number).copied() else { return };
         let struck = self.struck(&fault);
-        self.network.mend(number);
+        self.transport.network_mut().mend(number);
         self.liars.remove(&number);
         match fault.kind {
             FaultKind::Kill
@@ -58,7 +58,7 @@ impl Fleet {
                 let commands = self.supervisor.end_fault(self.now, number);
                 self.send_commands(commands);
                 if !self.supervisor.is_hung() {
-                    self.deliver_held(Endpoint::Supervisor);
+                    self.transport.deliver_held(self.now, Endpoint::Supervisor);
                 }
             }
             FaultKind::PowerLoss
@@ -82,7 +82,7 @@ impl Fleet {
         let now = self.now;
         self.robots.get_mut(robot).into_iter().for_each(|r| r.end_fault(now, fault));
         if self.robots.get(robot).is_some_and(|r| !r.is_hung()) {
-            self.deliver_held(Endpoint::Robot(robot));
+            self.transport.deliver_held(self.now, Endpoint::Robot(robot));
         }
         self.send_outputs(robot);
     }

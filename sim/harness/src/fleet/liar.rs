@@ -33,7 +33,7 @@ impl Fleet {
 
     fn next_lie(&mut self, impersonated: usize) -> Option<(PeerMessage, Vec<u8>)> {
         let truth = self.robots.get(impersonated)?.intent.clone()?;
-        let draw = self.network.random().bits();
+        let draw = self.transport.network_mut().random().bits();
         let ghost = AgentId::new(format!("ghost-{}", 1 + draw % GHOSTS)).ok()?;
         let beside = Point::new((draw >> 8 & 0xff) as f64 / 64.0 - 2.0, (draw >> 16 & 0xff) as f64 / 64.0 - 2.0);
         let sequence = draw >> 24;

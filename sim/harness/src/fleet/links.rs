@@ -47,7 +47,7 @@ impl Fleet {
     fn save(&mut self, number: usize, ticket: u64, contents: Box<skein_robot::latch::LatchFileContents>) {
         if let Some(robot) = self.robots.get_mut(number) {
             let (start, takes) = robot.save(ticket, contents);
-            self.queue.schedule(self.now + takes, SimEvent::Saved { robot: number, start, ticket });
+            self.transport.schedule(self.now + takes, SimEvent::Saved { robot: number, start, ticket });
         }
     }
 
@@ -56,9 +56,7 @@ impl Fleet {
         robot.stream += 1;
         robot.is_streaming = false;
         let event = SimEvent::DialArrives { robot: number, stream: robot.stream };
-        for at in self.network.send(self.now, Link::report(number), DIAL_BYTES) {
-            self.queue.schedule(at, event.clone());
-        }
+        self.transport.send(self.now, Link::report(number), DIAL_BYTES, &event);
     }
 
     /// The supervisor's machine accepts a stream when the supervisor runs, and refuses it when it does not.
@@ -68,9 +66,7 @@ impl Fleet {
         } else {
             SimEvent::StreamBroken { robot, stream }
         };
-        for at in self.network.send(self.now, Link::command(robot), DIAL_BYTES) {
-            self.queue.schedule(at, answer.clone());
-        }
+        self.transport.send(self.now, Link::command(robot), DIAL_BYTES, &answer);
     }
 
     pub(super) fn on_dial_answered(&mut self, number: usize, stream: u64) {
@@ -97,32 +93,29 @@ impl Fleet {
     /// Both ends find out that a robot's stream is broken.
     pub(super) fn break_stream(&mut self, number: usize) {
         if let Some(stream) = self.robots.get(number).map(|robot| robot.stream) {
-            self.queue.schedule(self.now + NOTICE, SimEvent::StreamBroken { robot: number, stream });
+            self.transport.schedule(self.now + NOTICE, SimEvent::StreamBroken { robot: number, stream });
             self.lose_stream(number, stream);
         }
     }
 
     /// The supervisor finds out that a robot's stream is broken.
     pub(super) fn lose_stream(&mut self, number: usize, stream: u64) {
-        self.queue.schedule(self.now + NOTICE, SimEvent::StreamGone { robot: number, stream });
+        self.transport.schedule(self.now + NOTICE, SimEvent::StreamGone { robot: number, stream });
     }
 
     fn send_report(&mut self, number: usize, report: AgentReport) {
         let Some(robot) = self.robots.get(number).filter(|robot| robot.is_streaming) else { return };
-        let (stream, bytes) = (robot.stream, Rc::<[u8]>::from(report.to_bytes()));
-        for at in self.network.send(self.now, Link::report(number), bytes.len()) {
-            let bytes = Rc::clone(&bytes);
-            self.queue.schedule(at, SimEvent::ReportArrives { robot: number, stream, bytes });
-        }
+        let bytes = Rc::<[u8]>::from(report.to_bytes());
+        let length = bytes.len();
+        let event = SimEvent::ReportArrives { robot: number, stream: robot.stream, bytes };
+        self.transport.send(self.now, Link::report(number), length, &event);
     }
 
     fn broadcast(&mut self, from: usize, kind: PeerMessage, bytes: Vec<u8>) {
         let bytes = Rc::<[u8]>::from(bytes);
         for robot in (0..self.robots.len()).filter(|to| *to != from) {
-            for at in self.network.send(self.now, Link::mesh(from, robot), bytes.len()) {
-                let bytes = Rc::clone(&bytes);
-                self.queue.schedule(at, SimEvent::PeerMessageArrives { robot, from, kind, bytes });
-            }
+            let event = SimEvent::PeerMessageArrives { robot, from, kind, bytes: Rc::clone(&bytes) };
+            self.transport.send(self.now, Link::mesh(from, robot), bytes.len(), &event);
         }
     }
 
@@ -151,10 +144,9 @@ impl Fleet {
             let Some(number) = self.number_of(&agent) else { continue };
             let Some(stream) = self.supervisor.stream_of(number) else { continue };
             let bytes = Rc::<[u8]>::from(command.to_bytes());
-            for at in self.network.send(self.now, Link::command(number), bytes.len()) {
-                let bytes = Rc::clone(&bytes);
-                self.queue.schedule(at, SimEvent::CommandArrives { robot: number, stream, bytes });
-            }
+            let length = bytes.len();
+            let event = SimEvent::CommandArrives { robot: number, stream, bytes };
+            self.transport.send(self.now, Link::command(number), length, &event);
         }
     }
 
@@ -194,7 +186,7 @@ impl Fleet {
     /// Finds out which robots' mesh sessions see each other now; they notice a little later.
     pub(super) fn update_presence(&mut self) {
         for number in 0..self.robots.len() {
-            let up = !self.network.is_isolated(LinkKind::Mesh, number);
+            let up = !self.transport.network().is_isolated(LinkKind::Mesh, number);
             let changed = |robot: &&mut SimRobot| robot.is_alive() && robot.is_mesh_up != Some(up);
             if let Some(robot) = self.robots.get_mut(number).filter(changed) {
                 robot.is_mesh_up = Some(up);
@@ -202,11 +194,11 @@ impl Fleet {
             }
         }
         let alive: Vec<bool> = self.robots.iter().map(SimRobot::is_alive).collect();
-        for change in self.presence.update(&alive, &self.network) {
+        for change in self.presence.update(&alive, self.transport.network()) {
             let (a, b) = change.pair;
             let at = self.now + if change.alive { DISCOVERY } else { NOTICE };
             for (robot, peer) in [(a, b), (b, a)] {
-                self.queue.schedule(at, SimEvent::PeerSeen { robot, peer, alive: change.alive });
+                self.transport.schedule(at, SimEvent::PeerSeen { robot, peer, alive: change.alive });
             }
         }
     }

@@ -2,7 +2,7 @@
 //! Time jumps to whatever is next: a message, a tick, a deadline. The same configuration gives the same bytes.
 //!
 //! - [`Fleet`] runs the clock and routes what happens;
-//! - `event_queue` and `network` say what arrives when, and what becomes of it while a fault lasts;
+//! - `transport` (`event_queue`, `network`) says what arrives when, and what becomes of it while a fault lasts;
 //! - `sim_robot`, `disk` and `sim_supervisor` drive the cores as their processes do;
 //! - `operators` press STOP, KILL and RELEASE at the supervisor and at debug APIs;
 //! - `monitor` watches the true state of the place, `report` is what came of the run.
@@ -23,9 +23,11 @@ mod probe;
 mod random;
 mod report;
 mod run;
+mod run_record;
 mod sim_robot;
 mod sim_supervisor;
 mod summary;
+mod transport;
 
 use skein_types::ids::NameError;
 use skein_types::polygon::PolygonError;
@@ -56,7 +58,7 @@ pub enum FleetError {
     /// A robot's name.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// The fence.
+    /// The fence is no simple polygon.
     #[error(transparent)]
     Fence(#[from] PolygonError),
     /// A fault or a press names a robot that does not exist.

@@ -18,13 +18,15 @@ use super::sim_robot::{SimRobot, wall};
 
 /// An operator looks for up to this long before a release.
 const THINK_MS: u64 = 1_500;
-/// A request to the supervisor or to a debug API takes so many microseconds on a sound link.
+/// A request takes this long to the supervisor.
 const CONSOLE_DELAY: Duration = Duration::from_millis(3);
+/// Bytes of a request to a debug API.
+const REQUEST_BYTES: usize = 256;
 
 /// A robot has acknowledged a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Acknowledgement {
-    /// The request.
+    /// Id of the request.
     pub request: CommandId,
     /// Number of the robot, from 0.
     pub robot: usize,
@@ -95,8 +97,8 @@ impl Fleet {
         let Some(seen) = press.accesses.first().and_then(|access| self.registers_at(*access, press.target)) else {
             return;
         };
-        let think = Duration::from_millis(self.network.random().below(THINK_MS));
-        self.queue.schedule(self.now + think, SimEvent::Decide { press: number, seen: Box::new(seen) });
+        let think = Duration::from_millis(self.transport.network_mut().random().below(THINK_MS));
+        self.transport.schedule(self.now + think, SimEvent::Decide { press: number, seen: Box::new(seen) });
     }
 
     pub(super) fn decide(&mut self, number: usize, seen: &LatchSet) {
@@ -114,7 +116,7 @@ impl Fleet {
                 self.supervisor.wanted(self.now, agent)
             }
             Access::Debug(robot) => {
-                let open = self.network.is_open(Link::debug(robot));
+                let open = self.transport.network().is_open(Link::debug(robot));
                 let there =
                     self.robots.get(robot).filter(|r| open && !r.is_hung() && target.is_none_or(|t| t == robot));
                 there.and_then(|r| r.core()).map(|core| core.latch().latches().clone())
@@ -130,14 +132,12 @@ impl Fleet {
             match access {
                 Access::Supervisor => {
                     let event = SimEvent::RequestAtSupervisor { target, request: Box::new(request) };
-                    self.queue.schedule(self.now + CONSOLE_DELAY, event);
+                    self.transport.schedule(self.now + CONSOLE_DELAY, event);
                 }
                 Access::Debug(robot) => {
                     let caller = self.operators.new_caller(request.id);
                     let event = SimEvent::RequestAtRobot { robot: *robot, caller, target, request: Box::new(request) };
-                    for at in self.network.send(self.now, Link::debug(*robot), 256) {
-                        self.queue.schedule(at, event.clone());
-                    }
+                    self.transport.send(self.now, Link::debug(*robot), REQUEST_BYTES, &event);
                 }
             }
         }

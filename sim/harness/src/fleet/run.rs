@@ -15,7 +15,7 @@ use skein_supervisor::Input as SupervisorInput;
 use skein_types::fleet::FleetView;
 use skein_types::geometry::Pose;
 use skein_types::ids::{AgentId, BootId, FleetId};
-use skein_types::mission::{Mission, MissionSpec, Objective, Priority};
+use skein_types::mission::{MissionSpec, Objective, Priority};
 use skein_types::region::Region;
 use skein_types::time::MonoTime;
 use skein_wire::Wire;
@@ -24,15 +24,17 @@ use uuid::Uuid;
 
 use super::FleetError;
 use super::config::FleetConfig;
-use super::event_queue::{EventQueue, SimEvent};
-use super::monitor::{INCIDENTS_MAX, Monitor, SAMPLE_EVERY, Sample};
-use super::network::{Endpoint, Network};
+use super::event_queue::SimEvent;
+use super::monitor::{Monitor, SAMPLE_EVERY, Sample};
+use super::network::Endpoint;
 use super::operators::Operators;
 use super::presence::Presence;
 use super::probe::Probe;
 use super::report::FleetReport;
+use super::run_record::RunRecord;
 use super::sim_robot::SimRobot;
 use super::sim_supervisor::SimSupervisor;
+use super::transport::Transport;
 
 /// Period of reflex and body.
 const TICK: Duration = Duration::from_millis(10);
@@ -44,8 +46,6 @@ const AFTER_MISSION: Duration = Duration::from_secs(3);
 const RETURN_MAX: Duration = Duration::from_secs(180);
 /// Shortest and longest pause between two attempts of a robot to open its stream.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
-/// Messages that the system keeps for one hung process.
-const HELD_MAX: usize = 4_096;
 
 /// A fleet during a run.
 pub struct Fleet {
@@ -54,23 +54,17 @@ pub struct Fleet {
     pub(super) world: Rc<RefCell<World>>,
     pub(super) robots: Vec<SimRobot>,
     pub(super) supervisor: SimSupervisor,
-    pub(super) queue: EventQueue,
-    pub(super) network: Network,
+    pub(super) transport: Transport,
     pub(super) presence: Presence,
     pub(super) operators: Operators,
     /// The robot in whose name each liar speaks, by number of the fault.
     pub(super) liars: BTreeMap<usize, usize>,
     pub(super) probe: Option<Box<dyn Probe>>,
-    /// What has arrived at processes that hang.
-    held: BTreeMap<Endpoint, Vec<SimEvent>>,
     pub(super) now: MonoTime,
     next_tick: MonoTime,
     next_sample: MonoTime,
     pub(super) monitor: Monitor,
-    pub(super) undecodable: Vec<String>,
-    pub(super) mission: Option<Mission>,
-    pub(super) ended_at: Option<MonoTime>,
-    pub(super) audit: Result<(), String>,
+    pub(super) record: RunRecord,
 }
 
 impl Fleet {
@@ -97,26 +91,21 @@ impl Fleet {
         }
         let supervisor = SimSupervisor::new(fleet, map_hash, Arc::clone(&config.place.planning));
         let mut fleet = Self {
-            network: Network::new(seed),
+            transport: Transport::new(seed),
             config,
             region: start.region,
             world,
             robots,
             supervisor,
-            queue: EventQueue::default(),
             presence: Presence::default(),
             operators: Operators::default(),
             liars: BTreeMap::new(),
             probe: None,
-            held: BTreeMap::new(),
             now: MonoTime::ZERO,
             next_tick: MonoTime::ZERO + TICK,
             next_sample: MonoTime::ZERO + SAMPLE_EVERY,
             monitor: Monitor::new(&fence),
-            undecodable: Vec::new(),
-            mission: None,
-            ended_at: None,
-            audit: Ok(()),
+            record: RunRecord::default(),
         };
         fleet.schedule_start();
         Ok(fleet)
@@ -125,13 +114,13 @@ impl Fleet {
     fn schedule_start(&mut self) {
         self.update_presence();
         for (number, press) in self.config.presses.iter().enumerate() {
-            self.queue.schedule(MonoTime::ZERO + press.at, SimEvent::Press(number));
+            self.transport.schedule(MonoTime::ZERO + press.at, SimEvent::Press(number));
         }
-        self.queue.schedule(MonoTime::ZERO + SUBMIT_AT, SimEvent::Submit);
+        self.transport.schedule(MonoTime::ZERO + SUBMIT_AT, SimEvent::Submit);
         for (number, fault) in self.config.faults.iter().enumerate() {
-            self.queue.schedule(MonoTime::ZERO + fault.at, SimEvent::FaultBegins(number));
+            self.transport.schedule(MonoTime::ZERO + fault.at, SimEvent::FaultBegins(number));
             if let Some(lasts) = fault.lasts {
-                self.queue.schedule(MonoTime::ZERO + fault.at + lasts, SimEvent::FaultEnds(number));
+                self.transport.schedule(MonoTime::ZERO + fault.at + lasts, SimEvent::FaultEnds(number));
             }
         }
     }
@@ -214,7 +203,7 @@ impl Fleet {
     }
 
     fn is_over(&self) -> bool {
-        let Some(ended) = self.ended_at else { return false };
+        let Some(ended) = self.record.ended_at() else { return false };
         let since = self.now.since(ended);
         let resting = || self.robots.iter().filter(|r| r.is_alive()).all(SimRobot::is_resting);
         since >= RETURN_MAX || (since >= AFTER_MISSION && (!self.config.return_home || resting()))
@@ -223,9 +212,9 @@ impl Fleet {
     /// Jumps to whatever is next and does it.
     fn advance(&mut self, see: &mut dyn FnMut(&Sample)) {
         let deadlines = self.robots.iter().filter_map(SimRobot::next_deadline).chain(self.supervisor.next_deadline());
-        let others = [Some(self.next_tick), self.queue.next_at()].into_iter().flatten();
+        let others = [Some(self.next_tick), self.transport.next_at()].into_iter().flatten();
         self.now = deadlines.chain(others).min().unwrap_or(self.next_tick).max(self.now);
-        while let Some(event) = self.queue.pop_until(self.now) {
+        while let Some(event) = self.transport.pop_until(self.now) {
             self.handle(event);
         }
         if self.now >= self.next_tick {
@@ -274,25 +263,15 @@ impl Fleet {
         see(sample);
         let coverage = sample.coverage;
         if let Some(mission) = self.supervisor.mission_view() {
-            if self.ended_at.is_none() && mission.state.is_terminal() {
-                self.ended_at = Some(self.now);
-            }
-            self.mission = Some(mission);
+            self.record.on_mission(self.now, mission);
         }
-        let at_work = self.mission.is_some() && self.ended_at.is_none();
-        self.monitor.check_progress(self.now, coverage, at_work);
-        if self.audit.is_ok() {
-            self.audit = self.supervisor.audit().map_err(|what| format!("at {}: {what}", self.now));
-        }
+        self.monitor.check_progress(self.now, coverage, self.record.is_at_work());
+        self.record.check(self.now, || self.supervisor.audit());
     }
 
     fn handle(&mut self, event: SimEvent) {
         if let Some(receiver) = receiver(&event).filter(|receiver| self.is_hung(*receiver)) {
-            let held = self.held.entry(receiver).or_default();
-            if held.len() < HELD_MAX {
-                held.push(event);
-            }
-            return;
+            return self.transport.hold(receiver, event);
         }
         match event {
             SimEvent::ReportArrives { robot, stream, bytes } => self.on_report(robot, stream, &bytes),
@@ -333,13 +312,6 @@ impl Fleet {
         }
     }
 
-    /// A process runs again: what the system kept for it is delivered at once.
-    pub(super) fn deliver_held(&mut self, process: Endpoint) {
-        for event in self.held.remove(&process).unwrap_or_default() {
-            self.queue.schedule(self.now, event);
-        }
-    }
-
     fn mission_spec(&self) -> MissionSpec {
         MissionSpec {
             name: "run".to_owned(),
@@ -375,9 +347,7 @@ impl Fleet {
         match T::from_bytes(bytes) {
             Ok(message) => Some(message),
             Err(error) => {
-                if self.undecodable.len() < INCIDENTS_MAX {
-                    self.undecodable.push(format!("at {}: {error}", self.now));
-                }
+                self.record.on_undecodable(self.now, &error);
                 None
             }
         }

@@ -13,11 +13,11 @@ impl Fleet {
     pub(super) fn report(&self) -> FleetReport {
         let world = self.world.borrow();
         let truth = world.truth();
-        let mission = self.mission.as_ref().map(|mission| MissionReport {
+        let mission = self.record.mission().map(|mission| MissionReport {
             state: mission.state,
             reason: mission.reason.clone(),
             covered: mission.covered.0 / 100.0,
-            duration_s: self.ended_at.map(|at| at.as_secs_f64() - SUBMIT_AT.as_secs_f64()),
+            duration_s: self.record.ended_at().map(|at| at.as_secs_f64() - SUBMIT_AT.as_secs_f64()),
         });
         let per_robot = (0..self.robots.len()).filter_map(|number| self.robot_report(&world, number)).collect();
         let coverage = truth.coverage;
@@ -33,8 +33,8 @@ impl Fleet {
             min_separation_of: truth.min_separation_of.map(|(a, b, at)| (a + 1, b + 1, at.as_secs_f64())),
             distance_total_m: truth.distance_m.iter().sum(),
             per_robot,
-            messages: (self.network.messages, self.network.bytes),
-            undecodable: self.undecodable.clone(),
+            messages: (self.transport.network().messages, self.transport.network().bytes),
+            undecodable: self.record.undecodable().to_vec(),
             refusals: self.supervisor.refusals.clone(),
             events_kept: self.supervisor.events,
             checks: Vec::new(),
@@ -47,7 +47,7 @@ impl Fleet {
 
     fn robot_report(&self, world: &World, number: usize) -> Option<RobotReport> {
         let robot = self.robots.get(number)?;
-        let slices = self.mission.iter().flat_map(|mission| &mission.slices);
+        let slices = self.record.mission().into_iter().flat_map(|mission| &mission.slices);
         let own = slices.filter(|slice| slice.agent == *robot.id());
         Some(RobotReport {
             robot: robot.id().clone(),
@@ -66,7 +66,7 @@ impl Fleet {
         let state = report.mission.as_ref().map(|mission| mission.state);
         let least = 2.0 * self.config.body.radius.0 + SEPARATION_MARGIN;
         let separation = report.min_separation_m.unwrap_or(f64::INFINITY);
-        let audit = self.audit.clone();
+        let audit = self.record.audit();
         vec![
             check("no robot touched anything", report.collisions.total() == 0, format!("{:?}", report.collisions)),
             check(
@@ -82,10 +82,10 @@ impl Fleet {
             ),
             check(
                 "every message could be decoded",
-                self.undecodable.is_empty(),
-                self.undecodable.first().cloned().unwrap_or_default(),
+                self.record.undecodable().is_empty(),
+                self.record.undecodable().first().cloned().unwrap_or_default(),
             ),
-            check("the supervisor's books are right", audit.is_ok(), audit.err().unwrap_or_default()),
+            check("the supervisor's books are right", audit.is_ok(), audit.err().cloned().unwrap_or_default()),
             check(
                 "no robot moved against its latch, without a setpoint or over its fence",
                 self.monitor.violations == 0,
