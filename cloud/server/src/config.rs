@@ -32,7 +32,7 @@ pub struct Cloud {
     state: Option<PathBuf>,
 }
 
-/// Standard error.
+/// The log on standard error.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Log {
     /// Filter directives of `tracing`.

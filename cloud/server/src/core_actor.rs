@@ -56,13 +56,13 @@ pub(crate) enum CoreMessage {
     Request { request: Box<OperatorRequest>, reply: oneshot::Sender<Result<Answer, Refusal>> },
     /// A copy of the core, to plan with elsewhere.
     Copy(oneshot::Sender<Box<Supervisor>>),
-    /// One mission.
+    /// The mission of this id.
     Mission(MissionId, oneshot::Sender<Result<Mission, Refusal>>),
     /// Missions in some states (none named: all), newest first.
     Missions(Vec<MissionState>, oneshot::Sender<Vec<Mission>>),
-    /// One robot.
+    /// The robot of this name.
     Robot(AgentId, oneshot::Sender<Result<RobotView, Refusal>>),
-    /// All robots.
+    /// All robots, in the order of their names.
     Robots(oneshot::Sender<Vec<RobotView>>),
     /// Leases in force.
     Leases(oneshot::Sender<Vec<LeaseView>>),

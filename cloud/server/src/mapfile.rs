@@ -20,15 +20,15 @@ pub enum MapFileError {
     /// A file cannot be read.
     #[error("cannot read {path}: {source}")]
     Read {
-        /// Which.
+        /// The file that cannot be read.
         path: PathBuf,
-        /// Why.
+        /// What the system said.
         source: std::io::Error,
     },
     /// A file is larger than any map.
     #[error("{path} has {bytes} bytes, more than {max}: it is no map")]
     TooLarge {
-        /// Which.
+        /// The file that is too large.
         path: PathBuf,
         /// How many it has.
         bytes: u64,
@@ -38,25 +38,25 @@ pub enum MapFileError {
     /// The YAML file does not describe a map.
     #[error("{path}: {source}")]
     Meta {
-        /// Which.
+        /// The YAML file of the map.
         path: PathBuf,
-        /// Why.
+        /// What is wrong with it, and where.
         source: MetaError,
     },
     /// The image is none.
     #[error("{path}: {source}")]
     Image {
-        /// Which.
+        /// The image that the YAML names.
         path: PathBuf,
-        /// Why.
+        /// What is wrong with it.
         source: MapError,
     },
     /// Nobody could plan on it.
     #[error("{path}: {source}")]
     Planning {
-        /// Which.
+        /// The YAML file of the map.
         path: PathBuf,
-        /// Why.
+        /// Why nothing can be planned on it.
         source: PlanningError,
     },
 }
@@ -64,7 +64,7 @@ pub enum MapFileError {
 /// A map, ready to plan on.
 #[derive(Clone, Debug)]
 pub struct LoadedMap {
-    /// For planning.
+    /// The grid that work is split on.
     pub planning: Arc<PlanningMap>,
     /// Hash of its content, in hex.
     pub hash: String,

@@ -44,7 +44,6 @@ pub(crate) struct Api {
     pub(crate) datum: Option<Datum>,
 }
 
-/// All routes.
 pub(crate) fn routes(api: Api) -> Router {
     Router::new()
         .route("/healthz", get(healthz))

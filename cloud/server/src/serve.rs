@@ -54,7 +54,7 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Where it keeps what must survive.
     pub state: PathBuf,
-    /// Whose robots.
+    /// Robots that say another fleet are refused.
     pub fleet: FleetId,
     /// Origins whose pages may talk to it from a browser.
     pub allow_origins: Vec<String>,
@@ -66,9 +66,9 @@ pub enum ServeError {
     /// The address is taken or not ours.
     #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// Which.
+        /// The address that was asked for.
         address: SocketAddr,
-        /// Why.
+        /// What the system said; often that it is in use.
         source: std::io::Error,
     },
     /// Nothing can be kept.
@@ -137,7 +137,7 @@ impl Running {
     }
 }
 
-/// Starts everything.
+/// Opens the ledger, restores the state from it, and serves the gRPC and HTTP APIs.
 ///
 /// # Errors
 /// [`ServeError`] names what could not be started.

@@ -37,9 +37,9 @@ pub enum StoreError {
     /// The folder cannot be made or used.
     #[error("cannot use the state folder {path}: {source}")]
     Folder {
-        /// Which.
+        /// The folder of the ledger.
         path: PathBuf,
-        /// Why.
+        /// What the system said.
         source: std::io::Error,
     },
     /// Another process works in it.
@@ -48,9 +48,9 @@ pub enum StoreError {
     /// Made by a newer release.
     #[error("{path} was made by a newer release (layout {found}, this one knows {LAYOUT})")]
     Newer {
-        /// Which.
+        /// The database.
         path: PathBuf,
-        /// Its layout.
+        /// The version of its layout, newer than this program writes.
         found: i64,
     },
     /// SQLite failed.
@@ -58,7 +58,7 @@ pub enum StoreError {
     Sql {
         /// What was being done.
         doing: &'static str,
-        /// Why.
+        /// What SQLite said.
         source: rusqlite::Error,
     },
     /// The databases are not open.
@@ -69,11 +69,11 @@ pub enum StoreError {
     Damaged {
         /// What kind of record.
         kind: String,
-        /// Which.
+        /// Its primary key.
         key: String,
         /// In which file.
         path: PathBuf,
-        /// Why.
+        /// What does not decode in it.
         reason: String,
     },
 }

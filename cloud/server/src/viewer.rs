@@ -14,7 +14,7 @@ use crate::meter::Meter;
 /// Without news, a sign of life after this.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// One viewer.
+/// A stream of fleet changes to one client.
 pub(crate) struct Viewer {
     pub(crate) snapshots: watch::Receiver<Arc<FleetSnapshot>>,
     pub(crate) meter: Arc<Meter>,

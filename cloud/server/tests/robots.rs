@@ -268,7 +268,7 @@ async fn first_status(address: std::net::SocketAddr, report: v1::AgentReport) ->
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sample_that_is_no_number_is_left_out_and_the_robot_can_still_be_stopped() {
+async fn a_sample_that_is_nan_is_left_out_and_the_robot_can_still_be_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let server = serve(dir.path()).await;
     let address = server.address();

@@ -8,7 +8,7 @@ use skein_wire::WireError;
 /// Exit code of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Done.
+    /// The command did what was asked.
     Ok = 0,
     /// Tried and failed.
     Failed = 1,
@@ -18,7 +18,7 @@ pub(crate) enum Exit {
     NotFound = 3,
     /// Refused by the supervisor, a robot, a lease or another run.
     Refused = 4,
-    /// No answer.
+    /// The supervisor or the robot does not answer.
     Unreachable = 5,
     /// Ended by Ctrl-C or SIGTERM.
     Interrupted = 130,

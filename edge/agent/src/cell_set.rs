@@ -49,7 +49,7 @@ impl CellSet {
         self.count == 0
     }
 
-    /// Ascending.
+    /// Indices of the cells, ascending.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.words.iter().enumerate().flat_map(|(index, word)| {
             let base = u32::try_from(index * 64).unwrap_or(u32::MAX);

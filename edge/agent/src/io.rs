@@ -40,7 +40,7 @@ pub enum Input {
     Hazards(Vec<MapHazard>),
     /// The liveliness token of a peer appeared on the mesh or vanished.
     PeerAlive {
-        /// The peer.
+        /// Name of the peer.
         agent: AgentId,
         /// True when the token appeared.
         alive: bool,

@@ -133,7 +133,7 @@ pub struct PlanStatus {
 pub struct WorldStatus {
     /// Middles of squares that hold something which is on no map (at most [`OBSTACLES_SHOWN_MAX`]).
     pub obstacles: Vec<Point>,
-    /// Temporary keepouts.
+    /// Places that are avoided for a while.
     pub blocked: Vec<BlockedPlace>,
     /// Hazards reported by peers or by this robot.
     pub hazards: Vec<HazardStatus>,
@@ -199,16 +199,16 @@ pub struct ReflexStatus {
     pub stop_distance: f64,
     /// The highest speed it allows, m/s.
     pub speed_allowed: f64,
-    /// Timing statistics.
+    /// Ticks, deadlines missed, latencies.
     pub stats: ReflexStats,
 }
 
 /// Counts since the boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
-    /// Control cycles.
+    /// Control cycles run.
     pub cycles: u64,
-    /// Path searches.
+    /// Path searches run.
     pub searches: u64,
     /// New paths because the old one did not hold.
     pub replans: u64,

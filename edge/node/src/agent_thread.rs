@@ -6,7 +6,7 @@
 //! | lane | when there is too much |
 //! |---|---|
 //! | latches, connections | only the latest counts |
-//! | orders and manual commands | refused by name, so that whoever gave them knows |
+//! | orders and manual commands | refused with [`AgentBusy`], so that the sender knows |
 //! | peers | the oldest go: newer intents and hazards say more |
 //! | questions | refused |
 
@@ -104,7 +104,7 @@ impl AgentMailbox {
         self.put(|mail| mail.mesh = Some(mesh));
     }
 
-    /// Somebody commands.
+    /// An order or a manual command, for the agent's next cycle.
     ///
     /// # Errors
     /// [`AgentBusy`] when the lane is full.
@@ -211,7 +211,7 @@ pub struct Sinks {
     pub map: broadcast::Sender<MapHazard>,
     /// For the peers: hazards, in their own lane.
     pub hazards: HazardLane,
-    /// The last sample, for whoever watches.
+    /// The last sample, for the debug API.
     pub telemetry: watch::Sender<Option<Arc<AgentTelemetry>>>,
     /// Hears that a person drives.
     pub manual: Box<dyn Fn(bool) + Send>,
@@ -288,7 +288,7 @@ impl AgentThread {
             self.drain();
         }
         for tell in mail.questions {
-            // Whoever asked may have lost patience.
+            // The caller may have timed out and gone.
             drop(tell.send(Box::new(self.core.agent().status(clock::now()))));
         }
     }

@@ -19,13 +19,13 @@ use crate::rt::{BodyEnd, Gauges};
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Pauses between attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-/// One attempt.
+/// One attempt to connect may take this long.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 
 /// How the body is reached.
 #[derive(Clone, Debug)]
 pub struct BodyEndpoint {
-    /// Unix socket.
+    /// Path of the Unix socket.
     pub socket: PathBuf,
     /// The name given there.
     pub robot: AgentId,
@@ -43,9 +43,9 @@ pub enum NoBody {
     /// Another body answers.
     #[error("the body came back as another one: it was {was:?} and is {is:?}")]
     Changed {
-        /// Before.
+        /// The body that the process started with.
         was: Box<BodyDescriptor>,
-        /// Now.
+        /// The body that answers now.
         is: Box<BodyDescriptor>,
     },
     /// The process ends.

@@ -179,7 +179,7 @@ impl Config {
 }
 
 impl BodyAt {
-    /// The socket.
+    /// Path of the Unix socket at which the body listens.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         PathBuf::from(self.address.strip_prefix("unix:").unwrap_or(&self.address))

@@ -18,7 +18,7 @@ pub const HANGS_AFTER: Duration = Duration::from_millis(700);
 pub struct Heartbeat(AtomicU64);
 
 impl Heartbeat {
-    /// It goes round now.
+    /// The loop runs now.
     pub fn beat(&self, now: MonoTime) {
         self.0.store(now.as_nanos().max(1), Ordering::Relaxed);
     }
@@ -35,7 +35,7 @@ impl Heartbeat {
         }
     }
 
-    /// How long ago it last did; `None` before the first time.
+    /// How long ago the loop last ran; `None` before the first time.
     #[must_use]
     pub fn age(&self, now: MonoTime) -> Option<Duration> {
         match self.0.load(Ordering::Relaxed) {

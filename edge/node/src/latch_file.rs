@@ -22,7 +22,7 @@ pub const FILE_NAME: &str = "latch.state";
 /// Room for a record: it is bounded by 64 request ids and two registers, about 5 KiB.
 const SLOT_BYTES: usize = 16 * 1024;
 const SLOT_OFFSETS: [u64; 2] = [0, SLOT_BYTES as u64];
-/// First word of a head.
+/// First field of a slot's head.
 const MAGIC: &str = "skein-latch";
 /// What blank slots and the rest of used ones are filled with.
 const BLANK: u8 = b' ';
@@ -43,7 +43,7 @@ pub enum SaveError {
     /// The file could not be made.
     #[error("cannot make {}: {source}", path.display())]
     Create {
-        /// The file.
+        /// The latch file, or its folder.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
@@ -51,7 +51,7 @@ pub enum SaveError {
     /// The slot could not be written or made durable.
     #[error("cannot write {}: {source}", path.display())]
     Write {
-        /// The file.
+        /// The latch file.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
@@ -194,8 +194,8 @@ fn decode(slot: &[u8]) -> Slot {
 fn decoded(slot: &[u8]) -> Result<(u64, LatchFileContents), String> {
     let text = std::str::from_utf8(slot).map_err(|_| "a slot is not text".to_owned())?;
     let (first, rest) = text.split_once('\n').ok_or("a slot has no head")?;
-    let words: Vec<&str> = first.split(' ').collect();
-    let [MAGIC, sequence, length, sum] = words[..] else { return Err("a slot has no head".into()) };
+    let fields: Vec<&str> = first.split(' ').collect();
+    let [MAGIC, sequence, length, sum] = fields[..] else { return Err("a slot has no head".into()) };
     let sequence: u64 = sequence.parse().map_err(|_| "the number of a slot is none")?;
     let length: usize = length.parse().map_err(|_| "the length of a slot is none")?;
     let json = rest.get(..length).ok_or("a slot is cut off")?;

@@ -44,7 +44,7 @@ type SaveJob = (u64, Box<LatchFileContents>);
 /// A registers of another robot, as peers pass it on.
 #[derive(Clone, Debug)]
 pub struct KnownLatch {
-    /// The robot.
+    /// Name of the robot that the register is of.
     pub robot: AgentId,
     /// Its own register.
     pub register: LatchRegister,
@@ -208,7 +208,7 @@ impl LatchService {
         authority
     }
 
-    /// Every step is a short move of memory; the word for the reflex is the first.
+    /// Every step is a short move of memory; what the reflex reads is written first.
     fn dispatch(&self, authority: &mut LatchAuthority) {
         while let Some(output) = authority.poll_output() {
             match output {

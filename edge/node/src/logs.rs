@@ -22,7 +22,7 @@ use crate::lossy_writer::{FlushGuard, LossyWriter};
 /// Longest text of one field, so that the ring is bounded in bytes too.
 const FIELD_BYTES_MAX: usize = 2048;
 
-/// One line.
+/// One line of the log, as the debug API sends it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Line {
     /// Rises by one each line of this process.
@@ -33,9 +33,9 @@ pub struct Line {
     pub level: &'static str,
     /// Which part of the program.
     pub target: &'static str,
-    /// What happened.
+    /// The sentence.
     pub message: String,
-    /// The details.
+    /// What belongs to the sentence, by name.
     pub fields: Map<String, Value>,
     #[serde(skip)]
     severity: Severity,
@@ -46,15 +46,15 @@ pub struct Line {
 /// How bad, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Something failed.
+    /// Something failed, and does not go on by itself.
     Error,
     /// Something should be looked at.
     Warn,
-    /// Something happened.
+    /// A step that an operator expects.
     Info,
     /// For finding a fault.
     Debug,
-    /// Everything.
+    /// Every detail.
     Trace,
 }
 

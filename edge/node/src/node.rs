@@ -510,7 +510,7 @@ fn wanted(config: &Config) -> Wanted {
     Wanted { priority: config.rt.priority, cpu: config.rt.cpu, lock_memory: config.rt.lock_memory }
 }
 
-/// One line of JSON on standard output, for whoever started the process.
+/// One line of JSON on standard output, for the program that started the process.
 fn print_ready(config: &Config, debug: &DebugAt, identity: &Identity) -> anyhow::Result<()> {
     let line = serde_json::json!({
         "ready": true,

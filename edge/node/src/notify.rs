@@ -38,25 +38,25 @@ impl Notify {
         self.socket.as_ref().and(self.watchdog).map(|limit| limit / 2)
     }
 
-    /// Everything runs.
+    /// Tells the service manager that everything runs (`READY=1`).
     pub fn ready(&self) {
-        self.say("READY=1");
+        self.send("READY=1");
     }
 
     /// It still does.
     pub fn alive(&self) {
-        self.say("WATCHDOG=1");
+        self.send("WATCHDOG=1");
     }
 
-    /// It ends.
+    /// Tells the service manager that the process ends (`STOPPING=1`).
     pub fn stopping(&self) {
-        self.say("STOPPING=1");
+        self.send("STOPPING=1");
     }
 
-    fn say(&self, words: &str) {
+    fn send(&self, state: &str) {
         let Some((socket, address)) = &self.socket else { return };
-        if let Err(e) = socket.send_to_addr(words.as_bytes(), address) {
-            tracing::debug!(error = %e, words, "the service manager did not hear");
+        if let Err(e) = socket.send_to_addr(state.as_bytes(), address) {
+            tracing::debug!(error = %e, state, "the service manager did not hear");
         }
     }
 }

@@ -23,17 +23,17 @@ pub enum PlaceError {
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// Which.
+        /// The file that cannot be read.
         path: PathBuf,
-        /// Why.
+        /// What the system said.
         source: std::io::Error,
     },
     /// A file is larger than anything sensible.
     #[error("{} has {bytes} bytes, more than {max}", path.display())]
     TooLarge {
-        /// Which.
+        /// The file that is too large.
         path: PathBuf,
-        /// How many.
+        /// Its size, bytes.
         bytes: u64,
         /// How many it may have.
         max: u64,
@@ -49,7 +49,7 @@ pub enum PlaceError {
     /// The fence is wrong.
     #[error("the fence {} cannot be used", path.display())]
     Fence {
-        /// Its file.
+        /// The file of the fence.
         path: PathBuf,
         /// What is wrong.
         source: FenceError,
@@ -60,7 +60,7 @@ pub enum PlaceError {
 #[derive(Debug, Error)]
 pub enum FenceError {
     /// No JSON.
-    #[error("it is no JSON")]
+    #[error("not JSON")]
     Json(#[from] serde_json::Error),
     /// Not one polygon.
     #[error("it must hold exactly one GeoJSON Polygon; it holds {0}")]
@@ -70,15 +70,15 @@ pub enum FenceError {
     Corner {
         /// Which ring; 0 is the outer one.
         ring: usize,
-        /// Which corner.
+        /// Number of the corner, from 0.
         corner: usize,
     },
     /// Longitude or latitude out of range.
     #[error("corner {corner} of ring {ring}: {source}")]
     Geodetic {
-        /// Which ring.
+        /// Number of the ring, from 0: the exterior first.
         ring: usize,
-        /// Which corner.
+        /// Number of the corner in its ring, from 0.
         corner: usize,
         /// What is wrong.
         source: GeodeticError,
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn what_is_no_single_simple_polygon_is_refused_with_a_reason() {
         let refused = |text: &str| parse_fence(text.as_bytes(), None).unwrap_err().to_string();
-        assert!(refused("{").contains("no JSON"));
+        assert!(refused("{").contains("not JSON"));
         assert!(refused("{}").contains("exactly one GeoJSON Polygon"));
         assert!(refused(r#"{"type":"FeatureCollection","features":[]}"#).contains("0 features"));
         assert!(refused(&SQUARE.replace("Polygon", "Point")).contains("Point"));

@@ -22,7 +22,7 @@ pub enum KeyError {
     /// The file cannot be read or made.
     #[error("cannot use the key file {}: {source}", path.display())]
     File {
-        /// The file.
+        /// The key's file.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
@@ -30,13 +30,13 @@ pub enum KeyError {
     /// The content is no key.
     #[error("the key file {} does not hold 64 hex digits", path.display())]
     Malformed {
-        /// The file.
+        /// The key's file.
         path: PathBuf,
     },
     /// Others can read it.
     #[error("the key file {} can be read by others: run chmod 600 on it", path.display())]
     Open {
-        /// The file.
+        /// The key's file.
         path: PathBuf,
     },
 }

@@ -49,11 +49,11 @@ pub struct Uplink {
     pub key: Option<Arc<dyn RobotKey + Send + Sync>>,
     /// What is to be sent.
     pub outbox: Arc<SharedOutbox>,
-    /// For orders.
+    /// Where orders go.
     pub agent: AgentMailbox,
     /// For latches, leases and terms.
     pub latch: Arc<LatchService>,
-    /// Pauses.
+    /// Pauses between attempts to connect.
     pub backoff: skein_robot::backoff::Backoff,
 }
 

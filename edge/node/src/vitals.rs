@@ -37,7 +37,7 @@ impl Vitals {
         time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
     }
 
-    /// Reads anew.
+    /// Reads CPU time, system load and memory; the process's CPU load is measured since `last`.
     pub fn read(&self, last: Option<Mark>) -> Mark {
         let mark = Mark { at: clock::now(), cpu_seconds: self.cpu_seconds() };
         if let Some(last) = last {
@@ -54,10 +54,10 @@ impl Vitals {
     }
 }
 
-/// The first number after a word, in one of the kernel's text files.
-fn number_after(path: &str, word: &str) -> Option<f64> {
+/// The first number after a label, in one of the kernel's text files.
+fn number_after(path: &str, label: &str) -> Option<f64> {
     let text = std::fs::read_to_string(path).ok()?;
-    let (_, rest) = text.split_once(word)?;
+    let (_, rest) = text.split_once(label)?;
     rest.split_ascii_whitespace().next()?.parse().ok()
 }
 

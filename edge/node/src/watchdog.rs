@@ -68,7 +68,7 @@ pub struct Watchdog {
     pub threads: Vec<(&'static str, IsDead)>,
     /// What else goes round, by name.
     pub heartbeats: Vec<(&'static str, Arc<Heartbeat>)>,
-    /// The process.
+    /// CPU time and memory of the process.
     pub vitals: Arc<Vitals>,
     /// The service manager.
     pub notify: Arc<Notify>,

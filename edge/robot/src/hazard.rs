@@ -43,7 +43,7 @@ const POSE_STD_MAX: Meters = Meters(0.5);
 /// A danger as the sensing tick found it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SensedHazard {
-    /// What.
+    /// What was sensed.
     pub kind: HazardKind,
     /// Where, in the map's frame.
     pub position: Point,

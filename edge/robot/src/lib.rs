@@ -13,7 +13,7 @@
 //! | [`robot`] | all of it composed for one thread and a virtual clock |
 //!
 //! STOP does not pass through the tactical side: every writer changes the [`latch::LatchAuthority`] under a lock that is
-//! never held over I/O, and the first output of that change is the word that the next tick reads.
+//! never held over I/O, and the first output of that change is the [`LatchView`](skein_types::authority::LatchView) that the next tick reads.
 
 pub mod backoff;
 pub mod hazard;

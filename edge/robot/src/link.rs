@@ -38,13 +38,13 @@ pub trait RobotKey {
 /// What does not change from stream to stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RobotIdentity {
-    /// The robot.
+    /// Name of the robot, unique in its fleet.
     pub robot: AgentId,
-    /// Its fleet.
+    /// A supervisor of another fleet refuses the robot.
     pub fleet: FleetId,
     /// This boot of its process.
     pub boot: BootId,
-    /// Its body.
+    /// What its body can do.
     pub body: BodyDescriptor,
     /// Where it started and returns to, `map_from_body`.
     pub home: Pose,
@@ -99,17 +99,17 @@ impl RobotIdentity {
 pub enum LinkPhase {
     /// Waits before the next attempt.
     Paused {
-        /// Until then.
+        /// When the next attempt begins.
         until: MonoTime,
     },
     /// Has sent for the supervisor.
     Connecting {
-        /// Since then.
+        /// When the attempt began.
         since: MonoTime,
     },
     /// Both sides talk.
     Streaming {
-        /// Since then.
+        /// When the supervisor answered.
         since: MonoTime,
     },
 }
@@ -124,7 +124,7 @@ pub enum LinkInput {
     },
     /// Refused, broken or closed.
     Broken {
-        /// Why.
+        /// What the transport said.
         reason: String,
     },
     /// Time has passed.
@@ -134,7 +134,7 @@ pub enum LinkInput {
 /// What is to be done with the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkOutput {
-    /// Connect.
+    /// Open a connection; [`LinkInput::Connected`] or [`LinkInput::Broken`] answers.
     Dial,
     /// Give the attempt up.
     HangUp,
@@ -147,7 +147,7 @@ pub enum LinkOutput {
     Up,
     /// It does not, or no longer.
     Down {
-        /// Why.
+        /// One sentence, for people.
         reason: String,
         /// Until the next attempt.
         pause: Duration,
@@ -169,7 +169,7 @@ impl LinkSession {
         Self { phase: LinkPhase::Paused { until: now }, backoff, outputs: VecDeque::new() }
     }
 
-    /// One change.
+    /// Applies one input; its outputs are drained with [`Self::poll_output`].
     pub fn handle(&mut self, now: MonoTime, input: LinkInput) {
         match (self.phase, input) {
             (LinkPhase::Connecting { .. }, LinkInput::Connected { challenge }) => {
@@ -184,7 +184,7 @@ impl LinkSession {
                 }
                 self.pause(now, reason);
             }
-            // Late words of an attempt that was given up, or of a stream that has ended.
+            // Late news of an attempt that was given up, or of a stream that has ended.
             (LinkPhase::Paused { .. } | LinkPhase::Streaming { .. }, LinkInput::Connected { .. })
             | (LinkPhase::Paused { .. }, LinkInput::Broken { .. })
             | (_, LinkInput::Tick) => {}

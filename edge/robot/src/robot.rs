@@ -13,7 +13,7 @@
 //!   └───────────────────────┘
 //! ```
 //!
-//! Each input is what one thread does without interruption; whoever drives the robot chooses their order, and so every
+//! Each input is what one thread does without interruption; the driver chooses their order, and so every
 //! race of the node: a release between two ticks, an agent that hangs ([`RobotInput::AgentRound`] does not come), a
 //! restart between a save and its ack. [`Robot::hold_handover`] separates even the writes of one agent round.
 
@@ -54,7 +54,7 @@ pub struct RobotConfig {
     pub identity: RobotIdentity,
     /// Its tactical plane.
     pub agent: AgentConfig,
-    /// Its reflex.
+    /// Limits of the reflex.
     pub reflex: ReflexConfig,
     /// Pauses of its link; `None` runs without a supervisor.
     pub backoff: Option<Backoff>,
@@ -92,9 +92,9 @@ pub enum RobotInput {
     },
     /// The mesh saw a peer appear or vanish.
     PeerAlive {
-        /// The peer.
+        /// Name of the peer.
         agent: AgentId,
-        /// It appeared.
+        /// True when its liveliness token appeared.
         alive: bool,
     },
     /// The mesh is up, or not.

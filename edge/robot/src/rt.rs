@@ -8,7 +8,7 @@
 //!              sensors ──►└────────┘                 └──────────┘
 //! ```
 //!
-//! A release is one word: the tick that reads it restores the power and lets the reflex go on, so that no tick lies
+//! A release is one atomic load: the tick that reads it restores the power and lets the reflex go on, so that no tick lies
 //! between the two.
 
 use core::time::Duration;
@@ -56,7 +56,7 @@ pub struct TickRecord {
 
 /// A body that is gone, to be dropped where dropping may take its time.
 pub struct LostBody<B> {
-    /// The body.
+    /// The body, to be dropped outside the real-time thread.
     pub body: Box<SafeBody<B>>,
     /// How that showed.
     pub why: Loss,

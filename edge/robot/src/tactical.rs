@@ -26,7 +26,7 @@ impl TacticalCore {
         Self { agent, link: LinkState::default(), wall_offset: None }
     }
 
-    /// One change.
+    /// Applies one input; its outputs are drained with [`Self::poll_output`].
     pub fn handle(&mut self, now: MonoTime, input: Input) {
         self.agent.handle(now, input);
     }

@@ -1,8 +1,8 @@
 //! The contract of a robot's body, the envelope nothing goes around, and the conformance suite.
 //!
-//! A [`Body`] senses, acts and halts; that is all the rest of the system knows of motors and sensors. Whoever drives
-//! one holds it inside a [`SafeBody`], which keeps the last word: fence, limits, silence, KILL. Whoever implements one
-//! runs [`conformance`] over it.
+//! A [`Body`] senses, acts and halts; that is all the rest of the system knows of motors and sensors. A
+//! driver holds it inside a [`SafeBody`], which has the final say: fence, limits, silence, KILL. An implementation is
+//! tested with [`conformance`].
 //!
 //! Invariants, each held by a test of the same words:
 //!
@@ -10,7 +10,7 @@
 //! 2. Outside the fence, only motion that leads back in passes.
 //! 3. Without a fresh and certain pose, a fenced body only halts.
 //! 4. What passes is within the descriptor's speed, climb, rate of turn and acceleration; braking is never softened.
-//! 5. Silence halts; a late command halts; a command that is no number halts.
+//! 5. Silence halts; a late command halts; a command that is NaN halts.
 //! 6. After `CutPower` nothing moves until `restore_power`, and then nothing moves by itself.
 
 pub mod conformance;
@@ -72,7 +72,7 @@ pub enum BodyError {
     /// Nothing has been sensed yet.
     #[error("the body has sent no sensor frame yet")]
     NothingSensed,
-    /// A velocity is infinite or no number.
+    /// A velocity is infinite or NaN.
     #[error("the commanded velocity is not finite")]
     NotFinite,
     /// The command was decided too long ago (or in the future) to be obeyed.

@@ -43,8 +43,8 @@ enum Drives {
     Cut,
 }
 
-/// A body inside its envelope. The inner body cannot be reached any more: whoever sends a command, an agent, a person
-/// with a joystick or a bug, sends it through here.
+/// A body inside its envelope. The inner body cannot be reached any more: every command, of an agent, of a person with a
+/// joystick or of a bug, goes through here.
 pub struct SafeBody<B> {
     body: B,
     fence: Fence,

@@ -232,7 +232,7 @@ const PLANTED: [(Bug, &str); 32] = [
     (Bug::LandFollowsItsTwist, "a Land command"),
     (Bug::NeverSilent, "silence stops"),
     (Bug::ObeysLateCommands, "late commands"),
-    (Bug::AcceptsNan, "no number"),
+    (Bug::AcceptsNan, "is NaN"),
     (Bug::CutPowerIgnored, "CutPower stops"),
     (Bug::PowerComesBack, "without power"),
     (Bug::RestoreStartsMoving, "with power back"),

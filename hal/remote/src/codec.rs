@@ -40,7 +40,7 @@ pub enum Malformed {
     /// A field has a value that means nothing.
     #[error("{field} has no such value: {value}")]
     Value {
-        /// Which field.
+        /// Name of the field.
         field: &'static str,
         /// What stood there, as its author wrote it.
         value: Unexpected,
@@ -75,7 +75,7 @@ pub enum Refusal {
     /// Somebody else drives it.
     #[error("that robot is driven by another process already: end it first, or choose another name")]
     AlreadyConnected,
-    /// Something else.
+    /// Another reason, as a sentence.
     #[error("{0}")]
     Other(String),
 }
@@ -330,7 +330,7 @@ pub(crate) fn write_sensors(out: &mut Vec<u8>, now: MonoTime, sensors: &SensorFr
 }
 
 /// Takes a sensor frame into `sensors`; the scan stays the one that was there when the frame brings none. Figures that
-/// are no numbers pass: the reflex takes them for a broken sensor, which is what they are.
+/// are NaN pass: the reflex takes them for a broken sensor, which is what they are.
 pub(crate) fn read_sensors(
     raw: Raw<'_>,
     now: MonoTime,

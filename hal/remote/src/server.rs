@@ -94,7 +94,7 @@ impl Listener {
 
     fn let_in(&mut self, now: MonoTime) {
         while self.strangers.len() < STRANGERS_MAX {
-            // Whoever hangs up between knocking and coming in is nobody; the next call looks again.
+            // The peer may hang up between the poll and this accept; the next call looks again.
             let Ok((stream, _)) = self.listener.accept() else { return };
             if check_peer(&stream).is_err() {
                 continue;
@@ -186,7 +186,7 @@ impl AsFd for Connection {
 }
 
 impl Connection {
-    /// Who drives.
+    /// The robot that drives the body of this connection.
     #[must_use]
     pub const fn agent(&self) -> &AgentId {
         &self.agent

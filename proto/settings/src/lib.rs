@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Each layer is checked where it is read, so that an error names the line, the variable or the flag. [`EDGE`] and
-//! [`CLOUD`] are the tables of keys: whoever adds a key adds one row there and one field to the process's own `Config`.
+//! [`CLOUD`] are the tables of keys: a new key is one row there and one field to the process's own `Config`.
 //!
 //! ```
 //! use skein_settings::{CLOUD, Layers, Origin};

@@ -25,7 +25,7 @@ pub struct BodyDescriptor {
     pub radius: Meters,
     /// Fastest over the floor.
     pub speed_max: MetersPerSecond,
-    /// Fastest turn.
+    /// Fastest turn, radians per second, in either direction.
     pub yaw_rate_max: RadiansPerSecond,
     /// Hardest it speeds up.
     pub acceleration_max: MetersPerSecondSquared,
@@ -37,7 +37,7 @@ pub struct BodyDescriptor {
     pub lidar_range: Meters,
     /// Energy when full.
     pub battery_capacity: WattHours,
-    /// Heaviest load.
+    /// Heaviest load, kilograms.
     pub payload_max: Kilograms,
 }
 

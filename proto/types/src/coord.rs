@@ -22,7 +22,7 @@ pub enum AgentState {
     Idle,
     /// On the way to its work.
     MovingToStart,
-    /// At work.
+    /// Working on its task.
     Executing,
     /// Carries a load to its place.
     CarryingPayload,

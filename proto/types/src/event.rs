@@ -51,11 +51,11 @@ pub struct Event {
     pub boot: BootId,
     /// Rises by one each event of this boot.
     pub sequence: u64,
-    /// Wall clock.
+    /// Wall clock of the robot, for people; not monotonic.
     pub at: WallTime,
     /// The boot's own clock.
     pub mono: MonoTime,
-    /// What kind.
+    /// Which subject it is about.
     pub kind: EventKind,
     /// What happened, `snake_case`.
     pub name: String,
@@ -101,7 +101,7 @@ pub fn first_break(events: &[Event]) -> Option<usize> {
 /// Events on their way up, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventBatch {
-    /// In order.
+    /// In the order of their sequence numbers.
     pub events: Vec<Event>,
 }
 

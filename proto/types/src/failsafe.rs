@@ -155,7 +155,7 @@ pub enum Ends {
 /// One row of the table.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row {
-    /// Why.
+    /// The cause that the row is about.
     pub cause: Cause,
     /// Who finds out.
     pub detector: Detector,
@@ -316,7 +316,7 @@ pub enum LossPolicy {
 pub struct LossRule {
     /// It holds for this long first: a link that comes back soon has something to say before the robot moves on.
     pub hold_first: Duration,
-    /// After that.
+    /// What follows when the time is over.
     pub then: LossPolicy,
 }
 

@@ -22,7 +22,7 @@ pub struct RobotView {
     pub agent: AgentId,
     /// Boot id: made anew at each start of the robot's process, so that a restart is not taken for a late message.
     pub boot: BootId,
-    /// What body.
+    /// What its body can do.
     pub body: BodyDescriptor,
     /// Where it started.
     pub home: Pose,

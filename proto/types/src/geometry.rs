@@ -43,7 +43,7 @@ impl Point {
         (self - other).norm()
     }
 
-    /// Scalar product.
+    /// Scalar product, square metres.
     #[must_use]
     pub fn dot(self, other: Self) -> f64 {
         self.x * other.x + self.y * other.y
@@ -191,7 +191,7 @@ pub struct Twist {
 }
 
 impl Twist {
-    /// Not moving.
+    /// No motion in any axis.
     pub const ZERO: Self = Self { vx: 0.0, vy: 0.0, vz: 0.0, yaw_rate: 0.0 };
 
     /// Straight and turning on the floor.

@@ -18,9 +18,9 @@ use crate::time::WallTime;
 /// The versions of the wire schema that a build speaks; both ends use the highest that they have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SchemaRange {
-    /// Oldest.
+    /// Oldest version that is understood.
     pub min: u32,
-    /// Newest.
+    /// Newest version that is understood.
     pub max: u32,
 }
 
@@ -114,7 +114,7 @@ pub enum AgentReport {
     Hello(Hello),
     /// Ten samples of 100 Hz.
     Telemetry(TelemetryBatch),
-    /// An answer.
+    /// The outcome of a command.
     Ack(CommandAck),
     /// How far it is.
     Progress(SliceProgress),
@@ -129,13 +129,13 @@ pub enum AgentReport {
 /// What a supervisor asks of a robot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Order {
-    /// Do this.
+    /// Take up a slice of a mission.
     Assign(Assignment),
     /// Halt the work, keep the order.
     Pause(MissionId),
     /// Go on with it.
     Resume(MissionId),
-    /// Drop it.
+    /// Drop the slice of this mission.
     Cancel(MissionId),
     /// Events up to this sequence of this boot are safe: the robot may forget them.
     EventsKept {

@@ -57,7 +57,7 @@ impl Priority {
         }
     }
 
-    /// The number.
+    /// The number, 1 (lowest) to 10.
     #[must_use]
     pub const fn get(self) -> u8 {
         self.0
@@ -86,7 +86,7 @@ pub struct MissionSpec {
     pub objective: Objective,
     /// Where, in the map's frame.
     pub zone: Polygon,
-    /// How urgent.
+    /// Goes before missions of lower priority.
     pub priority: Priority,
     /// Robots that may take part; empty means any.
     pub robots: Vec<AgentId>,
@@ -98,7 +98,7 @@ pub struct MissionSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum MissionState {
-    /// Not committed.
+    /// Prepared and not submitted.
     Draft,
     /// Accepted; waits for robots.
     Queued,
@@ -130,7 +130,7 @@ impl MissionState {
 pub enum Task {
     /// Sweep these squares with the survey sensor.
     Survey {
-        /// The squares.
+        /// The cells to sweep.
         region: Region,
     },
     /// Drive there and stay for a while (for ever when `None`).
@@ -184,11 +184,11 @@ pub struct SliceProgress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SliceState {
-    /// Taken up.
+    /// The robot has taken it up.
     Accepted,
     /// On the way to the first place.
     MovingToStart,
-    /// At work.
+    /// The robot works on it.
     Executing,
     /// A person or the supervisor halted it.
     Paused,
@@ -196,7 +196,7 @@ pub enum SliceState {
     Done,
     /// It cannot go on.
     Failed,
-    /// Taken away.
+    /// The supervisor took it away.
     Cancelled,
 }
 
@@ -215,7 +215,7 @@ pub struct Slice {
     pub agent: AgentId,
     /// Of which order.
     pub generation: Generation,
-    /// State.
+    /// How far the robot is with it.
     pub state: SliceState,
     /// Reason of the state, one sentence for the operator; empty where the state needs none.
     pub reason: String,
@@ -240,7 +240,7 @@ pub struct Mission {
     pub covered: Percent,
     /// Reachable free area of the zone, m².
     pub area: f64,
-    /// Parts.
+    /// One for each robot that was given work, ended ones included.
     pub slices: Vec<Slice>,
     /// When it was accepted.
     pub submitted_at: WallTime,
@@ -268,7 +268,7 @@ pub struct Preview {
 pub struct PreviewSlice {
     /// Name of the robot.
     pub agent: AgentId,
-    /// Its squares.
+    /// The cells that the robot would get.
     pub region: Region,
     /// The way it would take.
     pub path: Vec<Point>,
@@ -289,7 +289,7 @@ pub struct Verdict {
     pub level: VerdictLevel,
     /// Machine-readable, `snake_case`.
     pub code: String,
-    /// For people.
+    /// One sentence, for people.
     pub text: String,
 }
 

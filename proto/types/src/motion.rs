@@ -64,7 +64,7 @@ pub struct ActuatorFrame {
 }
 
 impl ActuatorFrame {
-    /// Stand still.
+    /// A frame that makes the body stand still.
     #[must_use]
     pub const fn halt(at: MonoTime, sequence: u64) -> Self {
         Self { at, sequence, mode: DriveMode::Halt, twist: Twist::ZERO }

@@ -23,7 +23,7 @@ pub struct Polygon {
 /// The unchecked parts of a [`Polygon`], as they come from a file or a message.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PolygonParts {
-    /// Outer ring.
+    /// The outer ring. Corners in the map's frame, metres.
     pub exterior: Vec<Point>,
     /// Rings cut out of it.
     #[serde(default)]
@@ -36,7 +36,7 @@ pub enum PolygonError {
     /// Too few different corners to enclose anything.
     #[error("ring {ring} has {corners} corners; it needs at least 3")]
     TooFewCorners {
-        /// Which ring.
+        /// Number of the ring; 0 is the exterior.
         ring: usize,
         /// How many corners it has.
         corners: usize,
@@ -44,18 +44,18 @@ pub enum PolygonError {
     /// More than [`POLYGON_CORNERS_MAX`].
     #[error("it has {0} corners, more than {POLYGON_CORNERS_MAX}")]
     TooManyCorners(usize),
-    /// A coordinate is infinite or no number.
+    /// A coordinate is infinite or NaN.
     #[error("corner {corner} of ring {ring} is not finite")]
     NotFinite {
-        /// Which ring.
+        /// Number of the ring; 0 is the exterior.
         ring: usize,
-        /// Which corner.
+        /// Number of the corner, from 0.
         corner: usize,
     },
     /// A ring encloses no area.
     #[error("ring {ring} encloses no area")]
     NoArea {
-        /// Which ring.
+        /// Number of the ring; 0 is the exterior.
         ring: usize,
     },
     /// Two edges meet where they should not.
@@ -67,7 +67,7 @@ pub enum PolygonError {
         edge: usize,
         /// Ring of the second edge.
         other_ring: usize,
-        /// Second edge.
+        /// Number of the second edge, from 0.
         other_edge: usize,
         /// Where, metres east.
         x: f64,

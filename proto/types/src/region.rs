@@ -55,9 +55,9 @@ impl RegionFrame {
 /// Consecutive squares in row-major order (row 0 is the southernmost), `start = row × width + column`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
-    /// First square.
+    /// Index of the first cell, row by row from the south-west.
     pub start: u32,
-    /// How many.
+    /// Number of cells, at least one.
     pub length: u32,
 }
 
@@ -74,7 +74,7 @@ pub struct Region {
 pub struct RegionParts {
     /// Where the squares lie.
     pub frame: RegionFrame,
-    /// Which squares.
+    /// The cells, as ascending runs that do not touch.
     pub runs: Vec<Run>,
 }
 
@@ -100,7 +100,7 @@ pub enum RegionError {
     /// A run is empty, out of order, touches the one before or leaves the frame.
     #[error("run {index} is empty, out of order or outside the frame")]
     Run {
-        /// Which run.
+        /// Number of the run, from 0.
         index: usize,
     },
     /// Two regions that were to be combined have different frames.

@@ -19,7 +19,7 @@ pub enum FailsafeLevel {
     Slow,
     /// Stands until the cause is gone.
     Hold,
-    /// Goes home.
+    /// Drives home and stays there.
     Return,
     /// Descends where it is.
     Land,
@@ -89,7 +89,7 @@ causes! {
     BatteryLow = 16, "battery_low";
     /// Charge too low to move safely.
     BatteryCritical = 17, "battery_critical";
-    /// A number from a sensor is no number.
+    /// A reading of a sensor is NaN or infinite.
     SensorFault = 18, "sensor_fault";
     /// A setpoint asks for what the body cannot do; it was cut down.
     SetpointClamped = 19, "setpoint_clamped";
@@ -113,7 +113,7 @@ causes! {
 pub struct Causes(u32);
 
 impl Causes {
-    /// None.
+    /// No cause.
     pub const NONE: Self = Self(0);
 
     /// Adds a cause.
@@ -221,7 +221,7 @@ pub struct PeerDisc {
 /// A place to keep out of, in the map's frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HazardDisc {
-    /// Centre.
+    /// Its centre, in the map's frame.
     pub position: Point,
     /// How far it reaches.
     pub radius: Meters,
@@ -241,7 +241,7 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Nothing around.
+    /// No peers, no hazards, no causes.
     #[must_use]
     pub const fn empty() -> Self {
         Self { peers: [None; PEERS_MAX], hazards: [None; HAZARDS_MAX], causes: Causes::NONE }

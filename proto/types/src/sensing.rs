@@ -50,7 +50,7 @@ pub struct PoseEstimate {
 /// The energy on board.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Battery {
-    /// Charge left.
+    /// Charge left, percent of the capacity.
     pub charge: Percent,
     /// Connected to a charger.
     pub charging: bool,
@@ -72,7 +72,7 @@ pub struct SensorFrame {
     pub twist: Twist,
     /// Last lidar revolution.
     pub scan: Scan,
-    /// Energy.
+    /// State of the battery.
     pub battery: Battery,
     /// What it carries.
     pub payload: Kilograms,

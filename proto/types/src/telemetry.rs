@@ -18,10 +18,10 @@ pub const TELEMETRY_BATCH: usize = 10;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum OperatingMode {
-    /// Getting ready.
+    /// The process is starting.
     #[default]
     Startup,
-    /// By itself.
+    /// The robot works by itself.
     Automatic,
     /// By itself, slower than usual at someone's wish.
     SemiAutomatic,
@@ -29,9 +29,9 @@ pub enum OperatingMode {
     Intervened,
     /// A person drives it.
     Manual,
-    /// Being repaired.
+    /// A technician works on it.
     Service,
-    /// Being taught.
+    /// It is being taught a path.
     TeachIn,
 }
 
@@ -47,7 +47,7 @@ pub struct LinkState {
 /// How the reflex loop has been keeping time since the boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReflexStats {
-    /// Ticks run.
+    /// Ticks since the boot.
     pub ticks: u64,
     /// Ticks that did not run in their period.
     pub missed_ticks: u64,
@@ -76,7 +76,7 @@ pub struct AgentTelemetry {
     pub position_std: Meters,
     /// In the body's frame.
     pub twist: Twist,
-    /// Charge left.
+    /// Charge left, percent of the capacity.
     pub battery: Percent,
     /// Who is in control.
     pub mode: OperatingMode,
@@ -88,7 +88,7 @@ pub struct AgentTelemetry {
     pub causes: Causes,
     /// What it works on.
     pub mission: Option<MissionId>,
-    /// Connections.
+    /// State of its connections.
     pub link: LinkState,
     /// Peers heard within the last second.
     pub peers_visible: u32,

@@ -39,7 +39,7 @@ macro_rules! unit {
                 Self(self.0.max(other.0))
             }
 
-            /// The magnitude.
+            /// Magnitude without its sign.
             #[must_use]
             pub const fn abs(self) -> Self {
                 Self(self.0.abs())
@@ -113,19 +113,19 @@ macro_rules! unit {
 }
 
 unit!(
-    /// Length.
+    /// A length or distance.
     Meters, "m"
 );
 unit!(
-    /// Area.
+    /// An area.
     SquareMeters, "m²"
 );
 unit!(
-    /// Speed.
+    /// A linear speed or velocity component.
     MetersPerSecond, "m/s"
 );
 unit!(
-    /// Acceleration.
+    /// A linear acceleration.
     MetersPerSecondSquared, "m/s²"
 );
 unit!(
@@ -145,11 +145,11 @@ unit!(
     Percent, "%"
 );
 unit!(
-    /// Mass.
+    /// A mass.
     Kilograms, "kg"
 );
 unit!(
-    /// Energy.
+    /// An amount of energy.
     WattHours, "Wh"
 );
 

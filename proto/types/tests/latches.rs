@@ -109,7 +109,7 @@ proptest! {
         prop_assert!(matches!(refused, Err(ReleaseRefused::LatchedAgain { .. })), "{refused:?}");
     }
 
-    /// Whatever the two copies were before, and whoever was parted from whom.
+    /// Whatever the two copies were before, and whichever side was cut off.
     #[test]
     fn a_release_does_not_undo_a_stop_made_later(a in register(), b in register(), second in 10..20_i64) {
         prop_assume!(a.is_latched());

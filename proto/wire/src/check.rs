@@ -88,7 +88,7 @@ targets! {
 /// Bytes to message to domain type, and from there out and in again: the same or refused, never a panic.
 ///
 /// # Errors
-/// What differed.
+/// A sentence that names what differed.
 pub fn there_and_back<M, D>(bytes: &[u8]) -> Result<Outcome, String>
 where
     M: Message + Default + From<D>,

@@ -25,7 +25,7 @@ pub enum Fault {
     /// The encoded message is larger than its bound.
     #[error("has {bytes} bytes, more than {max}")]
     TooLarge {
-        /// How many.
+        /// Its size, bytes.
         bytes: usize,
         /// How many it may have.
         max: usize,
@@ -42,10 +42,10 @@ pub enum Fault {
     /// Bits this build has no meaning for.
     #[error("has bits without a meaning: {0:#b}")]
     UnknownBits(u32),
-    /// Infinite or no number.
+    /// Infinite or NaN.
     #[error("is not finite")]
     NotFinite,
-    /// Below zero.
+    /// A quantity that cannot be negative.
     #[error("is {0}, below zero")]
     Negative(f64),
     /// Above its bound.
@@ -59,7 +59,7 @@ pub enum Fault {
     /// Too many of them.
     #[error("has {count} entries, more than {max}")]
     TooMany {
-        /// How many.
+        /// Number of elements.
         count: usize,
         /// How many it may have.
         max: usize,
@@ -67,7 +67,7 @@ pub enum Fault {
     /// Text longer than its bound.
     #[error("has {bytes} bytes of text, more than {max}")]
     TooLong {
-        /// How many.
+        /// Its size, bytes.
         bytes: usize,
         /// How many it may have.
         max: usize,
@@ -81,7 +81,7 @@ pub enum Fault {
     /// No usable name.
     #[error("{0}")]
     Name(#[from] NameError),
-    /// No principal.
+    /// A text that names no principal.
     #[error("{0}")]
     Principal(#[from] PrincipalError),
     /// Larger than its bound.
@@ -103,7 +103,7 @@ pub enum Fault {
     /// No UUID.
     #[error("is no UUID: {0}")]
     Uuid(#[from] uuid::Error),
-    /// No priority.
+    /// A number that is no priority.
     #[error("{0}")]
     Priority(#[from] PriorityError),
     /// No simple polygon.

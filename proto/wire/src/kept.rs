@@ -30,7 +30,7 @@ impl<T: Wire> Kept<T> {
         &self.bytes
     }
 
-    /// Both parts.
+    /// The value, and the bytes it was decoded from.
     #[must_use]
     pub fn into_parts(self) -> (T, Vec<u8>) {
         (self.value, self.bytes)

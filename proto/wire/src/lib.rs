@@ -51,7 +51,7 @@ pub trait Wire: Sized + Into<Self::Message> + TryFrom<Self::Message, Error = Wir
     /// Largest encoding that is looked at.
     const BYTES_MAX: usize = MESSAGE_BYTES_MAX;
 
-    /// Encodes it.
+    /// Encodes the message.
     fn to_bytes(self) -> Vec<u8> {
         self.into().encode_to_vec()
     }

@@ -55,7 +55,7 @@ pub enum KeyError {
 
 /// The name of a kind of hazard in a key.
 #[must_use]
-pub const fn hazard_word(kind: HazardKind) -> &'static str {
+pub const fn hazard_kind_name(kind: HazardKind) -> &'static str {
     match kind {
         HazardKind::Cliff => "cliff",
         HazardKind::Person => "person",
@@ -64,10 +64,10 @@ pub const fn hazard_word(kind: HazardKind) -> &'static str {
     }
 }
 
-fn hazard_kind(word: &str) -> Option<HazardKind> {
+fn hazard_kind(name: &str) -> Option<HazardKind> {
     [HazardKind::Cliff, HazardKind::Person, HazardKind::Obstacle, HazardKind::Breakdown]
         .into_iter()
-        .find(|kind| hazard_word(*kind) == word)
+        .find(|kind| hazard_kind_name(*kind) == name)
 }
 
 impl SwarmKeys {
@@ -82,7 +82,7 @@ impl SwarmKeys {
     pub fn key(&self, key: &SwarmKey) -> String {
         match key {
             SwarmKey::Presence(agent) => self.join(format_args!("presence/{agent}")),
-            SwarmKey::Hazard(kind, agent) => self.join(format_args!("hazards/{}/{agent}", hazard_word(*kind))),
+            SwarmKey::Hazard(kind, agent) => self.join(format_args!("hazards/{}/{agent}", hazard_kind_name(*kind))),
             SwarmKey::Negotiation(agent) => self.join(format_args!("negotiation/{agent}")),
             SwarmKey::Latch(agent) => self.join(format_args!("latch/{agent}")),
             SwarmKey::MapHazard(agent) => self.join(format_args!("map/{agent}")),

@@ -97,7 +97,7 @@ fn parts(targets: Targets) -> (Vec<String>, bool) {
 /// STOP: halt robots until a person releases them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StopOrder {
-    /// Which robots.
+    /// The robots to be stopped.
     pub targets: Targets,
     /// Why; may be empty.
     pub reason: String,
@@ -181,7 +181,7 @@ impl From<ReleaseOrder> for v1::ReleaseRequest {
 /// KILL: cut the power of one robot. On the wire its name is there twice and a reason must be given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KillOrder {
-    /// Whose power.
+    /// The robot whose motors lose their power.
     pub robot: AgentId,
     /// Why; never empty.
     pub reason: String,
@@ -274,7 +274,7 @@ impl From<RobotOutcome> for v1::RobotOutcome {
 /// Sole control of some robots, asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakeLease {
-    /// Who asks.
+    /// The operator who will hold it.
     pub operator: OperatorId,
     /// Over which robots; none named means all.
     pub robots: Vec<AgentId>,
@@ -396,7 +396,7 @@ impl From<RenewLease> for v1::RenewLeaseRequest {
 /// Why a robot does what it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// One sentence.
+    /// What the robot does and why, one sentence.
     pub why: String,
     /// Where on the ladder.
     pub failsafe: FailsafeLevel,
@@ -548,7 +548,7 @@ several! {
 /// One page of the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventPage {
-    /// In order.
+    /// In the order in which the ledger got them.
     pub events: Vec<Event>,
     /// For the next page; empty after the last.
     pub next_page_token: String,

@@ -192,7 +192,7 @@ pub struct Outcome {
     pub passed: bool,
     /// Share of the reachable zone that was truly swept, 0 to 1.
     pub coverage_ratio: f64,
-    /// True contacts.
+    /// Contacts in the world, of all kinds.
     pub contacts: u64,
     /// Smallest true distance between two robots' centres; none with one robot.
     pub closest_m: Option<f64>,

@@ -61,7 +61,7 @@ pub struct Micros {
     pub p50: f64,
     /// 99 % took at most this.
     pub p99: f64,
-    /// On average.
+    /// Mean of all queries.
     pub mean: f64,
     /// All of them.
     pub total: f64,

@@ -8,7 +8,7 @@ use crate::xml::escape;
 /// One case, its result and how many real seconds it took; `None` when it was not run.
 pub type Row = (Case, Option<(Outcome, f64)>);
 
-/// The document.
+/// The results as a JUnit XML document.
 #[must_use]
 pub fn document(rows: &[Row]) -> String {
     let done = || rows.iter().filter_map(|(_, outcome)| outcome.as_ref());

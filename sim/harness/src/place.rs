@@ -26,15 +26,15 @@ pub enum PlaceError {
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// Which.
+        /// The file that cannot be read.
         path: PathBuf,
-        /// Why.
+        /// What the system said.
         source: std::io::Error,
     },
     /// A file is larger than anything sensible.
     #[error("{} has more than {limit} bytes", path.display())]
     TooLarge {
-        /// Which.
+        /// The file that is too large.
         path: PathBuf,
         /// What is allowed.
         limit: u64,
@@ -42,7 +42,7 @@ pub enum PlaceError {
     /// A file is no text.
     #[error("{} is no UTF-8 text", path.display())]
     NotText {
-        /// Which.
+        /// The file that is not UTF-8.
         path: PathBuf,
     },
     /// The map is wrong.
@@ -58,7 +58,7 @@ pub enum PlaceError {
     Planning {
         /// Its YAML.
         path: PathBuf,
-        /// Why.
+        /// Why nothing can be planned on it.
         source: PlanningError,
     },
     /// Nothing to drive on.
@@ -67,7 +67,7 @@ pub enum PlaceError {
     /// The zone file is wrong.
     #[error("zone {}", path.display())]
     ZoneFile {
-        /// The file.
+        /// The file of the zone.
         path: PathBuf,
         /// What is wrong.
         source: ZoneFileError,

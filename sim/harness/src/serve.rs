@@ -45,7 +45,7 @@ pub struct ServeConfig {
 /// First line on stdout, when robots may come.
 #[derive(Debug, Serialize)]
 pub struct Ready<'a> {
-    /// Always true.
+    /// Always `true`: the line is written when robots may connect.
     pub ready: bool,
     /// Where robots come in.
     pub socket: &'a Path,
@@ -59,7 +59,7 @@ pub struct Ready<'a> {
     pub map_hash: &'a str,
 }
 
-/// One body.
+/// A body that a robot's process may connect to.
 #[derive(Debug, Serialize)]
 pub struct ReadyRobot {
     /// The name its process says.
@@ -91,7 +91,7 @@ pub struct TruthReport {
     pub zone_area_m2: f64,
     /// Contacts by kind.
     pub collisions: Collisions,
-    /// All contacts.
+    /// Contacts of all kinds.
     pub collisions_total: u64,
     /// Robots that drove over a drop-off.
     pub falls: u64,
@@ -171,7 +171,7 @@ impl Server {
         self.write_report(true)
     }
 
-    /// One step of the world, and a word with everybody.
+    /// One step of the world, and one exchange with each robot's process.
     fn step(&mut self, now: MonoTime) {
         let behind = (now - self.skipped).since(self.world.borrow().now());
         if behind > CATCH_UP_MAX {
@@ -245,7 +245,7 @@ impl Server {
         }
     }
 
-    /// Written beside and moved over, so that whoever reads it finds a whole one.
+    /// Written beside and moved over, so that a reader always finds a whole one.
     fn write_report(&self, is_final: bool) -> anyhow::Result<()> {
         let path = &self.config.report;
         let text = serde_json::to_string_pretty(&self.truth(is_final))?;

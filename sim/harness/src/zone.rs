@@ -14,7 +14,7 @@ pub const ZONE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 #[derive(Debug, Error)]
 pub enum ZoneFileError {
     /// Not JSON at all.
-    #[error("it is no JSON")]
+    #[error("not JSON")]
     Json(#[from] serde_json::Error),
     /// JSON, but not one polygon.
     #[error("{0}")]
@@ -24,7 +24,7 @@ pub enum ZoneFileError {
     Position {
         /// Which ring, 0 is the exterior.
         ring: usize,
-        /// Which corner.
+        /// Number of the corner, from 0.
         corner: usize,
         /// What is there.
         found: String,
@@ -34,7 +34,7 @@ pub enum ZoneFileError {
     Geodetic {
         /// Which ring, 0 is the exterior.
         ring: usize,
-        /// Which corner.
+        /// Number of the corner, from 0.
         corner: usize,
         /// What is wrong.
         source: GeodeticError,

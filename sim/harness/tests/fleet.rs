@@ -1,5 +1,5 @@
-//! A fleet on the virtual clock does its work: everything swept, nobody touched, whoever dies, and the same bytes for
-//! the same seed.
+//! A fleet on the virtual clock does its work: everything swept, nobody touched, whichever process dies, and the same bytes
+//! for the same seed.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 

@@ -12,8 +12,8 @@ use skein_types::time::MonoTime;
 use crate::robot::SILENCE_MAX;
 use crate::world::{CommandError, World};
 
-/// One robot of a shared world, for drivers that run on one thread. Sensing at a time takes the world there, whoever
-/// does it first.
+/// One robot of a shared world, for drivers that run on one thread. The first sensing at a time advances the world to
+/// it.
 #[derive(Clone, Debug)]
 pub struct SimBody {
     world: Rc<RefCell<World>>,

@@ -37,7 +37,7 @@ pub struct WorldConfig {
     pub seed: u64,
     /// What the clock shows at the start.
     pub start: MonoTime,
-    /// The place.
+    /// What robots drive on and see.
     pub terrain: Arc<Terrain>,
     /// Who drives there; the index in this list is the robot's number.
     pub robots: Vec<RobotSpec>,
@@ -93,7 +93,7 @@ pub struct Noise {
     pub pose_m: f64,
     /// Of the localiser's heading, radians.
     pub pose_rad: f64,
-    /// Shortest and longest age of a localiser's word in steps; each robot has its own.
+    /// Shortest and longest age of a localiser's estimate in steps; each robot has its own.
     pub pose_lag_steps: (u8, u8),
     /// Jumps of the localiser in an hour.
     pub jumps_per_hour: f64,

@@ -11,11 +11,11 @@ const SAME_TOUCH_STEPS: u64 = 50;
 /// Contacts kept with their details; later ones are only counted.
 pub const CONTACTS_KEPT: usize = 1_000;
 
-/// Between whom.
+/// What touched what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ContactKind {
-    /// Two robots.
+    /// Two robots touched.
     RobotRobot,
     /// A robot and something solid.
     RobotWall,
@@ -26,9 +26,9 @@ pub enum ContactKind {
 /// One contact, at its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Contact {
-    /// When.
+    /// Virtual time of the first touch.
     pub at: MonoTime,
-    /// Between whom.
+    /// What touched what.
     pub kind: ContactKind,
     /// Number of the robot.
     pub robot: usize,

@@ -27,7 +27,7 @@ const PLACE_TRIES: usize = 2_000;
 /// In the beginning, so far from any robot, metres.
 const START_GAP: f64 = 2.0;
 
-/// One person.
+/// A person who walks.
 #[derive(Clone, Debug)]
 pub(crate) struct Person {
     pub(crate) position: Point,

@@ -37,7 +37,7 @@ const HAIR: f64 = 1e-6;
 /// Most walls looked at in one step.
 const WALLS_MAX: usize = 4;
 
-/// One robot.
+/// The body of one robot: its true state and its sensors.
 #[derive(Clone, Debug)]
 pub(crate) struct Robot {
     pub(crate) spec: RobotSpec,

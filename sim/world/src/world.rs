@@ -45,7 +45,7 @@ pub enum WorldError {
     /// A robot would start where it does not fit.
     #[error("robot {robot} starts at ({x:.2}, {y:.2}), where it does not fit")]
     StartBlocked {
-        /// Its number.
+        /// Number of the robot, from 0.
         robot: usize,
         /// East, metres.
         x: f64,
@@ -63,7 +63,7 @@ pub enum CommandError {
     /// There is no robot of this number.
     #[error("there is no robot number {0}")]
     NoRobot(usize),
-    /// A velocity is infinite or no number.
+    /// A velocity is infinite or NaN.
     #[error("the commanded velocity is not finite")]
     NotFinite,
     /// Decided too long ago.
@@ -79,7 +79,7 @@ pub enum CommandError {
 pub struct Truth {
     /// Since the start of the world.
     pub duration_s: f64,
-    /// Contacts.
+    /// Contacts so far, by kind.
     pub collisions: Collisions,
     /// Robots that drove over a drop-off.
     pub falls: u64,

@@ -58,7 +58,7 @@ pub enum PrecedenceReason {
     Emergency,
     /// One of them carries a payload.
     Carrying,
-    /// Mission priority.
+    /// One of them has a mission of higher priority.
     Priority,
     /// The longer wait.
     Waited,
@@ -75,7 +75,7 @@ pub enum PrecedenceReason {
 /// A place to plan around, in the map's frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Obstacle {
-    /// Its centre.
+    /// Centre, in the map's frame.
     pub position: Point,
     /// How far from it the centre of the own robot has to stay.
     pub radius: Meters,

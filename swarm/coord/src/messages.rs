@@ -79,7 +79,7 @@ pub enum Output {
     },
     /// Messages of two senders arrive under one name. Both are kept clear of.
     IdentityConflict {
-        /// The name.
+        /// The name that both use.
         agent: AgentId,
         /// Boot of the message that does not continue what the peer published.
         boot: BootId,
@@ -88,7 +88,7 @@ pub enum Output {
     Yielding {
         /// Name of the peer.
         to: AgentId,
-        /// What decided.
+        /// The rule that decided.
         reason: PrecedenceReason,
     },
     /// This robot no longer yields.

@@ -1,4 +1,4 @@
-//! Claims that go before all others, on a peer's word only: bounded in time, so that no robot can starve the rest.
+//! Claims that go before all others, only because a peer says so: bounded in time, so that no robot can starve the rest.
 
 use core::time::Duration;
 

@@ -42,7 +42,7 @@ pub(crate) struct KeepoutCorridor<'a> {
     pub(crate) must: bool,
 }
 
-/// One search.
+/// A search for the nearest place that a robot can yield to.
 pub(crate) struct YieldSearch<'a, M> {
     pub(crate) map: &'a M,
     pub(crate) from: Point,

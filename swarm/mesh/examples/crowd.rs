@@ -1,4 +1,5 @@
-//! What one robot's mesh costs: `crowd NAME SECONDS` says an intent ten times a second beside whoever else does, then
+//! What one robot's mesh costs: `crowd NAME SECONDS` publishes an intent ten times a second beside the other
+//! processes of this example, then
 //! prints one JSON line with its processor time, its memory and what it heard.
 
 use std::time::Duration;

@@ -113,7 +113,7 @@ pub enum MeshError {
     /// The configuration file for Zenoh cannot be read.
     #[error("the Zenoh configuration {path} is refused")]
     File {
-        /// Its path.
+        /// Path of the file.
         path: String,
         /// Zenoh's error.
         #[source]
@@ -125,7 +125,7 @@ pub enum MeshError {
     /// A key cannot be declared in the session.
     #[error("the mesh cannot declare {key}")]
     Declare {
-        /// The key.
+        /// Key expression of the topic.
         key: String,
         /// Zenoh's error.
         #[source]
@@ -134,7 +134,7 @@ pub enum MeshError {
     /// A message was not taken.
     #[error("the mesh cannot send to {key}")]
     Send {
-        /// The key.
+        /// Key expression of the topic.
         key: String,
         /// Zenoh's error.
         #[source]

@@ -21,7 +21,7 @@ pub enum MovingAiError {
     /// A header line is missing or wrong.
     #[error("line {line} of the map is {found:?}; it should be {wanted}")]
     Header {
-        /// Which line.
+        /// Number of the line, from 1.
         line: usize,
         /// What is there.
         found: String,
@@ -31,9 +31,9 @@ pub enum MovingAiError {
     /// More squares than a grid may have.
     #[error("the map has {width} x {height} squares, more than {REGION_SQUARES_MAX} in all")]
     TooLarge {
-        /// Columns.
+        /// Number of columns.
         width: u32,
-        /// Rows.
+        /// Number of rows.
         height: u32,
     },
     /// A row is missing or has another length than the header says.
@@ -41,9 +41,9 @@ pub enum MovingAiError {
     Row {
         /// Which row, from 0.
         row: u32,
-        /// Which line.
+        /// Number of the line, from 1.
         line: usize,
-        /// Squares there.
+        /// Number of cells that are there.
         found: usize,
         /// Squares the header promises.
         width: u32,
@@ -51,7 +51,7 @@ pub enum MovingAiError {
     /// The file ends early.
     #[error("the map ends after {found} of {height} rows")]
     Truncated {
-        /// Rows there.
+        /// Number of rows that are there.
         found: u32,
         /// Rows the header promises.
         height: u32,
@@ -63,7 +63,7 @@ pub enum MovingAiError {
         column: usize,
         /// Which row, from 0.
         row: u32,
-        /// Which line.
+        /// Number of the line, from 1.
         line: usize,
         /// What is there.
         found: char,
@@ -71,7 +71,7 @@ pub enum MovingAiError {
     /// A line of the scenario cannot be read.
     #[error("line {line} of the scenario: {what}")]
     Query {
-        /// Which line.
+        /// Number of the line, from 1.
         line: usize,
         /// What is wrong with it.
         what: String,
@@ -224,7 +224,7 @@ fn read_query(text: &str, line: usize, grid: &Grid) -> Result<Query, String> {
             parts.len()
         ));
     };
-    let number = |name: &str, text: &str| text.parse::<u32>().map_err(|_| format!("{name} is {text:?}, no number"));
+    let number = |name: &str, text: &str| text.parse::<u32>().map_err(|_| format!("{name} is {text:?}, not a number"));
     let (width, height) = (number("width", width)?, number("height", height)?);
     let frame = &grid.frame;
     if (width, height) != (frame.width, frame.height) {
@@ -239,7 +239,7 @@ fn read_query(text: &str, line: usize, grid: &Grid) -> Result<Query, String> {
         .parse::<f64>()
         .ok()
         .filter(|length| length.is_finite() && *length >= 0.0)
-        .ok_or_else(|| format!("length is {published:?}, no number"))?;
+        .ok_or_else(|| format!("length is {published:?}, not a number"))?;
     Ok(Query {
         line,
         bucket: number("bucket", bucket)?,

@@ -44,7 +44,7 @@ pub enum PlanningError {
         /// Clearance, metres.
         clearance: f64,
     },
-    /// The grid cannot hold regions: too many squares, or an origin that is no number.
+    /// The grid cannot hold regions: too many squares, or an origin that is NaN.
     #[error("no planning grid can be laid over the map: {0}")]
     Frame(#[from] RegionError),
     /// So many specks that free space cannot be written down as runs.

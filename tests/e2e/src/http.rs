@@ -26,7 +26,7 @@ impl Answer {
     /// # Errors
     /// When it is none.
     pub fn json(&self) -> Result<Value> {
-        serde_json::from_str(&self.body).with_context(|| format!("no JSON: {}", self.body))
+        serde_json::from_str(&self.body).with_context(|| format!("not JSON: {}", self.body))
     }
 }
 

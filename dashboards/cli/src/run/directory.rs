@@ -28,7 +28,7 @@ pub(crate) struct Record {
     pub pid: u32,
     /// When it was started, nanoseconds since 1970.
     pub started_at_unix_nanos: i64,
-    /// The supervisor.
+    /// URL of the supervisor.
     pub cloud: String,
     /// The robots' fleet.
     pub fleet: String,
@@ -65,7 +65,7 @@ pub(crate) struct ProcessRecord {
     pub pid: u32,
     /// With the pid it names one process for ever.
     pub start_ticks: u64,
-    /// Its log.
+    /// Where its output goes.
     pub log: PathBuf,
     /// Its first lines on stdout.
     #[serde(default)]

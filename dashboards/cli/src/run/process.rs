@@ -22,9 +22,9 @@ use crate::failure::Failure;
 pub(crate) struct Start {
     /// `world`, `cloud` or the robot's name.
     pub name: String,
-    /// The program.
+    /// Path of the executable.
     pub program: PathBuf,
-    /// Its arguments.
+    /// Arguments after the executable's name.
     pub arguments: Vec<OsString>,
     /// Where stdout goes; with stderr when it is the same file.
     pub out: PathBuf,
@@ -35,7 +35,7 @@ pub(crate) struct Start {
 /// What a process cost.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Measured {
-    /// Who.
+    /// Role and number, for instance `rover-1`.
     pub name: String,
     /// Its process id.
     pub pid: u32,
@@ -145,7 +145,7 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
-    /// Ends it.
+    /// Sends SIGKILL.
     pub(crate) fn kill(&self) {
         self.signal(Signal::KILL);
     }

@@ -7,9 +7,9 @@ use crate::failure::{Exit, Failure};
 
 /// Serves one simulated place to many robots.
 pub(crate) const SIM: &str = "skein-sim";
-/// The supervisor.
+/// Executable of the supervisor.
 pub(crate) const CLOUD: &str = "skein-cloud";
-/// One robot.
+/// Executable of a robot's process.
 pub(crate) const EDGE: &str = "skein-edge";
 /// Everything `up` and `demo` start.
 pub(crate) const ALL: [&str; 3] = [SIM, CLOUD, EDGE];

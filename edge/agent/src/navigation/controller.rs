@@ -25,7 +25,7 @@ pub(crate) struct SpeedLimits {
 }
 
 impl SpeedLimits {
-    /// No limit.
+    /// Nothing in front and nothing beside.
     pub(crate) const NONE: Self = Self { stop_distance: f64::INFINITY, speed: f64::INFINITY, clear: f64::INFINITY };
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct ControlOutput {
 }
 
 impl ControlOutput {
-    /// Zero velocity.
+    /// Stand: zero velocity.
     pub(crate) const STAND: Self = Self { twist: Twist::ZERO, speed_limit: 0.0, cross_track: 0.0, remaining: 0.0 };
 }
 

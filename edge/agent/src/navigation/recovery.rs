@@ -40,7 +40,7 @@ pub(crate) enum RecoveryStep {
     BackUp { from: Point },
     /// Put a keepout in front; a new plan follows.
     AddKeepout,
-    /// Stand.
+    /// Stand until this step's time is over.
     Wait,
 }
 

@@ -94,7 +94,7 @@ impl Trajectory {
         self.points.last().map(|point| point.at)
     }
 
-    /// In metres.
+    /// Along the path, metres.
     pub(crate) fn length(&self) -> f64 {
         self.points.last().map_or(0.0, |point| point.along)
     }

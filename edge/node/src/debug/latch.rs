@@ -29,7 +29,7 @@ const KEPT_WITHIN: Duration = Duration::from_secs(3);
 /// Who asks when no name is given.
 const ANONYMOUS: &str = "anonymous";
 
-/// Which register.
+/// The register that a request is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ScopeWish {
@@ -65,7 +65,7 @@ pub struct StopWish {
     /// Why; goes into the record.
     #[schema(example = "smoke in hall 2")]
     reason: Option<String>,
-    /// Who asks.
+    /// Operator who asks; `anonymous` when missing.
     #[schema(example = "anna")]
     operator: Option<String>,
     /// UUID of the request: the same over several paths takes effect once.
@@ -85,7 +85,7 @@ pub struct ReleaseWish {
     robot: Option<String>,
     /// Of the stop that is released; `/api/v1/latches` shows it.
     epoch: u64,
-    /// Who releases.
+    /// Operator who releases; recorded.
     #[schema(example = "anna")]
     operator: String,
     /// Why; goes into the record.
@@ -102,7 +102,7 @@ pub struct ReleaseWish {
 /// What came of a request.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct LatchAnswer {
-    /// The request.
+    /// Id of the request; the same id over another path has no further effect.
     #[schema(value_type = String)]
     pub id: CommandId,
     /// `applied`, `already_done` or `relayed`.
@@ -110,10 +110,10 @@ pub struct LatchAnswer {
     /// `released`, `stop` or `kill`: what this robot obeys after it.
     #[schema(value_type = String)]
     pub latch: Latch,
-    /// Both registers.
+    /// Both registers after the request.
     #[schema(value_type = Object)]
     pub latches: LatchSet,
-    /// From the arrival of the request to the word that the reflex reads, microseconds.
+    /// From the arrival of the request until the reflex can read it, microseconds.
     pub in_reflex_us: u64,
     /// The latch is on the disk; `false` with the reason in `error`.
     pub kept: bool,
@@ -126,12 +126,12 @@ pub struct LatchAnswer {
 /// All latches that this robot knows of.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct LatchesView {
-    /// This robot.
+    /// Name of the robot that answers.
     pub robot: String,
     /// What it obeys.
     #[schema(value_type = String)]
     pub latch: Latch,
-    /// Its registers.
+    /// Both registers that it obeys.
     #[schema(value_type = Object)]
     pub latches: LatchSet,
     /// They are on the disk.

@@ -68,9 +68,9 @@ pub struct PeerAddress(pub SocketAddr);
 /// Who this robot is.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// Name.
+    /// Name of the robot, unique in its fleet.
     pub robot: AgentId,
-    /// Fleet.
+    /// Peers and supervisor of another fleet are ignored.
     pub fleet: FleetId,
     /// This boot of its process.
     pub boot: BootId,
@@ -83,19 +83,19 @@ pub struct Identity {
 /// What the body can do and where it may go.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Body.
+    /// What the body can do.
     pub body: BodyDescriptor,
-    /// Fence.
+    /// Where the robot may drive; the reflex stops it at the edge.
     pub fence: Fence,
 }
 
 /// Everything the handlers read from.
 pub struct Sources {
-    /// Names.
+    /// Names of the robot, its fleet and its boot.
     pub identity: Identity,
-    /// The agent.
+    /// To ask and to command the agent.
     pub agent: AgentMailbox,
-    /// Last sample.
+    /// The last telemetry sample; none before the first cycle.
     pub telemetry: watch::Receiver<Option<Arc<AgentTelemetry>>>,
     /// Last log lines.
     pub ring: Arc<Ring>,
@@ -105,7 +105,7 @@ pub struct Sources {
     pub outbox: Arc<SharedOutbox>,
     /// Latch and lease.
     pub latch: Arc<LatchService>,
-    /// The process.
+    /// CPU time and memory of the process.
     pub vitals: Arc<Vitals>,
     /// Tasks that had to be started again.
     pub restarts: Restarts,
@@ -147,7 +147,7 @@ impl Api {
         Self(sources)
     }
 
-    /// All routes.
+    /// All routes, with their limits and layers.
     pub fn router(self) -> Router {
         let (router, openapi) = self.documented();
         let document: Arc<str> = openapi.to_json().unwrap_or_default().into();

@@ -19,10 +19,10 @@ use crate::rt::Granted;
 /// The robot at a glance.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct StatusView {
-    /// Name.
+    /// Name of the robot.
     #[schema(value_type = String)]
     robot: AgentId,
-    /// Fleet.
+    /// Name of its fleet.
     fleet: String,
     /// This boot of its process.
     boot: String,
@@ -59,9 +59,9 @@ pub(super) struct StatusView {
     pose: Option<Value>,
     /// Measured by the body at the last tick, m/s; missing before the first and while there is no body.
     speed: Option<f64>,
-    /// Percent.
+    /// Charge, percent; missing without a body.
     battery: Option<f64>,
-    /// Connections.
+    /// Connections to supervisor, peers and body.
     #[schema(value_type = Option<Object>)]
     link: Option<Value>,
     /// Peers heard within the last second.
@@ -88,16 +88,16 @@ pub(super) struct StatusView {
 /// Something that somebody should look at.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AlarmView {
-    /// For programs.
+    /// Stable name, for programs.
     code: &'static str,
-    /// For people.
+    /// One sentence, for people.
     text: String,
 }
 
 /// How the reflex loop runs.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LoopView {
-    /// Ticks run.
+    /// Ticks since the boot.
     ticks: u64,
     /// Ticks that did not begin within their period.
     missed_ticks: u64,

@@ -47,9 +47,9 @@ pub enum TokenError {
     /// The file cannot be read or made.
     #[error("cannot use the token file {}", path.display())]
     File {
-        /// Which.
+        /// The token's file.
         path: PathBuf,
-        /// Why.
+        /// What the system said.
         source: std::io::Error,
     },
     /// Too easy to guess.
@@ -61,7 +61,7 @@ pub enum TokenError {
     /// Others can read it.
     #[error("the token file {} can be read by others: run chmod 600 on it", path.display())]
     Open {
-        /// Which file.
+        /// The token's file.
         path: PathBuf,
     },
 }

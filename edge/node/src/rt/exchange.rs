@@ -52,7 +52,7 @@ pub struct AgentEnd {
 
 /// The body connector's end.
 pub struct BodyEnd<B> {
-    /// New bodies.
+    /// Bodies that have connected, for the reflex thread to take over.
     pub attach: Producer<Box<SafeBody<B>>>,
     /// Lost bodies, to be dropped where dropping may take time.
     pub lost: Consumer<LostBody<B>>,
@@ -102,9 +102,9 @@ pub struct Ends<B> {
     pub sensed: SensedEnd,
     /// For the latch service.
     pub latch: Arc<LatchCell>,
-    /// For anyone.
+    /// What other threads ask of the reflex thread.
     pub requests: Arc<Requests>,
-    /// For anyone.
+    /// What the reflex thread measures.
     pub gauges: Arc<Gauges>,
 }
 

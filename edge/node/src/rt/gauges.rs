@@ -56,8 +56,8 @@ impl Gauges {
     /// Where the robot is, metres in the map's frame, to the precision of `f32`: hazards are ranked by it.
     #[must_use]
     pub fn position(&self) -> Point {
-        let word = self.position.load(Ordering::Relaxed);
-        let half = |shift: u32| f64::from(f32::from_bits(u32::try_from(word >> shift & 0xffff_ffff).unwrap_or(0)));
+        let packed = self.position.load(Ordering::Relaxed);
+        let half = |shift: u32| f64::from(f32::from_bits(u32::try_from(packed >> shift & 0xffff_ffff).unwrap_or(0)));
         Point::new(half(32), half(0))
     }
 
@@ -85,7 +85,7 @@ impl Gauges {
         self.body.load(Ordering::Acquire)
     }
 
-    /// Ticks run.
+    /// Ticks since the boot.
     #[must_use]
     pub fn ticks(&self) -> u64 {
         self.lateness.count()

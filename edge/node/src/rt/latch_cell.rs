@@ -1,11 +1,12 @@
-//! The words that the reflex thread shares with whoever may stop the robot.
+//! Two atomic 64-bit integers between the latch authority and the reflex thread: the latch that holds, and what the
+//! reflex has latched by itself.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use skein_types::authority::LatchView;
 use skein_types::safety::Causes;
 
-/// Low half of the second word: causes.
+/// The low 32 bits of what the reflex has latched are causes, the high 32 bits the stamp that it had read.
 const CAUSE_BITS: u32 = 32;
 
 /// What holds, for the reflex; what the reflex has latched, for the authority.
@@ -36,9 +37,9 @@ impl LatchCell {
     /// The causes that the reflex holds, if any, and the stamp that it had read by then.
     #[must_use]
     pub fn reflex_latched(&self) -> Option<(Causes, u64)> {
-        let word = self.latched.load(Ordering::Acquire);
-        let causes = Causes::from_bits(u32::try_from(word & u64::from(u32::MAX)).unwrap_or(0))?;
-        (!causes.is_empty()).then_some((causes, word >> CAUSE_BITS))
+        let packed = self.latched.load(Ordering::Acquire);
+        let causes = Causes::from_bits(u32::try_from(packed & u64::from(u32::MAX)).unwrap_or(0))?;
+        (!causes.is_empty()).then_some((causes, packed >> CAUSE_BITS))
     }
 }
 

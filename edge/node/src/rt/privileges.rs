@@ -9,9 +9,9 @@ use serde::Serialize;
 pub struct Wanted {
     /// Of `SCHED_FIFO`; 0 asks for nothing.
     pub priority: i32,
-    /// Processor.
+    /// The processor to pin the thread to.
     pub cpu: Option<usize>,
-    /// Memory.
+    /// Keep the process's memory out of swap.
     pub lock_memory: bool,
 }
 

@@ -86,7 +86,7 @@ impl<B: Body> Ticker<B> {
     fn give_back(&mut self, lost: LostBody<B>) {
         // The ring holds more than can be under way; were it full, dropping here is late but not wrong.
         drop(self.end.lost.push(lost));
-        // Written last: whoever reads it finds the old body in the ring.
+        // Written last: a thread that reads `false` finds the old body in the ring.
         self.end.gauges.body.store(false, Ordering::Release);
     }
 }

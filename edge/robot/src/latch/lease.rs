@@ -15,7 +15,7 @@ pub const LOCAL_LEASE: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{operator} holds the lease of this robot for {:.1} s more", remaining.as_secs_f64())]
 pub struct LeaseHeld {
-    /// The holder.
+    /// The operator who holds it.
     pub operator: OperatorId,
     /// Until the lease ends, unless it is renewed.
     pub remaining: Duration,

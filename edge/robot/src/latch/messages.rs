@@ -85,7 +85,7 @@ pub enum LatchOutput {
         /// All of it.
         contents: Box<LatchFileContents>,
     },
-    /// To whoever asked.
+    /// The answer to a request.
     Ack {
         /// How the request came.
         path: LatchPath,

@@ -26,7 +26,7 @@
 //! 3. An ack says "kept" only after the content it is about was saved.
 //! 4. A stop is published in the call that brought it, whatever the disk does.
 //! 5. A mesh that does not authenticate its peers stops robots and releases none.
-//! 6. Memory is bounded, whoever sends what.
+//! 6. Memory is bounded, whatever peers and callers send.
 
 mod gossip;
 mod lease;

@@ -66,9 +66,9 @@ pub enum Found {
 /// The circumstances of a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Start {
-    /// The robot.
+    /// Name of the robot: another robot's record is not trusted.
     pub robot: AgentId,
-    /// Its fleet.
+    /// Name of its fleet: another fleet's record is not trusted.
     pub fleet: FleetId,
     /// This boot of its process.
     pub boot: BootId,

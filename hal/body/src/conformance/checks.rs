@@ -28,7 +28,7 @@ pub(super) const ALL: &[Check] = &[
     ("a Land command brings what flies to the ground", land_reaches_the_ground),
     ("silence stops it", silence_stops),
     ("late commands do not move it", late_commands),
-    ("a velocity that is no number stops it and harms nothing", no_number),
+    ("a velocity that is NaN stops it and harms nothing", nan_velocity),
     ("CutPower stops it and is seen", cut_power_stops),
     ("without power nothing moves it", dead_without_power),
     ("with power back it stands until it is told to move", stands_after_power),
@@ -91,9 +91,9 @@ fn sensed_is_sound(bench: &mut Bench<'_>) -> Result<(), String> {
 
 fn sound(body: &BodyDescriptor, frame: &SensorFrame) -> Result<(), String> {
     let estimate = &frame.estimate;
-    ensure(estimate.pose.is_finite() && frame.odometry.is_finite(), || "a pose is no number".into())?;
+    ensure(estimate.pose.is_finite() && frame.odometry.is_finite(), || "a pose is NaN".into())?;
     ensure(estimate.position_std.0 >= 0.0 && estimate.heading_std.0 >= 0.0, || "an uncertainty is negative".into())?;
-    ensure(frame.twist.is_finite(), || "the measured velocity is no number".into())?;
+    ensure(frame.twist.is_finite(), || "the measured velocity is NaN".into())?;
     ensure((0.0..=100.0).contains(&frame.battery.charge.0), || format!("a charge of {}", frame.battery.charge))?;
     ensure((0.0..=body.payload_max.0).contains(&frame.payload.0), || format!("a payload of {}", frame.payload))?;
     ensure(frame.tilt.0.abs() < TILT + own_tilt(body), || format!("a tilt of {} on a level floor", frame.tilt))?;
@@ -361,7 +361,7 @@ fn late_commands(bench: &mut Bench<'_>) -> Result<(), String> {
     ensure(moved < STOOD, || format!("commands of half a second ago moved it {moved:.3} m"))
 }
 
-fn no_number(bench: &mut Bench<'_>) -> Result<(), String> {
+fn nan_velocity(bench: &mut Bench<'_>) -> Result<(), String> {
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         for twist in [
             Twist::planar(bad, 0.0),

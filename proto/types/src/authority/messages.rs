@@ -88,7 +88,7 @@ pub struct RelayedRequest {
 pub struct LatchGossip {
     /// The robot that passes it on.
     pub sender: AgentId,
-    /// Its boot.
+    /// Of the sender's process: `sequence` starts again with it.
     pub boot: BootId,
     /// Rises by one each gossip message of this boot.
     pub sequence: u64,

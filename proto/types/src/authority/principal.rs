@@ -1,4 +1,4 @@
-//! Who commands.
+//! Principals: operators, robots and services that give commands.
 
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::ids::{AgentId, NameError, OperatorId};
 
-/// Who commands.
+/// Who gave a command. As text: `operator:NAME`, `robot:NAME` or `service:NAME`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Principal {

@@ -21,7 +21,7 @@ pub const REASON_BYTES_MAX: usize = 96;
 pub struct LatchRegister {
     /// How often it was released, and how often a second request came while it was latched.
     pub epoch: Epoch,
-    /// What holds.
+    /// The level that holds: released, STOP or KILL.
     pub level: Latch,
     /// Reason given by the request that set it, at most 96 bytes.
     pub reason: String,
@@ -62,7 +62,7 @@ impl Default for LatchRegister {
 }
 
 impl LatchRegister {
-    /// Never latched.
+    /// A register that was never latched.
     #[must_use]
     pub fn released() -> Self {
         Self {

@@ -86,13 +86,13 @@ impl LatchAction {
 pub struct LatchRequest {
     /// Made where the request was made.
     pub id: CommandId,
-    /// Which register.
+    /// The register it is about.
     pub scope: LatchScope,
     /// What is asked.
     pub action: LatchAction,
     /// For people; at most [`super::REASON_BYTES_MAX`] are kept in a register.
     pub reason: String,
-    /// Who asks.
+    /// The principal who asks.
     pub by: Principal,
     /// When, on the requester's wall clock: for people, and to tell apart two requests of one epoch.
     pub at: WallTime,

@@ -1,4 +1,4 @@
-//! The record.
+//! Events and batches of them.
 
 use skein_types::event::{EVENT_PAYLOAD_BYTES_MAX, Event, EventBatch, EventHash, EventKind};
 use skein_types::ids::{AgentId, BootId, EventId};

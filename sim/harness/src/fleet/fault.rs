@@ -77,7 +77,7 @@ pub enum Impairment {
 }
 
 impl LinkKind {
-    /// Every kind.
+    /// Every kind of link.
     pub const ALL: &'static [Self] = &[Self::Cloud, Self::Mesh, Self::Debug];
 
     const fn name(self) -> &'static str {
@@ -90,7 +90,7 @@ impl LinkKind {
 }
 
 impl Impairment {
-    /// Every kind.
+    /// Every kind of impairment.
     pub const ALL: &'static [Self] = &[Self::Delay, Self::Loss, Self::Duplicate, Self::Reorder];
 
     const fn name(self) -> &'static str {
@@ -104,7 +104,7 @@ impl Impairment {
 }
 
 impl FaultKind {
-    /// Every kind.
+    /// Every kind of fault, with its parameters.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let mut all = vec![
@@ -167,7 +167,7 @@ pub enum FaultSpecError {
     /// A kind that does not exist.
     #[error("unknown fault {given:?}; known: {known}")]
     Kind {
-        /// As written.
+        /// As the caller wrote it.
         given: String,
         /// All that exist.
         known: String,

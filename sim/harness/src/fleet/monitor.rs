@@ -1,4 +1,4 @@
-//! Monitores a run: samples for the trace, and what led up to each incident, in words.
+//! Watches a run: samples for the trace, and what led up to each incident, as text.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -22,7 +22,7 @@ pub(crate) const SAMPLE_EVERY: Duration = Duration::from_millis(200);
 const KEPT: usize = 40;
 /// Lines of the story are this many samples apart.
 const STORY_STEP: usize = 4;
-/// No square swept for this long while there is work is a stall.
+/// No cell swept for this long while there is work is a stall.
 const STALL: Duration = Duration::from_secs(60);
 /// A robot that must stand does so after this: the body's silence limit, and 1 m/s at 2 m/s².
 const BRAKING: Duration = Duration::from_millis(1_200);

@@ -35,7 +35,7 @@ pub enum PressAction {
 /// A process that takes an operator's requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
-    /// The supervisor.
+    /// The supervisor's API.
     Supervisor,
     /// The debug API of the robot of this number; a request for another robot goes on over the mesh.
     Debug(usize),

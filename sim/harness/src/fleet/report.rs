@@ -23,7 +23,7 @@ pub struct FleetReport {
     pub coverage_ratio: f64,
     /// Reachable area of the zone, m².
     pub zone_area_m2: f64,
-    /// True contacts.
+    /// Contacts in the world, by kind.
     pub collisions: Collisions,
     /// Smallest true distance between two robots' centres.
     pub min_separation_m: Option<f64>,
@@ -31,7 +31,7 @@ pub struct FleetReport {
     pub min_separation_of: Option<(usize, usize, f64)>,
     /// Driven by all.
     pub distance_total_m: f64,
-    /// Each robot.
+    /// One for each robot, in the order of their numbers.
     pub per_robot: Vec<RobotReport>,
     /// Messages sent over the virtual network, and their bytes.
     pub messages: (u64, u64),
@@ -94,7 +94,7 @@ pub struct RobotReport {
 /// Something that must hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// The rule.
+    /// The rule, as a sentence.
     pub what: &'static str,
     /// Whether it does.
     pub holds: bool,

@@ -53,7 +53,7 @@ pub enum MetaError {
     /// A key has a value that cannot be.
     #[error("`{key}` is {value}; it must be {wanted}")]
     Value {
-        /// Which key.
+        /// Name of the key.
         key: &'static str,
         /// What it is.
         value: String,

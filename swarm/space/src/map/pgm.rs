@@ -11,9 +11,9 @@ pub enum PgmError {
     #[error("this is no PGM image: it starts with {0:?} instead of P5 or P2")]
     Magic(String),
     /// A number of the header is missing or wrong.
-    #[error("the PGM header's {field} at byte {offset} is no number from 1 to {max}")]
+    #[error("the PGM header's {field} at byte {offset} is not a number from 1 to {max}")]
     Header {
-        /// Which number.
+        /// Name of the number.
         field: &'static str,
         /// Where it should be.
         offset: usize,
@@ -23,21 +23,21 @@ pub enum PgmError {
     /// More than [`MAP_PIXELS_MAX`].
     #[error("the PGM image has {width} x {height} pixels, more than {MAP_PIXELS_MAX} in all")]
     TooLarge {
-        /// Columns.
+        /// Number of columns.
         width: u32,
-        /// Rows.
+        /// Number of rows.
         height: u32,
     },
     /// The file ends before the image does.
     #[error("the PGM image ends after {found} of {wanted} pixels")]
     Truncated {
-        /// Pixels there.
+        /// Number of pixels that are there.
         found: usize,
         /// Pixels the header promises.
         wanted: usize,
     },
-    /// A plain pixel that is no number.
-    #[error("the PGM pixel in column {column} of row {row} (byte {offset}) is no number")]
+    /// A plain pixel that is not a number.
+    #[error("the PGM pixel in column {column} of row {row} (byte {offset}) is not a number")]
     Pixel {
         /// Column, from 0.
         column: usize,
@@ -125,7 +125,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Digits up to white space, a comment or the end; anything else is no number.
+    /// Digits up to white space, a comment or the end; anything else is refused.
     fn number(&mut self) -> Option<u32> {
         let mut value: Option<u32> = None;
         while let Some(&byte) = self.bytes.get(self.at) {

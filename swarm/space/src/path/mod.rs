@@ -26,7 +26,7 @@ pub struct GridPath {
     pub squares: Vec<u32>,
     /// Steps along a row or a column.
     pub straights: u32,
-    /// Diagonal steps.
+    /// Number of diagonal steps; the others are straight.
     pub diagonals: u32,
 }
 

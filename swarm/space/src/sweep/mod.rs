@@ -16,7 +16,8 @@ use crate::planning::{PlanningMap, region_where};
 use look::Look;
 use tour::Tour;
 
-/// A way to sweep an area: whoever visits the viewpoints in order, looking around at each, sees what `swept` says.
+/// A plan to sweep an area: a robot that visits the viewpoints in order and looks around at each sees the cells of
+/// `swept`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SweepPlan {
     /// Where to look from, in order, in the middle of traversable squares.

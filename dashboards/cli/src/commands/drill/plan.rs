@@ -20,7 +20,7 @@ pub(super) struct Event {
     pub robot: AgentId,
 }
 
-/// Draws events.
+/// Draws the events of a drill from a seed.
 #[derive(Debug)]
 pub(super) struct Plan {
     state: u64,

@@ -9,7 +9,7 @@ use super::plan::Event;
 use crate::commands::latch::Tally;
 use crate::output::Table;
 
-/// One event.
+/// What was done to the fleet once, and how long it took to recover.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Round {
     pub number: u32,

@@ -39,7 +39,7 @@ const FINDINGS_MAX: usize = 1024;
 /// How long to wait for acknowledgements.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wait {
-    /// In all.
+    /// For the whole request.
     pub longest: Duration,
     /// For slower paths after every robot has acknowledged over its fastest one.
     pub linger: Duration,

@@ -21,7 +21,7 @@ pub(super) struct Latches {
     pub robots: BTreeMap<AgentId, LatchSet>,
     /// Debug APIs that the supervisor named.
     pub doors: BTreeMap<AgentId, Door>,
-    /// Somebody answered.
+    /// At least one path answered.
     pub is_answered: bool,
 }
 

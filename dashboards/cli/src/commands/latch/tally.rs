@@ -80,7 +80,7 @@ pub(crate) enum Finding {
     SupervisorRefused(String),
 }
 
-/// One acknowledgement.
+/// One robot's acknowledgement over one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Arrival {
     pub path: Path,

@@ -1,4 +1,4 @@
-//! The small words: names, angles, poses, times, causes and priorities mean what they say.
+//! Small values: names, angles, poses, times, causes and priorities.
 
 use core::time::Duration;
 
@@ -80,7 +80,7 @@ fn time_never_runs_backwards_or_over() {
 }
 
 #[test]
-fn a_body_with_a_figure_that_is_no_number_is_not_sound() {
+fn a_body_with_a_nan_in_it_is_not_sound() {
     assert!(BodyDescriptor::rover().is_sound() && BodyDescriptor::multirotor().is_sound());
     let body = BodyDescriptor { radius: Meters(f64::NAN), ..BodyDescriptor::rover() };
     assert!(!body.is_sound());
