@@ -35,7 +35,7 @@ pub(crate) struct Allocator {
 /// A zone on the map.
 #[derive(Clone, Debug)]
 pub(crate) struct ZoneCells {
-    /// Squares of the zone that some robot can cover.
+    /// Cells of the zone that some robot can cover.
     pub(crate) reachable: Region,
     /// Free area of the zone, m².
     pub(crate) free: f64,
@@ -71,8 +71,9 @@ impl Allocator {
     /// What robots can cover that may stand anywhere a robot fits.
     fn of_any_start(&self) -> Region {
         let frame = self.map.frame();
-        let squares = 0..frame.squares() as u32;
-        let places: Vec<Point> = squares.filter(|&sq| self.map.traversable(sq)).map(|sq| frame.center_of(sq)).collect();
+        let cells = 0..frame.cells() as u32;
+        let places: Vec<Point> =
+            cells.filter(|&cell| self.map.traversable(cell)).map(|cell| frame.center_of(cell)).collect();
         self.map.reachable_from(&places)
     }
 
@@ -105,8 +106,8 @@ impl Allocator {
     fn islands(&self, workers: &[Worker]) -> Vec<(Region, Vec<usize>)> {
         let mut islands: Vec<(Region, Vec<usize>)> = Vec::new();
         for (index, worker) in workers.iter().enumerate() {
-            let square = self.map.nearest_traversable(worker.at, Meters(1.0));
-            let home = islands.iter_mut().find(|(reach, _)| square.is_some_and(|square| reach.contains(square)));
+            let cell = self.map.nearest_traversable(worker.at, Meters(1.0));
+            let home = islands.iter_mut().find(|(reach, _)| cell.is_some_and(|cell| reach.contains(cell)));
             match home {
                 Some((_, members)) => members.push(index),
                 None => islands.push((self.map.reachable_from(&[worker.at]), vec![index])),
@@ -125,20 +126,20 @@ impl Allocator {
         area: f64,
     ) -> Result<(Region, Region), RegionError> {
         let (near, far) = (self.field(helper), self.field(owner));
-        let lead = |square: u32| {
+        let lead = |cell: u32| {
             let way = |field: &Option<DistanceField>, from: Point| {
-                let known = field.as_ref().and_then(|field| field.to(square));
-                known.map_or_else(|| region.frame().center_of(square).distance(from), |meters| meters.0)
+                let known = field.as_ref().and_then(|field| field.to(cell));
+                known.map_or_else(|| region.frame().center_of(cell).distance(from), |meters| meters.0)
             };
             way(&near, helper) - way(&far, owner)
         };
-        let mut squares: Vec<(f64, u32)> = region.squares().map(|square| (lead(square), square)).collect();
-        squares.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let mut cells: Vec<(f64, u32)> = region.cells().map(|cell| (lead(cell), cell)).collect();
+        cells.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let resolution = region.frame().resolution;
-        squares.truncate((area / (resolution * resolution)) as usize);
-        let mut taken: Vec<u32> = squares.into_iter().map(|(_, square)| square).collect();
+        cells.truncate((area / (resolution * resolution)) as usize);
+        let mut taken: Vec<u32> = cells.into_iter().map(|(_, cell)| cell).collect();
         taken.sort_unstable();
-        let taken = Region::from_squares(*region.frame(), taken)?;
+        let taken = Region::from_cells(*region.frame(), taken)?;
         Ok((region.difference(&taken)?, taken))
     }
 
@@ -166,13 +167,13 @@ impl Allocator {
     /// A handful of a region's cells, evenly taken.
     fn samples(&self, region: &Region) -> Vec<Point> {
         let step = (region.len() as usize).div_ceil(SAMPLES_MAX).max(1);
-        region.squares().step_by(step).map(|square| region.frame().center_of(square)).collect()
+        region.cells().step_by(step).map(|cell| region.frame().center_of(cell)).collect()
     }
 
     /// The place nearest to a point where a robot can stand.
     fn standing(&self, point: Point, samples: &[Point]) -> Point {
-        if let Some(square) = self.map.nearest_traversable(point, NEAR) {
-            return self.map.frame().center_of(square);
+        if let Some(cell) = self.map.nearest_traversable(point, NEAR) {
+            return self.map.frame().center_of(cell);
         }
         samples.iter().copied().min_by(|a, b| a.distance(point).total_cmp(&b.distance(point))).unwrap_or(point)
     }

@@ -115,7 +115,7 @@ fn reason_failed(mission: &Mission) -> String {
     let left = area.slices().values().find(|slice| !slice.remaining.is_empty());
     let regions = [area.unowned(), area.residual()].into_iter().chain(left.map(|slice| &slice.remaining));
     let place = regions
-        .filter_map(|region| region.squares().next().map(|cell| region.frame().center_of(cell)))
+        .filter_map(|region| region.cells().next().map(|cell| region.frame().center_of(cell)))
         .next()
         .map(|at| format!(", some of it near ({:.1}, {:.1})", at.x, at.y))
         .unwrap_or_default();

@@ -137,12 +137,12 @@ impl SweepEvidence {
     ) -> Result<(Region, usize), RegionError> {
         self.cover_silence(now, body);
         let swept = remaining.difference(reported)?;
-        let unseen: Vec<u32> = swept.squares().filter(|cell| !self.covers(*cell)).collect();
+        let unseen: Vec<u32> = swept.cells().filter(|cell| !self.covers(*cell)).collect();
         if unseen.is_empty() {
             return Ok((reported.clone(), 0));
         }
         let count = unseen.len();
-        Ok((reported.union(&Region::from_squares(*remaining.frame(), unseen)?)?, count))
+        Ok((reported.union(&Region::from_cells(*remaining.frame(), unseen)?)?, count))
     }
 }
 
@@ -167,7 +167,7 @@ mod tests {
             let offset = FRAME.center_of(*cell) - center;
             offset.x.abs() < side / 2.0 && offset.y.abs() < side / 2.0
         };
-        Region::from_squares(FRAME, (0..FRAME.width * FRAME.height).filter(near)).unwrap()
+        Region::from_cells(FRAME, (0..FRAME.width * FRAME.height).filter(near)).unwrap()
     }
 
     fn unbelieved(evidence: &mut SweepEvidence, now: MonoTime, claimed: &Region) -> usize {

@@ -62,7 +62,7 @@ impl Supervisor {
             let center = frame.center_of(*cell);
             self.hazards.present().any(|hazard| hazard.position.distance(center) <= hazard.radius.0)
         };
-        let blocked: Vec<u32> = region.squares().filter(covered).collect();
-        region.difference(&Region::from_squares(frame, blocked)?)
+        let blocked: Vec<u32> = region.cells().filter(covered).collect();
+        region.difference(&Region::from_cells(frame, blocked)?)
     }
 }

@@ -10,7 +10,7 @@ use thiserror::Error;
 /// Why a request was refused, with a code for programs and a hint for people.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum Refusal {
-    /// The zone and the map have no square in common.
+    /// The zone and the map have no cell in common.
     #[error(
         "the zone lies outside the map: it spans x {zone_x:.1?}, y {zone_y:.1?}; the map spans x {map_x:.1?}, y {map_y:.1?} (metres)"
     )]

@@ -55,7 +55,7 @@ impl Supervisor {
         let Ok((slices, _left)) = self.allocator.allot(area, &workers) else { return };
         for (worker, cells) in workers.iter().zip(slices) {
             if !cells.is_empty() {
-                self.assign(now, id, &worker.agent, Work::Sweep(cells), "its cell of the split");
+                self.assign(now, id, &worker.agent, Work::Sweep(cells), "its slice of the split");
             }
         }
     }

@@ -147,7 +147,7 @@ fn calm(stage: &mut Stage) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 400, ..ProptestConfig::default() })]
 
-    /// After each step the stage checks: no square given twice or outside the area, no end ever left, records before
+    /// After each step the stage checks: no cell given twice or outside the area, no end ever left, records before
     /// orders, deadlines ahead.
     #[test]
     fn whatever_happens_every_mission_comes_to_exactly_one_end(twists in prop::collection::vec(twist(), 1..30)) {
@@ -238,7 +238,7 @@ fn the_supervisors_own_record_is_one_unbroken_chain_in_each_life() {
 
 #[test]
 fn fifty_robots_are_given_a_zone_with_holes_quickly() {
-    // 34 m × 24 m at 0.1 m is the sample warehouse's size; here the squares are coarser because tests are not
+    // 34 m × 24 m at 0.1 m is the sample warehouse's size; here the cells are coarser because tests are not
     // optimised. The benchmark holds the promise of one second on the real one.
     let mut stage = Stage::on(hall_of(136, 96), 50);
     let ring = |x0: f64, y0: f64, x1: f64, y1: f64| {

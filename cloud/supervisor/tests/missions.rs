@@ -49,7 +49,7 @@ fn corners_that_were_left_over_are_not_swept_again_before_everything_else_is_don
     stage.run(Duration::from_secs(2));
     let (mission, generation, region) = stage.robots[0].work.take().unwrap();
     let region = region.unwrap();
-    let corners = skein_types::region::Region::from_squares(*region.frame(), region.squares().take(20)).unwrap();
+    let corners = skein_types::region::Region::from_cells(*region.frame(), region.cells().take(20)).unwrap();
     let report = support::progress(mission, generation, SliceState::Done, Some(corners.clone()));
     stage.handle(Input::Report { agent: name(0), report });
     while stage.robots[0].work.is_none() {
@@ -97,7 +97,7 @@ fn the_more_urgent_of_two_waiting_missions_goes_first() {
 }
 
 #[test]
-fn a_lost_robots_squares_go_to_the_others_and_it_gets_nothing_twice() {
+fn a_lost_robots_cells_go_to_the_others_and_it_gets_nothing_twice() {
     let mut stage = Stage::new(3);
     let spec = survey((0.0, 0.0), (20.0, 15.0));
     let id = stage.submit(spec.clone()).unwrap();
@@ -168,7 +168,7 @@ fn a_robot_that_is_ready_early_takes_work_from_a_slow_one() {
 }
 
 #[test]
-fn squares_that_a_robot_could_not_sweep_are_given_to_another() {
+fn cells_that_a_robot_could_not_sweep_are_given_to_another() {
     let mut stage = Stage::new(2);
     let id = stage.submit(survey((0.0, 0.0), (20.0, 15.0))).unwrap();
     stage.run(Duration::from_secs(2));
@@ -370,6 +370,6 @@ fn a_zone_with_holes_is_split_without_the_holes() {
     let id = stage.submit(spec).unwrap();
     assert!((stage.mission(id).area - (8.0 * 13.0 - 18.0)).abs() < 4.0, "{}", stage.mission(id).area);
     assert!(stage.run_to_the_end(MINUTES));
-    let hole = stage.map.frame().square_of(Point::new(4.5, 6.0)).unwrap();
+    let hole = stage.map.frame().cell_of(Point::new(4.5, 6.0)).unwrap();
     assert!(stage.robots.iter().all(|robot| !robot.swept.contains(&hole)));
 }

@@ -12,7 +12,7 @@ pub(crate) struct CellSet {
 impl CellSet {
     /// The empty set.
     pub(crate) fn empty(frame: &RegionFrame) -> Self {
-        let words = usize::try_from(frame.squares().div_ceil(64)).unwrap_or(0);
+        let words = usize::try_from(frame.cells().div_ceil(64)).unwrap_or(0);
         Self { words: vec![0; words], count: 0 }
     }
 
@@ -64,7 +64,7 @@ impl CellSet {
 
     /// As a region of the frame the set was made for. `None` when the region would have too many runs.
     pub(crate) fn to_region(&self, frame: RegionFrame) -> Option<Region> {
-        Region::from_squares(frame, self.iter()).ok()
+        Region::from_cells(frame, self.iter()).ok()
     }
 }
 
@@ -91,12 +91,12 @@ mod tests {
             }
             prop_assert_eq!(cells.iter().collect::<Vec<_>>(), plain.iter().copied().collect::<Vec<_>>());
             let region = cells.to_region(FRAME).unwrap();
-            prop_assert_eq!(region.squares().collect::<Vec<_>>(), cells.iter().collect::<Vec<_>>());
+            prop_assert_eq!(region.cells().collect::<Vec<_>>(), cells.iter().collect::<Vec<_>>());
         }
     }
 
     #[test]
-    fn squares_outside_the_frame_are_never_in_it() {
+    fn cells_outside_the_frame_are_never_in_it() {
         let mut cells = CellSet::empty(&FRAME);
         assert!(!cells.insert(640) && !cells.contains(640) && !cells.remove(u32::MAX));
         assert!(cells.is_empty());

@@ -131,7 +131,7 @@ pub struct PlanStatus {
 /// What the robot knows beyond the static map.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WorldStatus {
-    /// Middles of squares that hold something which is on no map (at most [`OBSTACLES_SHOWN_MAX`]).
+    /// Middles of cells that hold something which is on no map (at most [`OBSTACLES_SHOWN_MAX`]).
     pub obstacles: Vec<Point>,
     /// Places that are avoided for a while.
     pub blocked: Vec<BlockedPlace>,

@@ -128,7 +128,7 @@ impl MissionState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Task {
-    /// Sweep these squares with the survey sensor.
+    /// Sweep these cells with the survey sensor.
     Survey {
         /// The cells to sweep.
         region: Region,
@@ -219,7 +219,7 @@ pub struct Slice {
     pub state: SliceState,
     /// Reason of the state, one sentence for the operator; empty where the state needs none.
     pub reason: String,
-    /// Squares it was given, as area, m².
+    /// Cells it was given, as area, m².
     pub area: f64,
     /// Swept, by the robot's measure.
     pub covered: Percent,

@@ -1,6 +1,6 @@
-//! A set of squares on a regular grid: what a robot is asked to cover, and what of it is left.
+//! A set of cells on a regular grid: what a robot is asked to cover, and what of it is left.
 //!
-//! A region is exact (union, difference and handing over lose nothing) and small on the wire (runs of squares).
+//! A region is exact (union, difference and handing over lose nothing) and small on the wire (runs of cells).
 
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -8,51 +8,51 @@ use thiserror::Error;
 
 use crate::geometry::Point;
 
-/// Most squares the bounding box of a region may have.
-pub const REGION_SQUARES_MAX: u64 = 16_000_000;
+/// Most cells the bounding box of a region may have.
+pub const REGION_CELLS_MAX: u64 = 16_000_000;
 /// Most runs one region may have.
 pub const REGION_RUNS_MAX: usize = 200_000;
 
-/// Where the squares of a region lie. Square (column, row) covers
+/// Where the cells of a region lie. Cell (column, row) covers
 /// `origin + [column, column+1) × resolution` by `origin + [row, row+1) × resolution`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RegionFrame {
-    /// South-west corner of square (0, 0), metres in the map's frame.
+    /// South-west corner of cell (0, 0), metres in the map's frame.
     pub origin: Point,
-    /// Side of a square, metres.
+    /// Side of a cell, metres.
     pub resolution: f64,
-    /// Squares from west to east.
+    /// Cells from west to east.
     pub width: u32,
-    /// Squares from south to north.
+    /// Cells from south to north.
     pub height: u32,
 }
 
 impl RegionFrame {
-    /// The square that holds a point, if it is inside the box.
+    /// The cell that holds a point, if it is inside the box.
     #[must_use]
-    pub fn square_of(&self, point: Point) -> Option<u32> {
+    pub fn cell_of(&self, point: Point) -> Option<u32> {
         let (x, y) = ((point.x - self.origin.x) / self.resolution, (point.y - self.origin.y) / self.resolution);
         let inside = x >= 0.0 && y >= 0.0 && x < f64::from(self.width) && y < f64::from(self.height);
         // Both are in range, so the conversions lose only the fraction.
         inside.then(|| y as u32 * self.width + x as u32)
     }
 
-    /// The middle of a square, metres in the map's frame.
+    /// The middle of a cell, metres in the map's frame.
     #[must_use]
-    pub fn center_of(&self, square: u32) -> Point {
+    pub fn center_of(&self, cell: u32) -> Point {
         let width = self.width.max(1);
-        let (column, row) = (f64::from(square % width), f64::from(square / width));
+        let (column, row) = (f64::from(cell % width), f64::from(cell / width));
         Point::new(self.origin.x + (column + 0.5) * self.resolution, self.origin.y + (row + 0.5) * self.resolution)
     }
 
-    /// Number of squares in the box.
+    /// Number of cells in the box.
     #[must_use]
-    pub const fn squares(&self) -> u64 {
+    pub const fn cells(&self) -> u64 {
         self.width as u64 * self.height as u64
     }
 }
 
-/// Consecutive squares in row-major order (row 0 is the southernmost), `start = row × width + column`.
+/// Consecutive cells in row-major order (row 0 is the southernmost), `start = row × width + column`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     /// Index of the first cell, row by row from the south-west.
@@ -61,7 +61,7 @@ pub struct Run {
     pub length: u32,
 }
 
-/// A set of squares. Runs are in order, apart from each other, and inside the frame.
+/// A set of cells. Runs are in order, apart from each other, and inside the frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "RegionParts", into = "RegionParts")]
 pub struct Region {
@@ -72,7 +72,7 @@ pub struct Region {
 /// The unchecked parts of a [`Region`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RegionParts {
-    /// Where the squares lie.
+    /// Where the cells lie.
     pub frame: RegionFrame,
     /// The cells, as ascending runs that do not touch.
     pub runs: Vec<Run>,
@@ -84,15 +84,15 @@ pub enum RegionError {
     /// Resolution or origin is no usable number.
     #[error("the frame is unusable: resolution {resolution} m at ({x}, {y})")]
     Frame {
-        /// Side of a square.
+        /// Side of a cell.
         resolution: f64,
         /// Origin, east.
         x: f64,
         /// Origin, north.
         y: f64,
     },
-    /// The box is larger than [`REGION_SQUARES_MAX`].
-    #[error("the frame has {0} squares, more than {REGION_SQUARES_MAX}")]
+    /// The box is larger than [`REGION_CELLS_MAX`].
+    #[error("the frame has {0} cells, more than {REGION_CELLS_MAX}")]
     TooLarge(u64),
     /// More than [`REGION_RUNS_MAX`].
     #[error("it has {0} runs, more than {REGION_RUNS_MAX}")]
@@ -134,7 +134,7 @@ impl Region {
         let mut free_from = 0_u64;
         for (index, run) in runs.iter().enumerate() {
             let end = u64::from(run.start) + u64::from(run.length);
-            if run.length == 0 || u64::from(run.start) < free_from || end > frame.squares() {
+            if run.length == 0 || u64::from(run.start) < free_from || end > frame.cells() {
                 return Err(RegionError::Run { index });
             }
             free_from = end + 1;
@@ -142,7 +142,7 @@ impl Region {
         Ok(Self { frame, runs })
     }
 
-    /// No squares at all.
+    /// No cells at all.
     ///
     /// # Errors
     /// [`RegionError`] when the frame is unusable.
@@ -150,22 +150,22 @@ impl Region {
         Self::new(frame, Vec::new())
     }
 
-    /// From squares in rising order; neighbours become one run.
+    /// From cells in rising order; neighbours become one run.
     ///
     /// # Errors
-    /// [`RegionError`] when a square is out of order or outside, or there are too many runs.
-    pub fn from_squares(frame: RegionFrame, squares: impl IntoIterator<Item = u32>) -> Result<Self, RegionError> {
+    /// [`RegionError`] when a cell is out of order or outside, or there are too many runs.
+    pub fn from_cells(frame: RegionFrame, cells: impl IntoIterator<Item = u32>) -> Result<Self, RegionError> {
         let mut runs: Vec<Run> = Vec::new();
-        for square in squares {
+        for cell in cells {
             match runs.last_mut() {
-                Some(run) if run.start.checked_add(run.length) == Some(square) => run.length += 1,
-                _ => runs.push(Run { start: square, length: 1 }),
+                Some(run) if run.start.checked_add(run.length) == Some(cell) => run.length += 1,
+                _ => runs.push(Run { start: cell, length: 1 }),
             }
         }
         Self::new(frame, runs)
     }
 
-    /// Where the squares lie.
+    /// Where the cells lie.
     #[must_use]
     pub const fn frame(&self) -> &RegionFrame {
         &self.frame
@@ -177,12 +177,12 @@ impl Region {
         &self.runs
     }
 
-    /// All squares, in rising order.
-    pub fn squares(&self) -> impl Iterator<Item = u32> + '_ {
+    /// All cells, in rising order.
+    pub fn cells(&self) -> impl Iterator<Item = u32> + '_ {
         self.runs.iter().flat_map(|run| run.start..run.start + run.length)
     }
 
-    /// How many squares.
+    /// How many cells.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.runs.iter().map(|run| u64::from(run.length)).sum()
@@ -200,11 +200,11 @@ impl Region {
         self.len() as f64 * self.frame.resolution * self.frame.resolution
     }
 
-    /// Whether a square belongs to it.
+    /// Whether a cell belongs to it.
     #[must_use]
-    pub fn contains(&self, square: u32) -> bool {
-        let after = self.runs.partition_point(|run| run.start <= square);
-        after.checked_sub(1).and_then(|i| self.runs.get(i)).is_some_and(|run| square - run.start < run.length)
+    pub fn contains(&self, cell: u32) -> bool {
+        let after = self.runs.partition_point(|run| run.start <= cell);
+        after.checked_sub(1).and_then(|i| self.runs.get(i)).is_some_and(|run| cell - run.start < run.length)
     }
 
     /// What is in either.
@@ -272,8 +272,8 @@ fn check_frame(frame: &RegionFrame) -> Result<(), RegionError> {
     if !usable {
         return Err(RegionError::Frame { resolution: frame.resolution, x: frame.origin.x, y: frame.origin.y });
     }
-    if frame.squares() > REGION_SQUARES_MAX {
-        return Err(RegionError::TooLarge(frame.squares()));
+    if frame.cells() > REGION_CELLS_MAX {
+        return Err(RegionError::TooLarge(frame.cells()));
     }
     Ok(())
 }
@@ -287,8 +287,8 @@ mod tests {
 
     const FRAME: RegionFrame = RegionFrame { origin: Point::new(-1.0, 2.0), resolution: 0.5, width: 10, height: 8 };
 
-    fn region(squares: &BTreeSet<u32>) -> Region {
-        Region::from_squares(FRAME, squares.iter().copied()).unwrap()
+    fn region(cells: &BTreeSet<u32>) -> Region {
+        Region::from_cells(FRAME, cells.iter().copied()).unwrap()
     }
 
     proptest! {
@@ -299,14 +299,14 @@ mod tests {
             prop_assert_eq!(ra.difference(&rb).unwrap(), region(&a.difference(&b).copied().collect()));
             prop_assert_eq!(ra.intersection(&rb).unwrap(), region(&a.intersection(&b).copied().collect()));
             prop_assert_eq!(ra.len(), a.len() as u64);
-            for square in 0..80 {
-                prop_assert_eq!(ra.contains(square), a.contains(&square));
+            for cell in 0..80 {
+                prop_assert_eq!(ra.contains(cell), a.contains(&cell));
             }
         }
 
         #[test]
-        fn the_middle_of_a_square_lies_in_that_square(square in 0_u32..80) {
-            prop_assert_eq!(FRAME.square_of(FRAME.center_of(square)), Some(square));
+        fn the_middle_of_a_cell_lies_in_that_cell(cell in 0_u32..80) {
+            prop_assert_eq!(FRAME.cell_of(FRAME.center_of(cell)), Some(cell));
         }
     }
 
@@ -326,9 +326,9 @@ mod tests {
     }
 
     #[test]
-    fn points_outside_the_frame_are_in_no_square() {
-        assert_eq!(FRAME.square_of(Point::new(-1.1, 3.0)), None);
-        assert_eq!(FRAME.square_of(Point::new(4.0, 3.0)), None);
-        assert_eq!(FRAME.square_of(Point::new(f64::NAN, 3.0)), None);
+    fn points_outside_the_frame_are_in_no_cell() {
+        assert_eq!(FRAME.cell_of(Point::new(-1.1, 3.0)), None);
+        assert_eq!(FRAME.cell_of(Point::new(4.0, 3.0)), None);
+        assert_eq!(FRAME.cell_of(Point::new(f64::NAN, 3.0)), None);
     }
 }

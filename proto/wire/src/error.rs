@@ -109,7 +109,7 @@ pub enum Fault {
     /// No simple polygon.
     #[error("is no usable polygon: {0}")]
     Polygon(#[from] PolygonError),
-    /// No set of squares.
+    /// No set of cells.
     #[error("is no usable region: {0}")]
     Region(#[from] RegionError),
     /// Figures of a body that no body can have.

@@ -27,9 +27,9 @@ pub struct QueryReport {
     pub start: (u32, u32),
     /// Column and row of the goal.
     pub goal: (u32, u32),
-    /// Length of our path, squares; null when we found none.
+    /// Length of our path, cells; null when we found none.
     pub length: Option<f64>,
-    /// Length of the shortest path according to the file, squares.
+    /// Length of the shortest path according to the file, cells.
     pub published: f64,
     /// Ours less the published one; null when we found none.
     pub error: Option<f64>,
@@ -48,7 +48,7 @@ pub struct GridSummary {
     pub optimal: usize,
     /// How many we found no path for.
     pub unsolved: usize,
-    /// Largest difference of length either way, squares.
+    /// Largest difference of length either way, cells.
     pub worst_error: f64,
     /// Time per query.
     pub micros: Micros,

@@ -52,7 +52,7 @@ pub struct Picture<'a> {
     pub map: &'a OccupancyMap,
     /// What was to be surveyed.
     pub zone: &'a Polygon,
-    /// The squares that counted.
+    /// The cells that counted.
     pub region: &'a Region,
     /// Those of them that nobody has swept, in rising order.
     pub unswept: &'a [u32],
@@ -196,8 +196,8 @@ impl Sheet {
         Point::new(EDGE + east * self.scale, EDGE + self.height - north * self.scale)
     }
 
-    /// Squares of a grid as one path with whole numbers.
-    fn squares(&self, frame: &RegionFrame, fill: &str, inside: impl Fn(u32, u32) -> bool) -> String {
+    /// Cells of a grid as one path with whole numbers.
+    fn cells(&self, frame: &RegionFrame, fill: &str, inside: impl Fn(u32, u32) -> bool) -> String {
         let (factor, rectangles) = mosaic(frame, inside);
         if rectangles.is_empty() {
             return String::new();
@@ -217,14 +217,14 @@ impl Sheet {
 fn ground(picture: &Picture<'_>, sheet: &Sheet) -> String {
     let (map, region) = (picture.map, picture.region);
     let (frame, grid) = (map.frame(), region.frame());
-    let square = |frame: &RegionFrame, x: u32, y: u32| y * frame.width + x;
-    let is_left = |square: u32| picture.unswept.binary_search(&square).is_ok();
-    let unknown = sheet.squares(frame, UNKNOWN, |x, y| map.cell(square(frame, x, y)) == Cell::Unknown);
-    let swept = sheet.squares(grid, SWEPT, |x, y| {
-        let square = square(grid, x, y);
-        region.contains(square) && !is_left(square)
+    let cell = |frame: &RegionFrame, x: u32, y: u32| y * frame.width + x;
+    let is_left = |cell: u32| picture.unswept.binary_search(&cell).is_ok();
+    let unknown = sheet.cells(frame, UNKNOWN, |x, y| map.cell(cell(frame, x, y)) == Cell::Unknown);
+    let swept = sheet.cells(grid, SWEPT, |x, y| {
+        let cell = cell(grid, x, y);
+        region.contains(cell) && !is_left(cell)
     });
-    let left = sheet.squares(grid, LEFT, |x, y| is_left(square(grid, x, y)));
+    let left = sheet.cells(grid, LEFT, |x, y| is_left(cell(grid, x, y)));
     format!("{unknown}{swept}{left}")
 }
 
@@ -244,7 +244,7 @@ fn outline(zone: &Polygon, sheet: &Sheet) -> String {
 
 fn walls(map: &OccupancyMap, sheet: &Sheet) -> String {
     let frame = map.frame();
-    sheet.squares(frame, SOLID, |x, y| map.cell(y * frame.width + x) == Cell::Occupied)
+    sheet.cells(frame, SOLID, |x, y| map.cell(y * frame.width + x) == Cell::Occupied)
 }
 
 struct Rectangle {
@@ -254,7 +254,7 @@ struct Rectangle {
     height: u32,
 }
 
-/// Squares merged into rectangles, of as many squares a side as it takes to have few of them.
+/// Cells merged into rectangles, of as many cells a side as it takes to have few of them.
 fn mosaic(frame: &RegionFrame, inside: impl Fn(u32, u32) -> bool) -> (u32, Vec<Rectangle>) {
     let mut factor = 1;
     loop {
@@ -458,16 +458,16 @@ mod tests {
     }
 
     fn drawing(robots: usize, points: usize, wall: impl Fn(u32) -> bool) -> String {
-        let map = OccupancyMap::from_cells(FRAME, |sq| if wall(sq) { Cell::Occupied } else { Cell::Free });
+        let map = OccupancyMap::from_cells(FRAME, |cell| if wall(cell) { Cell::Occupied } else { Cell::Free });
         let zone = Polygon::rectangle(Point::new(-1.0, 0.0), Point::new(10.0, 8.0)).unwrap();
-        let region = Region::from_squares(FRAME, (0..400).filter(|&sq| !wall(sq))).unwrap();
+        let region = Region::from_cells(FRAME, (0..400).filter(|&cell| !wall(cell))).unwrap();
         let (tracks, report) = (tracks(robots, points), report(robots));
         draw(&Picture { map: &map, zone: &zone, region: &region, unswept: &[41, 42], tracks: &tracks, report: &report })
     }
 
     #[test]
     fn a_picture_is_sound_xml_with_everything_in_it() {
-        let svg = drawing(3, 40, |square| square % 40 == 0);
+        let svg = drawing(3, 40, |cell| cell % 40 == 0);
         let found = elements(&svg).unwrap();
         let count = |name: &str| found.iter().filter(|found| *found == name).count();
         assert_eq!((count("svg"), count("polyline")), (1, 3));
@@ -495,20 +495,20 @@ mod tests {
 
     #[test]
     fn a_huge_fleet_on_a_noisy_map_is_still_a_small_picture() {
-        let svg = drawing(512, 2_000, |square| (square * 7 + square / 40) % 3 == 0);
+        let svg = drawing(512, 2_000, |cell| (cell * 7 + cell / 40) % 3 == 0);
         elements(&svg).unwrap();
         assert!(svg.len() <= 300_000, "{} bytes", svg.len());
     }
 
     #[test]
-    fn merged_squares_are_the_squares() {
+    fn merged_cells_are_the_cells() {
         let inside = |x: u32, y: u32| (x * x + 3 * y) % 5 < 3 || y == 4;
         let mut seen = vec![0; 20 * 10];
         for Rectangle { x, y, width, height } in merge(20, 10, inside) {
             (y..y + height).for_each(|y| (x..x + width).for_each(|x| seen[(y * 20 + x) as usize] += 1));
         }
-        for square in 0..200 {
-            assert_eq!(seen[square as usize], i32::from(inside(square % 20, square / 20)), "square {square}");
+        for cell in 0..200 {
+            assert_eq!(seen[cell as usize], i32::from(inside(cell % 20, cell / 20)), "cell {cell}");
         }
     }
 

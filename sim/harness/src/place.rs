@@ -99,7 +99,7 @@ impl Place {
     pub fn new(map: OccupancyMap, body: &BodyDescriptor, name: &Path) -> Result<Self, PlaceError> {
         let planning = PlanningMap::new(&map, &PlanningParams::for_body(body))
             .map_err(|source| PlaceError::Planning { path: name.to_owned(), source })?;
-        let terrain = Terrain::new(*map.frame(), |square| map.cell(square) != Cell::Free)?;
+        let terrain = Terrain::new(*map.frame(), |cell| map.cell(cell) != Cell::Free)?;
         Ok(Self { map, planning: Arc::new(planning), terrain: Arc::new(terrain) })
     }
 
@@ -153,7 +153,7 @@ impl Place {
         parse_zone(&text, self.map.datum()).map_err(|source| PlaceError::ZoneFile { path: file.to_owned(), source })
     }
 
-    /// Places robots near a zone, and says which squares of it they can sweep.
+    /// Places robots near a zone, and says which cells of it they can sweep.
     ///
     /// # Errors
     /// [`PlaceError`] when the zone is not on the map or the robots do not fit.
@@ -182,7 +182,7 @@ impl Place {
 pub struct Start {
     /// One pose a robot.
     pub poses: Vec<Pose>,
-    /// The squares of the zone that can be swept from there.
+    /// The cells of the zone that can be swept from there.
     pub region: Region,
 }
 

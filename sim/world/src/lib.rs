@@ -1,7 +1,7 @@
 //! One place that many robots share: seeded physics in two and a half dimensions, lidar, people, batteries, and the
 //! truth about what happened.
 //!
-//! The world is a [`Terrain`] (which squares are solid) with robots in it. Each step of 10 ms drives every body as its
+//! The world is a [`Terrain`] (which cells are solid) with robots in it. Each step of 10 ms drives every body as its
 //! last command said, keeps footprints out of walls and out of each other (counting every touch), lets people walk,
 //! and renews what each robot senses. Everything left to chance is drawn from a stream split by seed, robot and tick.
 //!
@@ -47,5 +47,5 @@ pub use contact::{Collisions, Contact, ContactKind};
 pub use people::PERSON_RADIUS;
 pub use robot::{CLIFF_REACH, SILENCE_MAX};
 pub use survey::Survey;
-pub use terrain::{Beams, TERRAIN_SQUARES_MAX, Terrain, TerrainError};
+pub use terrain::{Beams, TERRAIN_CELLS_MAX, Terrain, TerrainError};
 pub use world::{CommandError, Coverage, Truth, World, WorldError};

@@ -45,7 +45,7 @@ pub fn start_places(map: &PlanningMap, zone: &Region, count: usize, seed: u64) -
         return Err(PlacementError::NoRoom);
     }
     let mut chance = Chance::new(seed, PLACEMENT_STREAM);
-    let roomy: Vec<u32> = inside.iter().copied().filter(|&square| map.clearance(square) >= ROOMY).collect();
+    let roomy: Vec<u32> = inside.iter().copied().filter(|&cell| map.clearance(cell) >= ROOMY).collect();
     let choice = if roomy.is_empty() { &inside } else { &roomy };
     let first = choice.get(chance.below(choice.len())).copied().ok_or(PlacementError::NoRoom)?;
     let order = by_distance(map, first);
@@ -61,19 +61,19 @@ pub fn start_places(map: &PlanningMap, zone: &Region, count: usize, seed: u64) -
     Err(PlacementError::TooFew { found, wanted: count })
 }
 
-/// Traversable squares of the zone that belong to the connected part with most of them.
+/// Traversable cells of the zone that belong to the connected part with most of them.
 fn biggest_part(map: &PlanningMap, zone: &Region) -> Vec<u32> {
-    let mut part_of = vec![NOWHERE; map.frame().squares() as usize];
+    let mut part_of = vec![NOWHERE; map.frame().cells() as usize];
     let mut best: (usize, u32) = (0, 0);
-    let traversable: Vec<u32> = zone.squares().filter(|&square| map.traversable(square)).collect();
+    let traversable: Vec<u32> = zone.cells().filter(|&cell| map.traversable(cell)).collect();
     let mut part = 0;
-    for &square in &traversable {
-        if part_of.get(square as usize) != Some(&NOWHERE) {
+    for &cell in &traversable {
+        if part_of.get(cell as usize) != Some(&NOWHERE) {
             continue;
         }
         part += 1;
         let mut size = 0;
-        flood(map, square, |reached, _| {
+        flood(map, cell, |reached, _| {
             size += usize::from(zone.contains(reached));
             if let Some(place) = part_of.get_mut(reached as usize) {
                 *place = part;
@@ -83,30 +83,30 @@ fn biggest_part(map: &PlanningMap, zone: &Region) -> Vec<u32> {
             best = (size, part);
         }
     }
-    traversable.into_iter().filter(|&square| part_of.get(square as usize) == Some(&best.1)).collect()
+    traversable.into_iter().filter(|&cell| part_of.get(cell as usize) == Some(&best.1)).collect()
 }
 
-/// Squares that can be reached from one, nearest first, with the number of steps.
+/// Cells that can be reached from one, nearest first, with the number of steps.
 fn by_distance(map: &PlanningMap, from: u32) -> Vec<(u32, u32)> {
     let mut order = Vec::new();
-    flood(map, from, |square, steps| order.push((square, steps)));
+    flood(map, from, |cell, steps| order.push((cell, steps)));
     order
 }
 
 fn flood(map: &PlanningMap, from: u32, mut visit: impl FnMut(u32, u32)) {
     let width = map.frame().width;
-    let mut seen = vec![false; map.frame().squares() as usize];
+    let mut seen = vec![false; map.frame().cells() as usize];
     let mut queue = VecDeque::from([(from, 0)]);
-    while let Some((square, steps)) = queue.pop_front() {
-        match seen.get_mut(square as usize) {
+    while let Some((cell, steps)) = queue.pop_front() {
+        match seen.get_mut(cell as usize) {
             Some(seen) if !*seen => *seen = true,
             _ => continue,
         }
-        visit(square, steps);
-        let column = square % width;
-        let west = (column > 0).then(|| square - 1);
-        let east = (column + 1 < width).then(|| square + 1);
-        let around = [west, east, square.checked_sub(width), square.checked_add(width)];
+        visit(cell, steps);
+        let column = cell % width;
+        let west = (column > 0).then(|| cell - 1);
+        let east = (column + 1 < width).then(|| cell + 1);
+        let around = [west, east, cell.checked_sub(width), cell.checked_add(width)];
         queue.extend(around.into_iter().flatten().filter(|&next| map.traversable(next)).map(|next| (next, steps + 1)));
     }
 }
@@ -119,12 +119,12 @@ fn apart(
 ) -> Vec<Point> {
     let mut places: Vec<Point> = Vec::new();
     let steps_max = (f64::from(farthest) / map.frame().resolution) as u32;
-    for &(square, _) in order.iter().take_while(|(_, steps)| *steps <= steps_max) {
+    for &(cell, _) in order.iter().take_while(|(_, steps)| *steps <= steps_max) {
         if places.len() == count {
             break;
         }
-        let at = map.frame().center_of(square);
-        if map.clearance(square) >= clearance && places.iter().all(|place| place.distance(at) >= gap) {
+        let at = map.frame().center_of(cell);
+        if map.clearance(cell) >= clearance && places.iter().all(|place| place.distance(at) >= gap) {
             places.push(at);
         }
     }

@@ -1,11 +1,11 @@
-//! The place as it truly is: which squares are solid, how far a beam flies, how deep a disc sticks in a wall.
+//! The place as it truly is: which cells are solid, how far a beam flies, how deep a disc sticks in a wall.
 
 use skein_types::geometry::Point;
 use skein_types::region::RegionFrame;
 use thiserror::Error;
 
-/// Most squares of one terrain.
-pub const TERRAIN_SQUARES_MAX: u64 = 64_000_000;
+/// Most cells of one terrain.
+pub const TERRAIN_CELLS_MAX: u64 = 64_000_000;
 
 /// A direction that is never quite parallel to an axis, so that no division gives a NaN.
 const SLANT_MIN: f32 = 1e-9;
@@ -13,28 +13,28 @@ const SLANT_MIN: f32 = 1e-9;
 /// Why a terrain was refused.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum TerrainError {
-    /// No squares, or squares without size.
-    #[error("the map has {width} × {height} squares of {resolution} m: nothing to drive on")]
+    /// No cells, or cells without size.
+    #[error("the map has {width} × {height} cells of {resolution} m: nothing to drive on")]
     Empty {
-        /// Squares from west to east.
+        /// Cells from west to east.
         width: u32,
-        /// Squares from south to north.
+        /// Cells from south to north.
         height: u32,
-        /// Side of a square, metres.
+        /// Side of a cell, metres.
         resolution: f64,
     },
-    /// More than [`TERRAIN_SQUARES_MAX`].
-    #[error("the map has {0} squares, more than {TERRAIN_SQUARES_MAX}")]
+    /// More than [`TERRAIN_CELLS_MAX`].
+    #[error("the map has {0} cells, more than {TERRAIN_CELLS_MAX}")]
     TooLarge(u64),
 }
 
-/// Solid and open squares of a grid with a solid rim around it. Square numbers and the frame are those of
+/// Solid and open cells of a grid with a solid rim around it. Cell numbers and the frame are those of
 /// [`RegionFrame`]; everything outside the frame is solid.
 ///
-/// For each square and each quarter of the sky the terrain keeps the *opening*: 0 for a solid one, else the side (up to
-/// 255) of the largest block of open squares that has this one in its corner and lies in that quarter. A beam into the
+/// For each cell and each quarter of the sky the terrain keeps the *opening*: 0 for a solid one, else the side (up to
+/// 255) of the largest block of open cells that has this one in its corner and lies in that quarter. A beam into the
 /// quarter crosses the block in one step (it enters nothing else before it leaves it), which makes ray casting exact
-/// and cheap: long steps in the open and along walls, single squares only where a wall is met.
+/// and cheap: long steps in the open and along walls, single cells only where a wall is met.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Terrain {
     frame: RegionFrame,
@@ -44,7 +44,7 @@ pub struct Terrain {
 }
 
 impl Terrain {
-    /// Asks once for each square whether it is solid.
+    /// Asks once for each cell whether it is solid.
     ///
     /// # Errors
     /// [`TerrainError`] when there is nothing in it or too much.
@@ -54,16 +54,16 @@ impl Terrain {
             let RegionFrame { width, height, resolution, .. } = frame;
             return Err(TerrainError::Empty { width, height, resolution });
         }
-        if frame.squares() > TERRAIN_SQUARES_MAX {
-            return Err(TerrainError::TooLarge(frame.squares()));
+        if frame.cells() > TERRAIN_CELLS_MAX {
+            return Err(TerrainError::TooLarge(frame.cells()));
         }
         let (width, height) = (frame.width as usize, frame.height as usize);
         let stride = width + 2;
         let mut opening = vec![[0_u8; 4]; stride * (height + 2)];
         let rows = opening.chunks_exact_mut(stride).skip(1).take(height);
         for (row, line) in (0_u32..).zip(rows) {
-            for (column, square) in (0_u32..).zip(line.iter_mut().skip(1).take(width)) {
-                *square = if solid(row * frame.width + column) { [0; 4] } else { [u8::MAX; 4] };
+            for (column, cell) in (0_u32..).zip(line.iter_mut().skip(1).take(width)) {
+                *cell = if solid(row * frame.width + column) { [0; 4] } else { [u8::MAX; 4] };
             }
         }
         let mut terrain = Self { frame, stride, opening };
@@ -71,7 +71,7 @@ impl Terrain {
         Ok(terrain)
     }
 
-    /// The block in a square's corner is one larger than the smallest of the blocks of the three squares next to it in
+    /// The block in a cell's corner is one larger than the smallest of the blocks of the three cells next to it in
     /// that quarter: one sweep against each quarter's direction.
     fn spread(&mut self) {
         let (stride, height) = (self.stride, self.frame.height as usize);
@@ -101,7 +101,7 @@ impl Terrain {
         }
     }
 
-    /// Where the squares lie.
+    /// Where the cells lie.
     #[must_use]
     pub const fn frame(&self) -> &RegionFrame {
         &self.frame
@@ -110,32 +110,32 @@ impl Terrain {
     /// Whether a place is solid or outside.
     #[must_use]
     pub fn is_solid(&self, at: Point) -> bool {
-        let here = self.in_squares(at);
+        let here = self.in_cells(at);
         !here.is_finite() || self.opening_at(here.x.floor() as i32, here.y.floor() as i32) == 0
     }
 
-    /// How many columns and rows around a square are open, itself included; everything beyond the rim counts as rim.
+    /// How many columns and rows around a cell are open, itself included; everything beyond the rim counts as rim.
     fn opening_at(&self, column: i32, row: i32) -> u8 {
         let column = column.clamp(-1, self.frame.width as i32);
         let sides = self.sides(column, row.clamp(-1, self.frame.height as i32));
         sides.into_iter().min().unwrap_or(0)
     }
 
-    /// The openings of a square whose column and row are known to lie inside the rim or on it.
+    /// The openings of a cell whose column and row are known to lie inside the rim or on it.
     fn sides(&self, column: i32, row: i32) -> [u8; 4] {
         let at = (row + 1) as isize * self.stride as isize + (column + 1) as isize;
         self.opening.get(at as usize).copied().unwrap_or([0; 4])
     }
 
-    /// A place in squares from the south-west corner.
-    fn in_squares(&self, at: Point) -> Point {
+    /// A place in cells from the south-west corner.
+    fn in_cells(&self, at: Point) -> Point {
         (at - self.frame.origin) * self.frame.resolution.recip()
     }
 
     /// A source of beams at one place.
     #[must_use]
     pub fn beams_from(&self, at: Point) -> Beams<'_> {
-        let start = self.in_squares(at);
+        let start = self.in_cells(at);
         Beams {
             terrain: self,
             x: start.x as f32,
@@ -149,7 +149,7 @@ impl Terrain {
     /// solid.
     #[must_use]
     pub fn nearest_solid(&self, at: Point, radius: f64) -> Option<(Point, f64)> {
-        let here = self.in_squares(at);
+        let here = self.in_cells(at);
         if !here.is_finite() {
             return Some((at, 0.0));
         }
@@ -186,7 +186,7 @@ impl Terrain {
     }
 }
 
-/// How far a place is from the nearest edge of the square it lies in, in squares.
+/// How far a place is from the nearest edge of the cell it lies in, in cells.
 fn edge_distance(at: Point) -> f64 {
     let (x, y) = (at.x - at.x.floor(), at.y - at.y.floor());
     x.min(1.0 - x).min(y).min(1.0 - y)
@@ -203,7 +203,7 @@ pub struct Beams<'a> {
 }
 
 impl Beams<'_> {
-    /// Metres to the first solid square in the direction `(dx, dy)`, a unit vector; infinite beyond `range`.
+    /// Metres to the first solid cell in the direction `(dx, dy)`, a unit vector; infinite beyond `range`.
     /// Zero when the place itself is solid.
     #[must_use]
     pub fn cast(&self, dx: f32, dy: f32, range: f32) -> f32 {
@@ -222,7 +222,7 @@ impl Beams<'_> {
             if flown > limit {
                 return f32::INFINITY;
             }
-            // The edges of the open block ahead of this square, on the sides the beam leaves it by. Chosen without
+            // The edges of the open block ahead of this cell, on the sides the beam leaves it by. Chosen without
             // branches: which of the two comes first is as good as random, and a wrong guess costs more than the sums.
             let x_edge = if east { column + block } else { column - block + 1 };
             let y_edge = if north { row + block } else { row - block + 1 };
@@ -254,7 +254,7 @@ mod tests {
     const FRAME: RegionFrame = RegionFrame { origin: Point::new(-3.0, 1.0), resolution: 0.5, width: 24, height: 17 };
 
     fn terrain(solid: &BTreeSet<u32>) -> Terrain {
-        Terrain::new(FRAME, |square| solid.contains(&square)).unwrap()
+        Terrain::new(FRAME, |cell| solid.contains(&cell)).unwrap()
     }
 
     /// The plain way: tiny steps along the beam.
@@ -267,7 +267,7 @@ mod tests {
             .unwrap_or(f64::INFINITY)
     }
 
-    /// The plain way: every square there is, and a rim.
+    /// The plain way: every cell there is, and a rim.
     fn nearest(solid: &BTreeSet<u32>, at: Point) -> f64 {
         let inside = |column: i64, row: i64| (0..24).contains(&column) && (0..17).contains(&row);
         let mut best = f64::INFINITY;
@@ -286,7 +286,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_beam_ends_where_tiny_steps_first_meet_a_solid_square(
+        fn a_beam_ends_where_tiny_steps_first_meet_a_solid_cell(
             solid in prop::collection::btree_set(0_u32..24 * 17, 0..70),
             x in -2.9_f64..8.9, y in 1.1_f64..9.4, heading in -3.2_f64..3.2,
         ) {
@@ -295,7 +295,7 @@ mod tests {
             let direction = Point::from_heading(heading);
             let cast = f64::from(terrain.beams_from(from).cast(direction.x as f32, direction.y as f32, 6.0));
             let marched = march(&terrain, from, heading, 6.0);
-            // Tiny steps can jump over the corner of a square that the beam cuts by less than a step.
+            // Tiny steps can jump over the corner of a cell that the beam cuts by less than a step.
             let cut_corner = cast < marched && terrain.is_solid(from + direction * (cast + 1e-5))
                 || terrain.nearest_solid(from + direction * cast, 2e-3).is_some();
             prop_assert!((cast - marched).abs() < 2e-3 || (cast.is_infinite() && marched > 5.99) || cut_corner,

@@ -96,7 +96,7 @@ pub struct Truth {
 /// What of a zone was swept.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Coverage {
-    /// Share of the zone, 0 to 1; 1 for a zone without squares.
+    /// Share of the zone, 0 to 1; 1 for a zone without cells.
     pub ratio: f64,
     /// Area that counts, m².
     pub zone_area_m2: f64,
@@ -431,10 +431,10 @@ impl World {
         &self.contacts.kept
     }
 
-    /// Squares of the zone that nobody has swept yet.
+    /// Cells of the zone that nobody has swept yet.
     #[must_use]
     pub fn unswept(&self) -> Vec<u32> {
-        self.swept.iter().flat_map(Swept::open_squares).collect()
+        self.swept.iter().flat_map(Swept::open_cells).collect()
     }
 
     /// How far a robot has driven, metres.
@@ -468,8 +468,8 @@ fn coverage(swept: &Swept) -> Coverage {
     let (all, done) = swept.counts();
     Coverage {
         ratio: if all == 0 { 1.0 } else { done as f64 / all as f64 },
-        zone_area_m2: all as f64 * swept.square_area(),
-        covered_area_m2: done as f64 * swept.square_area(),
+        zone_area_m2: all as f64 * swept.cell_area(),
+        covered_area_m2: done as f64 * swept.cell_area(),
     }
 }
 

@@ -36,14 +36,14 @@ fn hall_frame() -> RegionFrame {
 fn hall() -> Arc<Terrain> {
     static HALL: LazyLock<Arc<Terrain>> = LazyLock::new(|| {
         let frame = hall_frame();
-        Arc::new(Terrain::new(frame, |square| is_wall(frame.center_of(square))).unwrap())
+        Arc::new(Terrain::new(frame, |cell| is_wall(frame.center_of(cell))).unwrap())
     });
     Arc::clone(&HALL)
 }
 
 fn planning() -> PlanningMap {
     let frame = hall_frame();
-    let cell = |square| if is_wall(frame.center_of(square)) { Cell::Occupied } else { Cell::Free };
+    let cell = |cell| if is_wall(frame.center_of(cell)) { Cell::Occupied } else { Cell::Free };
     let map = OccupancyMap::from_cells(frame, cell);
     PlanningMap::new(&map, &PlanningParams::for_body(&BodyDescriptor::rover())).unwrap()
 }
@@ -183,7 +183,7 @@ fn lidar_sees_walls_and_the_other_robot_where_they_are() {
 fn the_localiser_lags_wanders_and_jumps_within_what_was_said() {
     let noise = Noise { jumps_per_hour: 3_600.0, ..Noise::usual() };
     let mut world = world_of(vec![rover(2.0, 2.0, 0.0)], noise);
-    let (mut worst, mut squares, mut truths) = (0.0_f64, 0.0, vec![]);
+    let (mut worst, mut cells, mut truths) = (0.0_f64, 0.0, vec![]);
     for step in 0..4_000_u64 {
         drive(&mut world, 0, Twist::planar(0.3, 0.5));
         world.step();
@@ -195,12 +195,12 @@ fn the_localiser_lags_wanders_and_jumps_within_what_was_said() {
             let then = truths[truths.len() - 1 - lag];
             let error = then.position.distance(estimate.pose.position);
             worst = worst.max(error);
-            squares += error * error;
+            cells += error * error;
             assert!(wrap_angle(then.heading - estimate.pose.heading).abs() < 0.03);
             assert!(estimate.position_std.0 > 0.0 && error < 6.0 * estimate.position_std.0 + 0.06);
         }
     }
-    let deviation = (squares / 2.0 / 3_980.0_f64).sqrt();
+    let deviation = (cells / 2.0 / 3_980.0_f64).sqrt();
     assert!((0.01..0.06).contains(&deviation), "{deviation}");
     assert!((0.04..0.17).contains(&worst), "{worst}");
 }
@@ -306,8 +306,8 @@ fn coverage_is_what_the_true_place_has_had_in_range_and_in_sight() {
     let mut world = World::new(WorldConfig { robots: vec![rover(2.0, 3.0, 0.0)], ..config }).unwrap();
     let first = world.truth().coverage.unwrap();
     assert!(first.ratio > 0.1 && first.ratio < 0.3, "{first:?}");
-    for square in world.unswept() {
-        let at = map.frame().center_of(square);
+    for cell in world.unswept() {
+        let at = map.frame().center_of(cell);
         assert!(at.x > 4.9 || at.distance(Point::new(2.0, 3.0)) > 2.0, "{at:?} is in range and in sight");
     }
     drive_for(&mut world, 0, Twist::planar(0.8, 0.0), 500);

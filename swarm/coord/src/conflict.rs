@@ -52,7 +52,7 @@ struct Encounter<'a> {
     conflict: PathConflict,
 }
 
-/// Where the own path has to end for now, and on whose account.
+/// Where the own path has to end until a peer has passed, and which peer.
 #[derive(Clone, Debug)]
 pub(crate) struct Limit {
     pub(crate) distance: f64,

@@ -69,7 +69,7 @@ struct Window {
 
 impl Window {
     fn around(frame: &RegionFrame, at: Point) -> Option<Self> {
-        let cell = frame.square_of(at)?;
+        let cell = frame.cell_of(at)?;
         let reach = ((REACH / frame.resolution) as u32).min(WINDOW_MAX / 2);
         let span = |middle: u32, size: u32| {
             let first = middle.saturating_sub(reach);
@@ -136,7 +136,7 @@ impl<M: Traversable> YieldSearch<'_, M> {
 
     /// The robot's cell, or the nearest traversable one when a jump of the localiser put it into a wall.
     fn start(&self, window: &Window) -> Option<u32> {
-        let own = window.local(window.frame.square_of(self.from)?)?;
+        let own = window.local(window.frame.cell_of(self.from)?)?;
         if self.map.traversable(window.cell(own)) {
             return Some(own);
         }
@@ -286,7 +286,7 @@ mod tests {
         let end = *path.last().unwrap();
         assert!(winner.distance(end) >= 0.75 + BESIDE && (6.0..6.4).contains(&end.x), "{end:?}");
         let walk = PlannedPath::new(path[0], &path[1..]);
-        let on_floor = |at: Point| FRAME.square_of(at).is_some_and(|cell| Hall.traversable(cell));
+        let on_floor = |at: Point| FRAME.cell_of(at).is_some_and(|cell| Hall.traversable(cell));
         assert!(walk.samples(0.02, 20.0).iter().all(|(_, at)| on_floor(*at)));
     }
 

@@ -210,9 +210,9 @@ const SHELVES: &str = "
 fn somewhere(yard: &Yard, dice: &mut Dice, apart_from: &[Point]) -> Point {
     let frame = *yard.map.frame();
     loop {
-        let square = dice.roll(frame.squares()) as u32;
-        let place = frame.center_of(square);
-        if yard.map.traversable(square) && apart_from.iter().all(|other| other.distance(place) > 1.5) {
+        let cell = dice.roll(frame.cells()) as u32;
+        let place = frame.center_of(cell);
+        if yard.map.traversable(cell) && apart_from.iter().all(|other| other.distance(place) > 1.5) {
             return place;
         }
     }

@@ -1,14 +1,14 @@
-//! Free squares as bits, kept along rows and along columns, with the places where a straight search must stop.
+//! Free cells as bits, kept along rows and along columns, with the places where a straight search must stop.
 //!
-//! A straight walk stops before a blocked square and at a square from which a shortest path may turn: one beside
-//! which a wall ends (without corner cutting it can be passed only there). Both are bits, so sixty-four squares are
+//! A straight walk stops before a blocked cell and at a cell from which a shortest path may turn: one beside
+//! which a wall ends (without corner cutting it can be passed only there). Both are bits, so sixty-four cells are
 //! looked at together. The idea is block-based jump point search (Harabor and Grastien 2014); the rule for turning is
 //! the one for grids without corner cutting.
 //!
 //! Indexing: every word index is `(line + 1) * words + at / 64` with `line` in `-1..=count` and `at` in `0..=length`;
 //! the vectors hold `(count + 2) * words` words and `words = length / 64 + 1`.
 
-/// Free squares of a grid.
+/// Free cells of a grid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BitGrid {
     width: u32,
@@ -18,7 +18,7 @@ pub struct BitGrid {
 }
 
 impl BitGrid {
-    /// From a function that tells which squares (`row * width + column`) are free.
+    /// From a function that tells which cells (`row * width + column`) are free.
     #[must_use]
     pub fn new(width: u32, height: u32, free: impl Fn(u32) -> bool) -> Self {
         let mut rows = Lines::new(height as usize, width as usize);
@@ -36,38 +36,38 @@ impl BitGrid {
         Self { width, height, rows, columns }
     }
 
-    /// Squares from west to east.
+    /// Cells from west to east.
     #[must_use]
     pub const fn width(&self) -> u32 {
         self.width
     }
 
-    /// Squares from south to north.
+    /// Cells from south to north.
     #[must_use]
     pub const fn height(&self) -> u32 {
         self.height
     }
 
-    /// Whether a square is free; none is outside.
+    /// Whether a cell is free; none is outside.
     #[must_use]
-    pub fn free(&self, square: u32) -> bool {
-        let (x, y) = (square % self.width.max(1), square / self.width.max(1));
+    pub fn free(&self, cell: u32) -> bool {
+        let (x, y) = (cell % self.width.max(1), cell / self.width.max(1));
         y < self.height && self.rows.is_open(y as usize, x as usize)
     }
 
-    /// Whether the square in a column and row is free; the squares just outside the border are not.
+    /// Whether the cell in a column and row is free; the cells just outside the border are not.
     pub(crate) fn free_at(&self, x: i32, y: i32) -> bool {
         self.rows.is_open_or_beyond(y, x)
     }
 
-    /// Up to 64 squares of a row as bits, the first at `column`; what lies outside is not free.
+    /// Up to 64 cells of a row as bits, the first at `column`; what lies outside is not free.
     pub(crate) fn window(&self, column: i32, row: i32) -> u64 {
         if row < 0 || row >= self.height as i32 { 0 } else { self.rows.window(row as usize, column) }
     }
 
-    /// Frees or blocks a square.
-    pub fn set(&mut self, square: u32, free: bool) {
-        let (x, y) = ((square % self.width.max(1)) as usize, (square / self.width.max(1)) as usize);
+    /// Frees or blocks a cell.
+    pub fn set(&mut self, cell: u32, free: bool) {
+        let (x, y) = ((cell % self.width.max(1)) as usize, (cell / self.width.max(1)) as usize);
         if y < self.height as usize && self.rows.is_open(y, x) != free {
             self.rows.put(y, x, free);
             self.columns.put(x, y, free);
@@ -77,7 +77,7 @@ impl BitGrid {
     }
 }
 
-/// Parallel lines of squares with a blocked line on either side.
+/// Parallel lines of cells with a blocked line on either side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lines {
     count: usize,

@@ -1,4 +1,4 @@
-//! Exact Euclidean distance from the middle of each planning square to the nearest pixel that is not free.
+//! Exact Euclidean distance from the middle of each planning cell to the nearest pixel that is not free.
 //!
 //! Two passes (Meijster, Roerdink and Hesselink 2000; lower envelope as Felzenszwalb and Huttenlocher 2012) on a lattice
 //! of half pixels, so that pixels have their real extent: the distance is to the pixel's edge, not to its middle.
@@ -6,7 +6,7 @@
 //!
 //! Indexing: `columns` has `width` entries, sites and envelope `2 * width + 1`; loops stay within those.
 
-/// An image of pixels and the number of them along the side of a planning square.
+/// An image of pixels and the number of them along the side of a planning cell.
 pub(crate) struct Pixels<'a> {
     pub(crate) width: usize,
     pub(crate) height: usize,
@@ -15,21 +15,21 @@ pub(crate) struct Pixels<'a> {
 }
 
 impl Pixels<'_> {
-    pub(crate) fn squares_wide(&self) -> usize {
+    pub(crate) fn cells_wide(&self) -> usize {
         self.width.div_ceil(self.factor)
     }
 
-    pub(crate) fn squares_high(&self) -> usize {
+    pub(crate) fn cells_high(&self) -> usize {
         self.height.div_ceil(self.factor)
     }
 
     /// Distances in pixels, row by row from the south.
     pub(crate) fn clearances(&self) -> Vec<f32> {
         let mut up = ColumnScan::new(self);
-        let mut result = Vec::with_capacity(self.squares_wide() * self.squares_high());
+        let mut result = Vec::with_capacity(self.cells_wide() * self.cells_high());
         let mut envelope = Envelope::default();
         let mut sites = vec![0_i64; 2 * self.width + 1];
-        for row in 0..self.squares_high() {
+        for row in 0..self.cells_high() {
             let middle = (2 * self.factor * row + self.factor) as i64;
             let columns = up.distances_at(middle);
             for (at, site) in sites.iter_mut().enumerate() {
@@ -38,9 +38,9 @@ impl Pixels<'_> {
                 *site = if at % 2 == 1 { columns[at / 2] } else { left.unwrap_or(0).min(*right.unwrap_or(&0)) };
             }
             envelope.build(&sites);
-            for column in 0..self.squares_wide() {
+            for column in 0..self.cells_wide() {
                 let x = (2 * self.factor * column + self.factor) as i64;
-                // A square that reaches over the border may have its middle beyond it: no distance at all.
+                // A cell that reaches over the border may have its middle beyond it: no distance at all.
                 let squared = if x >= 2 * self.width as i64 { 0 } else { envelope.at(x) };
                 result.push((squared as f64).sqrt() as f32 * 0.5);
             }

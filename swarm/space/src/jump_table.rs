@@ -1,10 +1,10 @@
-//! Jump distances known beforehand for every square and direction (JPS+, Rabin and Sturtevant 2016), for grids that are
+//! Jump distances known beforehand for every cell and direction (JPS+, Rabin and Sturtevant 2016), for grids that are
 //! searched often and do not change.
 //!
 //! Directions 0 to 3 are east, north, west, south; direction `4 + d` lies between `d` and `d + 1`. A record holds for
-//! each direction the steps to the next square where a walk may turn, or, not above zero, minus the steps that are
-//! open before the wall. What a square to turn at is says [`crate::bit_grid`]; on a diagonal it is one from which a
-//! straight walk along either part finds such a square.
+//! each direction the steps to the next cell where a walk may turn, or, not above zero, minus the steps that are
+//! open before the wall. What a cell to turn at is says [`crate::bit_grid`]; on a diagonal it is one from which a
+//! straight walk along either part finds such a cell.
 
 use crate::bit_grid::BitGrid;
 use crate::landmarks::{self, Far};
@@ -16,14 +16,14 @@ pub(crate) const STEPS: [(i32, i32); 8] = [(1, 0), (0, 1), (-1, 0), (0, -1), (1,
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JumpTable {
     pub(crate) width: u32,
-    pub(crate) squares: Vec<Record>,
-    /// Squares with the same number can reach each other.
+    pub(crate) cells: Vec<Record>,
+    /// Cells with the same number can reach each other.
     pub(crate) areas: Vec<u32>,
     /// What distances to landmarks are counted in.
     pub(crate) unit: u32,
 }
 
-/// What is known about a square beforehand.
+/// What is known about a cell beforehand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(align(32))]
 pub(crate) struct Record {
@@ -36,27 +36,26 @@ impl JumpTable {
     #[must_use]
     pub fn new(bits: &BitGrid) -> Option<Self> {
         let (width, height) = (bits.width(), bits.height());
-        let fits =
-            u64::from(width) * u64::from(height) <= landmarks::SQUARES_MAX && width.max(height) <= i16::MAX as u32;
+        let fits = u64::from(width) * u64::from(height) <= landmarks::CELLS_MAX && width.max(height) <= i16::MAX as u32;
         if !fits {
             return None;
         }
-        let mut squares = vec![Record::default(); width as usize * height as usize];
-        let (areas, unit) = landmarks::survey(bits, |square, which, far| squares[square].far[which] = far);
-        let mut table = Self { width, squares, areas, unit };
+        let mut cells = vec![Record::default(); width as usize * height as usize];
+        let (areas, unit) = landmarks::survey(bits, |cell, which, far| cells[cell].far[which] = far);
+        let mut table = Self { width, cells, areas, unit };
         for way in 0..8 {
             table.fill(bits, way);
         }
         Some(table)
     }
 
-    /// The record of a square of the grid.
+    /// The record of a cell of the grid.
     #[inline]
     pub(crate) fn at(&self, x: i32, y: i32) -> &Record {
-        &self.squares[y as usize * self.width as usize + x as usize]
+        &self.cells[y as usize * self.width as usize + x as usize]
     }
 
-    /// Goes against the direction, so that the square ahead is known.
+    /// Goes against the direction, so that the cell ahead is known.
     fn fill(&mut self, bits: &BitGrid, way: usize) {
         let (dx, dy) = STEPS[way];
         let (width, height) = (bits.width() as i32, bits.height() as i32);
@@ -65,7 +64,7 @@ impl JumpTable {
             for j in 0..width {
                 let x = if dx > 0 { width - 1 - j } else { j };
                 if bits.free_at(x, y) {
-                    self.squares[(y * width + x) as usize].steps[way] = self.step(bits, x, y, way);
+                    self.cells[(y * width + x) as usize].steps[way] = self.step(bits, x, y, way);
                 }
             }
         }

@@ -1,7 +1,7 @@
-//! Lower bounds on distances from distances to a few landmarks (Goldberg and Harrelson 2005): two squares are at least as
+//! Lower bounds on distances from distances to a few landmarks (Goldberg and Harrelson 2005): two cells are at least as
 //! far apart as their distances to any third differ. Each area of a grid has landmarks of its own, far from each other.
 //!
-//! Distances are whole numbers of 1/985 of a square. A diagonal step counts 1393 of these, a hair less than √2, so that
+//! Distances are whole numbers of 1/985 of a cell. A diagonal step counts 1393 of these, a hair less than √2, so that
 //! a bound never exceeds the distance.
 
 use crate::bit_grid::BitGrid;
@@ -13,27 +13,27 @@ pub(crate) const LANDMARKS: usize = 8;
 const STRAIGHT: u32 = 985;
 /// Units of a diagonal step.
 const DIAGONAL: u32 = 1393;
-/// Most squares of a grid with landmarks: no way through so many is too long for 32 bits.
-pub(crate) const SQUARES_MAX: u64 = (u32::MAX / STRAIGHT) as u64;
-/// Number of the area of a square that is not free.
+/// Most cells of a grid with landmarks: no way through so many is too long for 32 bits.
+pub(crate) const CELLS_MAX: u64 = (u32::MAX / STRAIGHT) as u64;
+/// Number of the area of a cell that is not free.
 const NO_AREA: u32 = u32::MAX;
 
-/// Distances of a square to the landmarks of its area, rounded down to whole units, which are the grid's own multiple of
-/// 1/985 of a square.
+/// Distances of a cell to the landmarks of its area, rounded down to whole units, which are the grid's own multiple of
+/// 1/985 of a cell.
 pub(crate) type Far = [u16; LANDMARKS];
 
-/// Least distance between two squares of one area. Rounding took less than a unit from a difference.
+/// Least distance between two cells of one area. Rounding took less than a unit from a difference.
 #[inline]
 pub(crate) fn apart(a: &Far, b: &Far, unit: u32) -> f64 {
     let most = a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).fold(0, u16::max);
     f64::from(u32::from(most.saturating_sub(1)) * unit) * (1.0 / STRAIGHT as f64)
 }
 
-/// Tells square, which landmark of its area, and the distance to it, for every free square and landmark. Returns the
-/// area of every square, one number for all that can reach each other, and the unit.
+/// Tells cell, which landmark of its area, and the distance to it, for every free cell and landmark. Returns the
+/// area of every cell, one number for all that can reach each other, and the unit.
 pub(crate) fn survey(bits: &BitGrid, mut tell: impl FnMut(usize, usize, u16)) -> (Vec<u32>, u32) {
     let (width, height) = (bits.width(), bits.height());
-    let terrain = Terrain::new(width, height, |square| bits.free(square));
+    let terrain = Terrain::new(width, height, |cell| bits.free(cell));
     let areas = Areas::of(&terrain);
     let places = || {
         let rows = (0..height).flat_map(|row| (0..width).map(move |column| (row, column)));
@@ -41,16 +41,16 @@ pub(crate) fn survey(bits: &BitGrid, mut tell: impl FnMut(usize, usize, u16)) ->
     };
     let mut flood = Flood::default();
     flood.run(&terrain, &areas.seeds);
-    // Two squares are no farther apart than both are from a third.
+    // Two cells are no farther apart than both are from a third.
     let farthest = flood.distance.iter().max().map_or(0, |&distance| distance);
     let unit = farthest / u32::from(u16::MAX / 2) + 1;
     let mut nearest = vec![u32::MAX; terrain.places()];
     for which in 0..LANDMARKS {
-        // The next landmark is the square farthest from all so far.
+        // The next landmark is the cell farthest from all so far.
         let mut landmarks: Vec<(u32, u32)> = areas.seeds.iter().map(|&seed| (0, seed)).collect();
-        for (square, place) in places().filter(|&(_, place)| terrain.is_open(place)) {
+        for (cell, place) in places().filter(|&(_, place)| terrain.is_open(place)) {
             let distance = flood.distance[place as usize];
-            tell(square, which, (distance / unit) as u16);
+            tell(cell, which, (distance / unit) as u16);
             let nearest = &mut nearest[place as usize];
             *nearest = distance.min(*nearest);
             let landmark = &mut landmarks[areas.numbers[place as usize] as usize];

@@ -1,10 +1,10 @@
 //! Grid benchmarks in the MovingAI format: `.map` and `.scen`.
 //!
 //! Columns run to the east and rows downwards, as the files count them. `.`, `G` and `S` can be passed; `@`, `O`, `T`
-//! and `W` cannot. A diagonal step needs both squares beside it.
+//! and `W` cannot. A diagonal step needs both cells beside it.
 
 use skein_types::geometry::Point;
-use skein_types::region::{REGION_SQUARES_MAX, RegionFrame};
+use skein_types::region::{REGION_CELLS_MAX, RegionFrame};
 use thiserror::Error;
 
 use crate::bit_grid::BitGrid;
@@ -28,8 +28,8 @@ pub enum MovingAiError {
         /// What should be there.
         wanted: &'static str,
     },
-    /// More squares than a grid may have.
-    #[error("the map has {width} x {height} squares, more than {REGION_SQUARES_MAX} in all")]
+    /// More cells than a grid may have.
+    #[error("the map has {width} x {height} cells, more than {REGION_CELLS_MAX} in all")]
     TooLarge {
         /// Number of columns.
         width: u32,
@@ -37,7 +37,7 @@ pub enum MovingAiError {
         height: u32,
     },
     /// A row is missing or has another length than the header says.
-    #[error("row {row} of the map (line {line}) has {found} squares instead of {width}")]
+    #[error("row {row} of the map (line {line}) has {found} cells instead of {width}")]
     Row {
         /// Which row, from 0.
         row: u32,
@@ -45,7 +45,7 @@ pub enum MovingAiError {
         line: usize,
         /// Number of cells that are there.
         found: usize,
-        /// Squares the header promises.
+        /// Cells the header promises.
         width: u32,
     },
     /// The file ends early.
@@ -56,9 +56,9 @@ pub enum MovingAiError {
         /// Rows the header promises.
         height: u32,
     },
-    /// A square of no known kind.
+    /// A cell of no known kind.
     #[error("column {column} of row {row} of the map (line {line}) is {found:?}, none of . G S @ O T W")]
-    Square {
+    Cell {
         /// Which column, from 0.
         column: usize,
         /// Which row, from 0.
@@ -91,8 +91,8 @@ impl Traversable for Grid {
         &self.frame
     }
 
-    fn traversable(&self, square: u32) -> bool {
-        self.bits.free(square)
+    fn traversable(&self, cell: u32) -> bool {
+        self.bits.free(cell)
     }
 
     fn bit_grid(&self) -> Option<&BitGrid> {
@@ -125,7 +125,7 @@ impl Grid {
         let both = width.zip(height);
         let (width, height) = header(Some((3, "")), 3, "height and width, once each", |_| both)?;
         header(lines.next(), 4, "map", |line| (line.trim() == "map").then_some(0))?;
-        if u64::from(width) * u64::from(height) > REGION_SQUARES_MAX {
+        if u64::from(width) * u64::from(height) > REGION_CELLS_MAX {
             return Err(MovingAiError::TooLarge { width, height });
         }
         let mut free = Vec::with_capacity(width as usize * height as usize);
@@ -134,14 +134,14 @@ impl Grid {
             read_row(text, row, line, width, &mut free)?;
         }
         let frame = RegionFrame { origin: Point::default(), resolution: 1.0, width, height };
-        let bits = BitGrid::new(width, height, |square| free[square as usize]);
+        let bits = BitGrid::new(width, height, |cell| free[cell as usize]);
         let table = JumpTable::new(&bits);
         Ok(Self { frame, bits, table })
     }
 
-    /// The square in a column and a row, counted from the top left.
+    /// The cell in a column and a row, counted from the top left.
     #[must_use]
-    pub fn square(&self, column: u32, row: u32) -> u32 {
+    pub fn cell(&self, column: u32, row: u32) -> u32 {
         row * self.frame.width + column
     }
 }
@@ -165,7 +165,7 @@ fn read_row(text: &str, row: u32, line: usize, width: u32, free: &mut Vec<bool>)
         free.push(match kind {
             '.' | 'G' | 'S' => true,
             '@' | 'O' | 'T' | 'W' => false,
-            found => return Err(MovingAiError::Square { column, row, line, found }),
+            found => return Err(MovingAiError::Cell { column, row, line, found }),
         });
     }
     Ok(())
@@ -182,7 +182,7 @@ pub struct Query {
     pub start: (u32, u32),
     /// Column and row of the goal.
     pub goal: (u32, u32),
-    /// Length of the shortest path according to the file, in squares.
+    /// Length of the shortest path according to the file, in cells.
     pub published: f64,
 }
 
@@ -258,7 +258,7 @@ pub struct Solved {
     pub start: (u32, u32),
     /// Column and row of the goal.
     pub goal: (u32, u32),
-    /// Length of our path in squares; `None` when there is none.
+    /// Length of our path in cells; `None` when there is none.
     pub ours: Option<f64>,
     /// Length according to the file.
     pub published: f64,
@@ -272,9 +272,9 @@ impl Solved {
     }
 }
 
-/// Solves one query; the caller takes the time. `path` is reused and holds the squares afterwards.
+/// Solves one query; the caller takes the time. `path` is reused and holds the cells afterwards.
 pub fn solve(search: &mut Search, grid: &Grid, query: &Query, path: &mut GridPath) -> Solved {
-    let (start, goal) = (grid.square(query.start.0, query.start.1), grid.square(query.goal.0, query.goal.1));
+    let (start, goal) = (grid.cell(query.start.0, query.start.1), grid.cell(query.goal.0, query.goal.1));
     let found = shortest_into(search, grid, start, goal, path);
     Solved {
         line: query.line,

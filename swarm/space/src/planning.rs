@@ -13,13 +13,13 @@ use crate::map::{Cell, OccupancyMap};
 
 /// Added to a robot's radius: what the middle of a robot keeps from everything that is not free.
 pub const CLEARANCE_MARGIN: Meters = Meters(0.05);
-/// Side of a planning square that is aimed for.
+/// Side of a planning cell that is aimed for.
 pub const RESOLUTION_WANTED: Meters = Meters(0.1);
 
 /// What a planning map is made for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlanningParams {
-    /// Side of a square that is aimed for; the real one is the nearest whole multiple of the map's pixel.
+    /// Side of a cell that is aimed for; the real one is the nearest whole multiple of the map's pixel.
     pub resolution: Meters,
     /// What the middle of a robot keeps from everything that is not free.
     pub clearance: Meters,
@@ -39,12 +39,12 @@ pub enum PlanningError {
     /// A parameter is no usable number.
     #[error("planning resolution {resolution} and clearance {clearance} must be finite and above zero")]
     Params {
-        /// Side of a square, metres.
+        /// Side of a cell, metres.
         resolution: f64,
         /// Clearance, metres.
         clearance: f64,
     },
-    /// The grid cannot hold regions: too many squares, or an origin that is NaN.
+    /// The grid cannot hold regions: too many cells, or an origin that is NaN.
     #[error("no planning grid can be laid over the map: {0}")]
     Frame(#[from] RegionError),
     /// So many specks that free space cannot be written down as runs.
@@ -52,7 +52,7 @@ pub enum PlanningError {
     TooRagged(usize),
     /// No robot of this size fits anywhere.
     #[error(
-        "no square of the map is {clearance} m away from everything that is not free: is the map inverted (`negate`)?"
+        "no cell of the map is {clearance} m away from everything that is not free: is the map inverted (`negate`)?"
     )]
     NoPassable {
         /// Clearance, metres.
@@ -62,15 +62,15 @@ pub enum PlanningError {
 
 /// A grid that can be planned on.
 pub trait Traversable {
-    /// Where the squares lie.
+    /// Where the cells lie.
     fn frame(&self) -> &RegionFrame;
 
-    /// Whether the middle of a robot may be in a square; nowhere outside the frame.
-    fn traversable(&self, square: u32) -> bool;
+    /// Whether the middle of a robot may be in a cell; nowhere outside the frame.
+    fn traversable(&self, cell: u32) -> bool;
 
-    /// Distance from the middle of a square to the nearest thing to keep away from, metres. Paths with a soft
-    /// cost prefer squares where this is above the least.
-    fn clearance(&self, _square: u32) -> f32 {
+    /// Distance from the middle of a cell to the nearest thing to keep away from, metres. Paths with a soft
+    /// cost prefer cells where this is above the least.
+    fn clearance(&self, _cell: u32) -> f32 {
         f32::INFINITY
     }
 
@@ -79,14 +79,14 @@ pub trait Traversable {
         None
     }
 
-    /// Jump distances of all squares, where someone has made them: searching with them is faster still. They must be
-    /// those of exactly the traversable squares.
+    /// Jump distances of all cells, where someone has made them: searching with them is faster still. They must be
+    /// those of exactly the traversable cells.
     fn jump_table(&self) -> Option<&JumpTable> {
         None
     }
 }
 
-/// The conservative grid of a map for robots of one size. A square is blocked when anything in it is not known to be
+/// The conservative grid of a map for robots of one size. A cell is blocked when anything in it is not known to be
 /// free; it is traversable when its middle keeps the clearance.
 #[derive(Clone, Debug)]
 pub struct PlanningMap {
@@ -114,35 +114,36 @@ impl PlanningMap {
         let frame = RegionFrame {
             origin: source.origin,
             resolution: source.resolution * factor as f64,
-            width: pixels.squares_wide() as u32,
-            height: pixels.squares_high() as u32,
+            width: pixels.cells_wide() as u32,
+            height: pixels.cells_high() as u32,
         };
         Region::empty(frame)?;
         let clearance: Vec<f32> =
             pixels.clearances().into_iter().map(|d| (f64::from(d) * source.resolution) as f32).collect();
-        let open = BitGrid::new(frame.width, frame.height, |square| square_is_free(&pixels, &frame, square));
-        // A hair less than asked for, so that a square exactly at the clearance counts despite rounding.
+        let open = BitGrid::new(frame.width, frame.height, |cell| cell_is_free(&pixels, &frame, cell));
+        // A hair less than asked for, so that a cell exactly at the clearance counts despite rounding.
         let least = (params.clearance.0 - 1e-6) as f32;
         let traversable =
-            BitGrid::new(frame.width, frame.height, |sq| open.free(sq) && clearance[sq as usize] >= least);
+            BitGrid::new(frame.width, frame.height, |cell| open.free(cell) && clearance[cell as usize] >= least);
         let planning = Self { frame, params: *params, clearance, open, traversable };
         planning.check()
     }
 
     fn check(self) -> Result<Self, PlanningError> {
-        let squares = 0..self.frame.squares() as u32;
-        let starts = |sq: u32| self.is_open(sq) && (sq.is_multiple_of(self.frame.width) || !self.is_open(sq - 1));
-        let runs = squares.clone().filter(|&sq| starts(sq)).count();
+        let cells = 0..self.frame.cells() as u32;
+        let starts =
+            |cell: u32| self.is_open(cell) && (cell.is_multiple_of(self.frame.width) || !self.is_open(cell - 1));
+        let runs = cells.clone().filter(|&cell| starts(cell)).count();
         if runs > REGION_RUNS_MAX {
             return Err(PlanningError::TooRagged(runs));
         }
-        if !squares.into_iter().any(|sq| self.traversable(sq)) {
+        if !cells.into_iter().any(|cell| self.traversable(cell)) {
             return Err(PlanningError::NoPassable { clearance: self.params.clearance.0 });
         }
         Ok(self)
     }
 
-    /// Where the squares lie.
+    /// Where the cells lie.
     #[must_use]
     pub const fn frame(&self) -> &RegionFrame {
         &self.frame
@@ -154,95 +155,95 @@ impl PlanningMap {
         &self.params
     }
 
-    /// Something in the square is not known to be free; everything outside the frame is.
+    /// Something in the cell is not known to be free; everything outside the frame is.
     #[must_use]
-    pub fn blocked(&self, square: u32) -> bool {
-        !self.is_open(square)
+    pub fn blocked(&self, cell: u32) -> bool {
+        !self.is_open(cell)
     }
 
-    fn is_open(&self, square: u32) -> bool {
-        self.open.free(square)
+    fn is_open(&self, cell: u32) -> bool {
+        self.open.free(cell)
     }
 
-    /// The squares that are not blocked, as bits.
+    /// The cells that are not blocked, as bits.
     #[must_use]
     pub const fn open(&self) -> &BitGrid {
         &self.open
     }
 
-    /// The traversable squares, as bits.
+    /// The traversable cells, as bits.
     #[must_use]
     pub const fn traversable_grid(&self) -> &BitGrid {
         &self.traversable
     }
 
-    /// Distance from the middle of a square to the nearest place that is not free, metres.
+    /// Distance from the middle of a cell to the nearest place that is not free, metres.
     #[must_use]
-    pub fn clearance(&self, square: u32) -> f32 {
-        self.clearance.get(square as usize).copied().unwrap_or(0.0)
+    pub fn clearance(&self, cell: u32) -> f32 {
+        self.clearance.get(cell as usize).copied().unwrap_or(0.0)
     }
 
-    /// Whether the middle of a robot may be in the square.
+    /// Whether the middle of a robot may be in the cell.
     #[must_use]
-    pub fn traversable(&self, square: u32) -> bool {
-        self.traversable.free(square)
+    pub fn traversable(&self, cell: u32) -> bool {
+        self.traversable.free(cell)
     }
 
     /// Whether the middle of a robot may be at a point.
     #[must_use]
     pub fn traversable_at(&self, point: Point) -> bool {
-        self.frame.square_of(point).is_some_and(|square| self.traversable(square))
+        self.frame.cell_of(point).is_some_and(|cell| self.traversable(cell))
     }
 
     /// Everything that is not blocked.
     #[must_use]
     pub fn free(&self) -> Region {
-        region_where(self.frame, |square| self.is_open(square))
+        region_where(self.frame, |cell| self.is_open(cell))
     }
 
-    /// The traversable square whose middle is nearest to a point, if there is one within `max`.
+    /// The traversable cell whose middle is nearest to a point, if there is one within `max`.
     #[must_use]
     pub fn nearest_traversable(&self, point: Point, max: Meters) -> Option<u32> {
         nearest_traversable(self, point, max)
     }
 
-    /// The squares where a robot's middle can get from any of the points, moving to neighbours without cutting
-    /// corners. A point that is not traversable stands for the nearest traversable square within 1 m.
+    /// The cells where a robot's middle can get from any of the points, moving to neighbours without cutting
+    /// corners. A point that is not traversable stands for the nearest traversable cell within 1 m.
     #[must_use]
     pub fn standing_from(&self, points: &[Point]) -> Region {
         let reached = self.flood(points);
-        region_where(self.frame, |square| reached[square as usize])
+        region_where(self.frame, |cell| reached[cell as usize])
     }
 
-    /// The squares that a robot's footprint (with its margin) can cover when it starts at any of the points.
-    /// A point that is not traversable stands for the nearest traversable square within 1 m.
+    /// The cells that a robot's footprint (with its margin) can cover when it starts at any of the points.
+    /// A point that is not traversable stands for the nearest traversable cell within 1 m.
     #[must_use]
     pub fn reachable_from(&self, points: &[Point]) -> Region {
         let reached = self.flood(points);
         let covered = self.dilate(&reached);
-        region_where(self.frame, |square| covered[square as usize] && self.is_open(square))
+        region_where(self.frame, |cell| covered[cell as usize] && self.is_open(cell))
     }
 
     fn flood(&self, points: &[Point]) -> Vec<bool> {
-        let mut reached = vec![false; self.frame.squares() as usize];
+        let mut reached = vec![false; self.frame.cells() as usize];
         let mut stack: Vec<u32> =
             points.iter().filter_map(|&point| self.nearest_traversable(point, Meters(1.0))).collect();
         let width = self.frame.width;
-        while let Some(square) = stack.pop() {
-            if std::mem::replace(&mut reached[square as usize], true) {
+        while let Some(cell) = stack.pop() {
+            if std::mem::replace(&mut reached[cell as usize], true) {
                 continue;
             }
             // Without corner cutting a diagonal step needs both straight ones: four neighbours reach the same.
-            let column = square % width;
-            let west = (column > 0).then(|| square - 1);
-            let east = (column + 1 < width).then(|| square + 1);
-            let neighbours = [west, east, square.checked_sub(width), square.checked_add(width)];
+            let column = cell % width;
+            let west = (column > 0).then(|| cell - 1);
+            let east = (column + 1 < width).then(|| cell + 1);
+            let neighbours = [west, east, cell.checked_sub(width), cell.checked_add(width)];
             stack.extend(neighbours.into_iter().flatten().filter(|&n| self.traversable(n) && !reached[n as usize]));
         }
         reached
     }
 
-    /// Everything within the clearance of a reached square, middle to middle.
+    /// Everything within the clearance of a reached cell, middle to middle.
     fn dilate(&self, reached: &[bool]) -> Vec<bool> {
         let (width, height) = (i64::from(self.frame.width), i64::from(self.frame.height));
         let radius = self.params.clearance.0 / self.frame.resolution;
@@ -275,12 +276,12 @@ impl Traversable for PlanningMap {
         &self.frame
     }
 
-    fn traversable(&self, square: u32) -> bool {
-        self.traversable.free(square)
+    fn traversable(&self, cell: u32) -> bool {
+        self.traversable.free(cell)
     }
 
-    fn clearance(&self, square: u32) -> f32 {
-        Self::clearance(self, square)
+    fn clearance(&self, cell: u32) -> f32 {
+        Self::clearance(self, cell)
     }
 
     fn bit_grid(&self) -> Option<&BitGrid> {
@@ -288,30 +289,29 @@ impl Traversable for PlanningMap {
     }
 }
 
-fn square_is_free(pixels: &Pixels<'_>, frame: &RegionFrame, square: u32) -> bool {
-    let (column, row) =
-        ((square % frame.width) as usize * pixels.factor, (square / frame.width) as usize * pixels.factor);
+fn cell_is_free(pixels: &Pixels<'_>, frame: &RegionFrame, cell: u32) -> bool {
+    let (column, row) = ((cell % frame.width) as usize * pixels.factor, (cell / frame.width) as usize * pixels.factor);
     let inside = column + pixels.factor <= pixels.width && row + pixels.factor <= pixels.height;
     inside && (row..row + pixels.factor).all(|y| (column..column + pixels.factor).all(|x| (pixels.free)(x, y)))
 }
 
-/// The squares for which `member` holds. The caller has made sure that they are no more runs than a region may have;
+/// The cells for which `member` holds. The caller has made sure that they are no more runs than a region may have;
 /// a set more ragged than that keeps its southern part.
 pub(crate) fn region_where(frame: RegionFrame, member: impl Fn(u32) -> bool) -> Region {
-    region_of(frame, (0..frame.squares() as u32).filter(|&square| member(square)))
+    region_of(frame, (0..frame.cells() as u32).filter(|&cell| member(cell)))
 }
 
-/// A region of squares in rising order, cut off where it has as many runs as a region may have.
-pub(crate) fn region_of(frame: RegionFrame, squares: impl Iterator<Item = u32>) -> Region {
+/// A region of cells in rising order, cut off where it has as many runs as a region may have.
+pub(crate) fn region_of(frame: RegionFrame, cells: impl Iterator<Item = u32>) -> Region {
     let (mut runs, mut last) = (0_usize, None);
-    let kept = squares.take_while(|&square| {
-        runs += usize::from(last.is_none_or(|l: u32| l + 1 != square));
-        last = Some(square);
+    let kept = cells.take_while(|&cell| {
+        runs += usize::from(last.is_none_or(|l: u32| l + 1 != cell));
+        last = Some(cell);
         runs <= REGION_RUNS_MAX
     });
-    match Region::from_squares(frame, kept) {
+    match Region::from_cells(frame, kept) {
         Ok(region) => region,
-        Err(error) => unreachable!("a planning frame and rising squares make a region: {error}"),
+        Err(error) => unreachable!("a planning frame and rising cells make a region: {error}"),
     }
 }
 
@@ -322,13 +322,13 @@ pub fn nearest_traversable(grid: &impl Traversable, point: Point, max: Meters) -
     if !point.is_finite() || !max.is_finite() {
         return None;
     }
-    if let Some(square) = frame.square_of(point).filter(|&square| grid.traversable(square)) {
-        return Some(square);
+    if let Some(cell) = frame.cell_of(point).filter(|&cell| grid.traversable(cell)) {
+        return Some(cell);
     }
     let (width, height) = (i64::from(frame.width), i64::from(frame.height));
     let rings = (max.0 / frame.resolution).ceil().clamp(0.0, 10_000.0) as i64 + 1;
     let (east, north) = ((point.x - frame.origin.x) / frame.resolution, (point.y - frame.origin.y) / frame.resolution);
-    let near = |along: f64, squares: i64| along >= -(rings as f64) && along <= (squares + rings) as f64;
+    let near = |along: f64, cells: i64| along >= -(rings as f64) && along <= (cells + rings) as f64;
     if !near(east, width) || !near(north, height) {
         return None;
     }
@@ -344,16 +344,16 @@ pub fn nearest_traversable(grid: &impl Traversable, point: Point, max: Meters) -
             let mut x = column - ring;
             while x <= column + ring {
                 if (0..width).contains(&x) {
-                    let square = (y * width + x) as u32;
-                    let distance = frame.center_of(square).distance(point);
+                    let cell = (y * width + x) as u32;
+                    let distance = frame.center_of(cell).distance(point);
                     let nearer = best.is_none_or(|(least, _)| distance < least);
-                    if nearer && distance <= max.0 && grid.traversable(square) {
-                        best = Some((distance, square));
+                    if nearer && distance <= max.0 && grid.traversable(cell) {
+                        best = Some((distance, cell));
                     }
                 }
                 x += step;
             }
         }
     }
-    best.map(|(_, square)| square)
+    best.map(|(_, cell)| cell)
 }

@@ -6,10 +6,10 @@ use skein_types::units::Meters;
 
 use crate::planning::PlanningMap;
 
-/// Walks the squares that a line touches, in order, with the share of the line inside each, until `visit` says no.
-/// Where the line goes exactly through a corner, both squares beside the corner are visited too (with share zero).
+/// Walks the cells that a line touches, in order, with the share of the line inside each, until `visit` says no.
+/// Where the line goes exactly through a corner, both cells beside the corner are visited too (with share zero).
 /// False when `visit` said no or the line leaves the frame.
-pub fn line_squares(frame: &RegionFrame, from: Point, to: Point, mut visit: impl FnMut(u32, f64) -> bool) -> bool {
+pub fn line_cells(frame: &RegionFrame, from: Point, to: Point, mut visit: impl FnMut(u32, f64) -> bool) -> bool {
     let mut walk = match Walk::new(frame, from, to) {
         Some(walk) => walk,
         None => return false,
@@ -18,7 +18,7 @@ pub fn line_squares(frame: &RegionFrame, from: Point, to: Point, mut visit: impl
         let until = walk.next_x.min(walk.next_y).min(1.0);
         let share = (until - walk.at).max(0.0);
         walk.at = until;
-        if !walk.square(frame).is_some_and(|square| visit(square, share)) {
+        if !walk.cell(frame).is_some_and(|cell| visit(cell, share)) {
             return false;
         }
         if until >= 1.0 {
@@ -26,7 +26,7 @@ pub fn line_squares(frame: &RegionFrame, from: Point, to: Point, mut visit: impl
         }
         if walk.next_x == walk.next_y {
             let beside = [(walk.x + walk.step_x, walk.y), (walk.x, walk.y + walk.step_y)];
-            if !beside.into_iter().all(|(x, y)| square_at(frame, x, y).is_some_and(|square| visit(square, 0.0))) {
+            if !beside.into_iter().all(|(x, y)| cell_at(frame, x, y).is_some_and(|cell| visit(cell, 0.0))) {
                 return false;
             }
             walk.cross_x();
@@ -39,7 +39,7 @@ pub fn line_squares(frame: &RegionFrame, from: Point, to: Point, mut visit: impl
     }
 }
 
-/// A line on its way through the squares (Amanatides and Woo 1987). Shares of the line's length.
+/// A line on its way through the cells (Amanatides and Woo 1987). Shares of the line's length.
 struct Walk {
     x: i64,
     y: i64,
@@ -76,8 +76,8 @@ impl Walk {
         Some(Self { x: column as i64, y: row as i64, step_x, step_y, next_x, next_y, every_x, every_y, at: 0.0 })
     }
 
-    fn square(&self, frame: &RegionFrame) -> Option<u32> {
-        square_at(frame, self.x, self.y)
+    fn cell(&self, frame: &RegionFrame) -> Option<u32> {
+        cell_at(frame, self.x, self.y)
     }
 
     fn cross_x(&mut self) {
@@ -97,7 +97,7 @@ fn start_of(start: f64, delta: f64) -> (f64, i64) {
     if delta < 0.0 { (if cell == start { cell - 1.0 } else { cell }, -1) } else { (cell, 1) }
 }
 
-fn square_at(frame: &RegionFrame, x: i64, y: i64) -> Option<u32> {
+fn cell_at(frame: &RegionFrame, x: i64, y: i64) -> Option<u32> {
     let inside = (0..i64::from(frame.width)).contains(&x) && (0..i64::from(frame.height)).contains(&y);
     inside.then(|| (y * i64::from(frame.width) + x) as u32)
 }
@@ -105,19 +105,19 @@ fn square_at(frame: &RegionFrame, x: i64, y: i64) -> Option<u32> {
 /// Whether nothing blocked lies on the line between two points.
 #[must_use]
 pub fn line_free(map: &PlanningMap, from: Point, to: Point) -> bool {
-    line_squares(map.frame(), from, to, |square, _| !map.blocked(square))
+    line_cells(map.frame(), from, to, |cell, _| !map.blocked(cell))
 }
 
 /// Whether the middle of a robot may follow the line between two points.
 #[must_use]
 pub fn line_passable(grid: &impl crate::planning::Traversable, from: Point, to: Point) -> bool {
-    line_squares(grid.frame(), from, to, |square, _| grid.traversable(square))
+    line_cells(grid.frame(), from, to, |cell, _| grid.traversable(cell))
 }
 
-/// Every free square whose middle is within `range` of a point and in line of sight of it, each once.
-pub fn visible_squares(map: &PlanningMap, from: Point, range: Meters, mut visit: impl FnMut(u32)) {
+/// Every free cell whose middle is within `range` of a point and in line of sight of it, each once.
+pub fn visible_cells(map: &PlanningMap, from: Point, range: Meters, mut visit: impl FnMut(u32)) {
     let frame = *map.frame();
-    let Some(home) = frame.square_of(from).filter(|&square| !map.blocked(square)) else { return };
+    let Some(home) = frame.cell_of(from).filter(|&cell| !map.blocked(cell)) else { return };
     let reach = range.0.clamp(0.0, 10_000.0) / frame.resolution;
     let (x, y) = ((from.x - frame.origin.x) / frame.resolution, (from.y - frame.origin.y) / frame.resolution);
     let (column, row) = ((home % frame.width) as i32, (home / frame.width) as i32);
@@ -138,16 +138,15 @@ pub fn visible_squares(map: &PlanningMap, from: Point, range: Meters, mut visit:
             let left = (x - half.sqrt() - 0.5).ceil().max(0.0) as i32;
             let right = (x + half.sqrt() - 0.5).floor().min(f64::from(frame.width - 1)) as i32;
             for target in left..=right {
-                let square = (at * frame.width as i32 + target) as u32;
+                let cell = (at * frame.width as i32 + target) as u32;
                 let bit = target - column + MIDDLE;
                 let visible = if (0..64).contains(&bit) {
-                    open >> bit & 1 == 1
-                        && (blocked & between(bit) == 0 || line_free(map, from, frame.center_of(square)))
+                    open >> bit & 1 == 1 && (blocked & between(bit) == 0 || line_free(map, from, frame.center_of(cell)))
                 } else {
-                    !map.blocked(square) && line_free(map, from, frame.center_of(square))
+                    !map.blocked(cell) && line_free(map, from, frame.center_of(cell))
                 };
                 if visible {
-                    visit(square);
+                    visit(cell);
                 }
             }
         }
@@ -163,14 +162,14 @@ fn between(bit: i32) -> u64 {
     (u64::MAX >> (63 - high)) & (u64::MAX << low)
 }
 
-/// Distance from a point to the first blocked square along a heading, metres; `None` when there is none within `max`.
+/// Distance from a point to the first blocked cell along a heading, metres; `None` when there is none within `max`.
 #[must_use]
 pub fn raycast(map: &PlanningMap, from: Point, heading: f64, max: Meters) -> Option<Meters> {
     let to = from + Point::from_heading(heading) * max.0;
     let mut share = 0.0;
     let mut hit = false;
-    line_squares(map.frame(), from, to, |square, inside| {
-        hit = map.blocked(square);
+    line_cells(map.frame(), from, to, |cell, inside| {
+        hit = map.blocked(cell);
         if !hit {
             share += inside;
         }

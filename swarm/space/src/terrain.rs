@@ -1,6 +1,6 @@
-//! A grid with a closed border around its squares, so the eight neighbours of an open place exist.
+//! A grid with a closed border around its cells, so the eight neighbours of an open place exist.
 
-/// Open squares with a closed border, as fast to look at as it gets. A *place* is an index into it.
+/// Open cells with a closed border, as fast to look at as it gets. A *place* is an index into it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Terrain {
     width: u32,
@@ -35,9 +35,9 @@ impl Terrain {
         self.open[place as usize]
     }
 
-    /// The place of a square, if it is open.
-    pub(crate) fn place(&self, square: u32) -> Option<u32> {
-        let (row, column) = (square / self.width.max(1), square % self.width.max(1));
+    /// The place of a cell, if it is open.
+    pub(crate) fn place(&self, cell: u32) -> Option<u32> {
+        let (row, column) = (cell / self.width.max(1), cell % self.width.max(1));
         let place = (row + 1) * (self.width + 2) + column + 1;
         (row < self.height && self.is_open(place)).then_some(place)
     }
@@ -47,7 +47,7 @@ impl Terrain {
         (row + 1) * (self.width + 2) + column + 1
     }
 
-    pub(crate) fn square(&self, place: u32) -> u32 {
+    pub(crate) fn cell(&self, place: u32) -> u32 {
         let stride = self.width + 2;
         (place / stride - 1) * self.width + place % stride - 1
     }

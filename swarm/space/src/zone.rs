@@ -1,4 +1,4 @@
-//! Polygons as squares.
+//! Polygons as cells.
 
 use skein_types::geometry::Point;
 use skein_types::polygon::Polygon;
@@ -32,10 +32,10 @@ pub enum ZoneError {
         /// North edge of the map.
         map_max_y: f64,
     },
-    /// It contains the middle of no square.
-    #[error("the zone is smaller than a square of the map ({resolution} m)")]
+    /// It contains the middle of no cell.
+    #[error("the zone is smaller than a cell of the map ({resolution} m)")]
     TooSmall {
-        /// Side of a square, metres.
+        /// Side of a cell, metres.
         resolution: f64,
     },
     /// Walls or unknown ground everywhere in it.
@@ -52,10 +52,10 @@ pub enum ZoneError {
     Region(#[from] RegionError),
 }
 
-/// The squares whose middles lie in a polygon, walls and all.
+/// The cells whose middles lie in a polygon, walls and all.
 ///
 /// # Errors
-/// [`ZoneError`] when it lies outside the map or holds the middle of no square.
+/// [`ZoneError`] when it lies outside the map or holds the middle of no cell.
 pub fn zone_region(frame: &RegionFrame, polygon: &Polygon) -> Result<Region, ZoneError> {
     let (low, high) = polygon.bounds();
     let (map_low, map_high) = (frame.origin, far_corner(frame));
@@ -75,7 +75,7 @@ pub fn zone_region(frame: &RegionFrame, polygon: &Polygon) -> Result<Region, Zon
     if region.is_empty() { Err(ZoneError::TooSmall { resolution: frame.resolution }) } else { Ok(region) }
 }
 
-/// The part of a polygon that robots at the given places can sweep: reachable squares of the zone.
+/// The part of a polygon that robots at the given places can sweep: reachable cells of the zone.
 ///
 /// # Errors
 /// [`ZoneError`] tells apart a zone outside the map, one without free area and one out of reach.
@@ -118,7 +118,7 @@ fn rasterise(frame: &RegionFrame, polygon: &Polygon) -> Result<Vec<Run>, ZoneErr
     Ok(runs)
 }
 
-/// The squares of a row whose middles are in `[from, to)`.
+/// The cells of a row whose middles are in `[from, to)`.
 fn push_run(frame: &RegionFrame, row: u32, from: f64, to: f64, runs: &mut Vec<Run>) {
     let column =
         |x: f64| ((x - frame.origin.x) / frame.resolution - 0.5).ceil().clamp(0.0, f64::from(frame.width)) as u32;

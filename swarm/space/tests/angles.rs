@@ -14,7 +14,7 @@ use skein_types::units::Meters;
 
 fn map(width: u32, height: u32, wall: impl Fn(u32, u32) -> bool) -> PlanningMap {
     let frame = RegionFrame { origin: Point::new(-1.0, 3.0), resolution: 0.1, width, height };
-    let cell = |sq: u32| if wall(sq % width, sq / width) { Cell::Occupied } else { Cell::Free };
+    let cell = |cell: u32| if wall(cell % width, cell / width) { Cell::Occupied } else { Cell::Free };
     PlanningMap::new(&OccupancyMap::from_cells(frame, cell), &PlanningParams::for_body(&BodyDescriptor::rover()))
         .unwrap()
 }
@@ -54,7 +54,7 @@ fn a_comfortable_path_keeps_more_distance_than_the_shortest() {
     let map = map(100, 60, |x, y| (45..55).contains(&x) && (25..35).contains(&y));
     let least = |path: &[Point]| {
         let legs = path.windows(2).flat_map(|leg| (0..=50).map(move |i| leg[0].lerp(leg[1], f64::from(i) / 50.0)));
-        legs.map(|p| map.clearance(map.frame().square_of(p).unwrap())).fold(f32::INFINITY, f32::min)
+        legs.map(|p| map.clearance(map.frame().cell_of(p).unwrap())).fold(f32::INFINITY, f32::min)
     };
     let mut search = Search::new();
     let mut between =
@@ -105,14 +105,14 @@ proptest! {
     }
 
     #[test]
-    fn the_nearest_passable_square_is_the_nearest_of_all(
+    fn the_nearest_passable_cell_is_the_nearest_of_all(
         pillars in prop::collection::vec((0_u32..50, 0_u32..40, 1_u32..20, 1_u32..20), 0..12),
         x in -1.0_f64..6.0, y in -1.0_f64..5.0, max in 0.1_f64..3.0,
     ) {
         let map = map(50, 40, |cx, cy| (cx, cy) == (49, 0) || pillars.iter().any(|&(px, py, w, h)| px < 40 && (px..px + w).contains(&cx) && (py..py + h).contains(&cy)));
         let (frame, point) = (*map.frame(), at(x, y));
-        let inside = frame.square_of(point).filter(|&sq| map.traversable(sq));
-        let distances = (0..2000).filter(|&sq| map.traversable(sq)).map(|sq| frame.center_of(sq).distance(point));
+        let inside = frame.cell_of(point).filter(|&cell| map.traversable(cell));
+        let distances = (0..2000).filter(|&cell| map.traversable(cell)).map(|cell| frame.center_of(cell).distance(point));
         let least = distances.fold(f64::INFINITY, f64::min);
         match (nearest_traversable(&map, point, Meters(max)), inside) {
             (found, Some(home)) => prop_assert_eq!(found, Some(home)),

@@ -1,4 +1,4 @@
-//! Zones become the right squares, areas are shared out fairly, and sweeps show what they promise.
+//! Zones become the right cells, areas are shared out fairly, and sweeps show what they promise.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use skein_space::map::{Cell, OccupancyMap};
 use skein_space::partition::{Site, split};
 use skein_space::planning::{PlanningMap, PlanningParams};
-use skein_space::sight::visible_squares;
+use skein_space::sight::visible_cells;
 use skein_space::sweep;
 use skein_space::zone::{ZoneError, reachable_zone, zone_region};
 use skein_types::body::BodyDescriptor;
@@ -19,8 +19,8 @@ use skein_types::units::{Meters, Radians};
 fn building(columns: u32, rows: u32) -> PlanningMap {
     let frame =
         RegionFrame { origin: Point::new(-3.0, 1.0), resolution: 0.1, width: columns * 50 + 1, height: rows * 40 + 1 };
-    let wall = |square: u32| {
-        let (x, y) = (square % frame.width, square / frame.width);
+    let wall = |cell: u32| {
+        let (x, y) = (cell % frame.width, cell / frame.width);
         let (room, floor) = (x / 50, y / 40);
         let closed = room == columns - 1 && floor == rows - 1;
         let outer = x == 0 || y == 0 || x == frame.width - 1 || y == frame.height - 1;
@@ -29,7 +29,7 @@ fn building(columns: u32, rows: u32) -> PlanningMap {
         let shelf = (room + floor) % 2 == 0 && (8..11).contains(&(y % 40)) && (10..35).contains(&(x % 50));
         ((x % 50 == 0 && !door_x) || (y % 40 == 0 && !door_y)) || shelf
     };
-    let map = OccupancyMap::from_cells(frame, |sq| if wall(sq) { Cell::Occupied } else { Cell::Free });
+    let map = OccupancyMap::from_cells(frame, |cell| if wall(cell) { Cell::Occupied } else { Cell::Free });
     PlanningMap::new(&map, &PlanningParams::for_body(&BodyDescriptor::rover())).unwrap()
 }
 
@@ -38,14 +38,16 @@ fn everywhere(map: &PlanningMap, from: Point) -> Region {
 }
 
 fn connected_parts(region: &Region) -> usize {
-    let mut left: std::collections::BTreeSet<u32> = region.squares().collect();
+    let mut left: std::collections::BTreeSet<u32> = region.cells().collect();
     let width = region.frame().width;
     let mut parts = 0;
     while let Some(first) = left.pop_first() {
         parts += 1;
         let mut stack = vec![first];
-        while let Some(sq) = stack.pop() {
-            stack.extend([sq + 1, sq - 1, sq + width, sq.wrapping_sub(width)].into_iter().filter(|n| left.remove(n)));
+        while let Some(cell) = stack.pop() {
+            stack.extend(
+                [cell + 1, cell - 1, cell + width, cell.wrapping_sub(width)].into_iter().filter(|n| left.remove(n)),
+            );
         }
     }
     parts
@@ -58,11 +60,11 @@ fn a_room_without_a_door_is_not_reachable() {
     let map = building(4, 3);
     let reach = everywhere(&map, START);
     let middle = |room: f64, floor: f64| {
-        map.frame().square_of(Point::new(-3.0 + 5.0 * room + 2.5, 1.0 + 4.0 * floor + 3.0)).unwrap()
+        map.frame().cell_of(Point::new(-3.0 + 5.0 * room + 2.5, 1.0 + 4.0 * floor + 3.0)).unwrap()
     };
     assert!(reach.contains(middle(0.0, 0.0)) && reach.contains(middle(2.0, 2.0)));
     assert!(!map.blocked(middle(3.0, 2.0)) && !reach.contains(middle(3.0, 2.0)));
-    assert!(reach.squares().all(|sq| !map.blocked(sq)));
+    assert!(reach.cells().all(|cell| !map.blocked(cell)));
 }
 
 #[test]
@@ -87,7 +89,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(80))]
 
     #[test]
-    fn a_zone_is_the_squares_whose_middles_are_inside(
+    fn a_zone_is_the_cells_whose_middles_are_inside(
         x in -2.0_f64..8.0, y in 0.0_f64..6.0,
         outer in prop::collection::vec(1.5_f64..6.0, 3..12),
         hole in prop::collection::vec(0.2_f64..0.6, 3..9),
@@ -98,24 +100,24 @@ proptest! {
         let nothing = || Region::empty(frame).unwrap();
         // A zone beside the map is refused; then no middle may be inside.
         let region = zone_region(&frame, &polygon).unwrap_or_else(|_| nothing());
-        for square in 0..frame.squares() as u32 {
-            prop_assert_eq!(region.contains(square), polygon.contains(frame.center_of(square)), "square {}", square);
+        for cell in 0..frame.cells() as u32 {
+            prop_assert_eq!(region.contains(cell), polygon.contains(frame.center_of(cell)), "cell {}", cell);
         }
     }
 }
 
 fn check_split(map: &PlanningMap, region: &Region, sites: &[Site], tolerance: f64) -> Vec<Region> {
-    let cells = split(map, region, sites);
-    assert_eq!(cells.len(), sites.len());
-    let mut given: Vec<u32> = cells.iter().flat_map(|cell| cell.squares().collect::<Vec<_>>()).collect();
+    let slices = split(map, region, sites);
+    assert_eq!(slices.len(), sites.len());
+    let mut given: Vec<u32> = slices.iter().flat_map(|slice| slice.cells().collect::<Vec<_>>()).collect();
     given.sort_unstable();
-    assert!(given.into_iter().eq(region.squares()), "every square once");
+    assert!(given.into_iter().eq(region.cells()), "every cell once");
     let total: f64 = sites.iter().map(|site| site.weight).sum();
-    for (cell, site) in cells.iter().zip(sites) {
-        let share = cell.len() as f64 / region.len() as f64 * total / site.weight;
+    for (slice, site) in slices.iter().zip(sites) {
+        let share = slice.len() as f64 / region.len() as f64 * total / site.weight;
         assert!((share - 1.0).abs() < tolerance, "{share} of its share");
     }
-    cells
+    slices
 }
 
 #[test]
@@ -126,16 +128,16 @@ fn robots_that_start_side_by_side_get_equal_connected_parts() {
         let sites: Vec<Site> = (0..count)
             .map(|i| Site { at: START + Point::new(f64::from(i % 4), f64::from(i / 4)) * 0.5, weight: 1.0 })
             .collect();
-        let cells = check_split(&map, &region, &sites, 0.15);
-        assert!(cells.iter().all(|cell| connected_parts(cell) == 1), "{count} robots");
+        let slices = check_split(&map, &region, &sites, 0.15);
+        assert!(slices.iter().all(|slice| connected_parts(slice) == 1), "{count} robots");
     }
 }
 
 #[test]
 fn fifty_robots_in_one_corner_of_a_hall_with_racks_all_get_their_part() {
     let frame = RegionFrame { origin: Point::default(), resolution: 0.2, width: 360, height: 260 };
-    let map = OccupancyMap::from_cells(frame, |square| {
-        let at = frame.center_of(square);
+    let map = OccupancyMap::from_cells(frame, |cell| {
+        let at = frame.center_of(cell);
         let wall = at.x < 0.3 || at.y < 0.3 || at.x > 71.7 || at.y > 51.7;
         let rack = at.y > 12.0 && at.y < 40.0 && at.x % 6.0 < 1.2 && (at.y % 14.0) > 2.0;
         if wall || rack { Cell::Occupied } else { Cell::Free }
@@ -166,42 +168,42 @@ fn each_robot_works_near_where_it_starts() {
     let map = building(4, 1);
     let region = everywhere(&map, START);
     let sites = [12.0, 7.0, 2.0, -1.0].map(|x| Site { at: Point::new(x - 0.3, 3.5), weight: 1.0 });
-    let cells = split(&map, &region, &sites);
-    for (cell, site) in cells.iter().zip(&sites) {
-        assert!(cell.contains(map.frame().square_of(site.at).unwrap()));
+    let slices = split(&map, &region, &sites);
+    for (slice, site) in slices.iter().zip(&sites) {
+        assert!(slice.contains(map.frame().cell_of(site.at).unwrap()));
     }
 }
 
 #[test]
-fn odd_requests_to_split_still_give_every_square_once() {
+fn odd_requests_to_split_still_give_every_cell_once() {
     let map = building(3, 2);
     let all = map.free();
     let site = |x: f64, weight| Site { at: Point::new(x, 3.5), weight };
     assert!(split(&map, &all, &[]).is_empty());
     let nothing = Region::empty(*map.frame()).unwrap();
     assert!(split(&map, &nothing, &[site(0.0, 1.0), site(1.0, 1.0)]).iter().all(Region::is_empty));
-    // Walls as well as free squares, a room nobody reaches, weights that are no weights, sites outside the map.
+    // Walls as well as free cells, a room nobody reaches, weights that are no weights, sites outside the map.
     let frame = *map.frame();
-    let whole = Region::from_squares(frame, 0..frame.squares() as u32).unwrap();
+    let whole = Region::from_cells(frame, 0..frame.cells() as u32).unwrap();
     for sites in [vec![site(0.0, f64::NAN), site(1.0, 0.0)], vec![site(1e9, 1.0), site(f64::NAN, 1.0), site(0.0, 1.0)]]
     {
-        let cells = split(&map, &whole, &sites);
-        assert_eq!(cells.iter().map(Region::len).sum::<u64>(), whole.len());
+        let slices = split(&map, &whole, &sites);
+        assert_eq!(slices.iter().map(Region::len).sum::<u64>(), whole.len());
     }
-    // More robots than squares.
-    let few = Region::from_squares(frame, 3000..3003).unwrap();
-    let cells = split(&map, &few, &[site(0.0, 1.0); 8]);
-    assert_eq!(cells.iter().map(Region::len).sum::<u64>(), 3);
+    // More robots than cells.
+    let few = Region::from_cells(frame, 3000..3003).unwrap();
+    let slices = split(&map, &few, &[site(0.0, 1.0); 8]);
+    assert_eq!(slices.iter().map(Region::len).sum::<u64>(), 3);
 }
 
 /// Share of the region that is seen from the viewpoints, looked at afresh.
 fn swept_share(map: &PlanningMap, region: &Region, viewpoints: &[Point], range: Meters) -> f64 {
-    let mut seen = vec![false; map.frame().squares() as usize];
+    let mut seen = vec![false; map.frame().cells() as usize];
     for &viewpoint in viewpoints {
         assert!(map.traversable_at(viewpoint), "{viewpoint:?} is no place to stand");
-        visible_squares(map, viewpoint, range, |sq| seen[sq as usize] = true);
+        visible_cells(map, viewpoint, range, |cell| seen[cell as usize] = true);
     }
-    region.squares().filter(|&sq| seen[sq as usize]).count() as f64 / region.len() as f64
+    region.cells().filter(|&cell| seen[cell as usize]).count() as f64 / region.len() as f64
 }
 
 #[test]
@@ -223,8 +225,8 @@ fn a_sweep_shows_everything_reachable_whatever_the_direction_of_its_lanes() {
 #[test]
 fn a_sweep_of_an_open_hall_drives_little_more_than_its_lanes() {
     let frame = RegionFrame { origin: Point::default(), resolution: 0.1, width: 200, height: 120 };
-    let border = |sq: u32| sq.is_multiple_of(200) || sq % 200 == 199 || sq / 200 == 0 || sq / 200 == 119;
-    let map = OccupancyMap::from_cells(frame, |sq| if border(sq) { Cell::Occupied } else { Cell::Free });
+    let border = |cell: u32| cell.is_multiple_of(200) || cell % 200 == 199 || cell / 200 == 0 || cell / 200 == 119;
+    let map = OccupancyMap::from_cells(frame, |cell| if border(cell) { Cell::Occupied } else { Cell::Free });
     let map = PlanningMap::new(&map, &PlanningParams::for_body(&BodyDescriptor::rover())).unwrap();
     let start = Point::new(1.0, 1.0);
     let region = everywhere(&map, start);
@@ -237,7 +239,7 @@ fn a_sweep_of_an_open_hall_drives_little_more_than_its_lanes() {
 fn a_sweep_leaves_out_what_cannot_be_seen_and_says_so() {
     let map = building(3, 2);
     let plan = sweep::plan(&map, &map.free(), START, Meters(2.0), None);
-    let closed_room = map.frame().square_of(Point::new(9.5, 8.0)).unwrap();
+    let closed_room = map.frame().cell_of(Point::new(9.5, 8.0)).unwrap();
     assert!(plan.unseen.contains(closed_room));
     assert_eq!(plan.swept.union(&plan.unseen).unwrap(), map.free());
     let nothing = Region::empty(*map.frame()).unwrap();

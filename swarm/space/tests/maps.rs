@@ -56,7 +56,7 @@ fn raw_takes_the_shade_itself_up_to_a_hundred() {
     assert_eq!([0, 25, 100, 101, 255].map(|s| meta.value_of(shade(s))), [0, 25, 100, -1, -1]);
     let image = b"P2 4 1 255\n0 25 26 255";
     let map = OccupancyMap::from_pgm(&meta, image).unwrap();
-    assert_eq!([0, 1, 2, 3].map(|sq| map.cell(sq)), [Cell::Free, Cell::Free, Cell::Unknown, Cell::Unknown]);
+    assert_eq!([0, 1, 2, 3].map(|cell| map.cell(cell)), [Cell::Free, Cell::Free, Cell::Unknown, Cell::Unknown]);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn wide_shades_mean_the_same_as_narrow_ones() {
     let wide = OccupancyMap::from_pgm(&meta, b"P5 3 1 65535\n\x00\x00\x80\x80\xff\xff").unwrap();
     let plain = OccupancyMap::from_pgm(&meta, b"P2 # plain\n3 # columns\n1\n2\n0 1 # middle\n2").unwrap();
     assert_eq!(narrow, wide);
-    assert_eq!([0, 1, 2].map(|sq| plain.cell(sq)), [Cell::Occupied, Cell::Unknown, Cell::Free]);
+    assert_eq!([0, 1, 2].map(|cell| plain.cell(cell)), [Cell::Occupied, Cell::Unknown, Cell::Free]);
 }
 
 #[test]
@@ -146,8 +146,8 @@ fn a_wall_one_pixel_thick_stays_closed_when_its_map_is_turned() {
         PlanningMap::new(&map, &PlanningParams { resolution: Meters(0.1), clearance: Meters(0.06) }).unwrap();
     let at = |x: f64, y: f64| Point::new(3.0, -1.0) + Point::new(x, y).rotated(0.6);
     let south = planning.reachable_from(&[at(3.0, 1.0)]);
-    assert!(south.contains(map.frame().square_of(at(1.0, 2.5)).unwrap()));
-    assert!(!south.contains(map.frame().square_of(at(3.0, 4.0)).unwrap()));
+    assert!(south.contains(map.frame().cell_of(at(1.0, 2.5)).unwrap()));
+    assert!(!south.contains(map.frame().cell_of(at(3.0, 4.0)).unwrap()));
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn unusable_maps_and_parameters_are_refused() {
     assert!(matches!(PlanningMap::new(&walls, &params(0.1, 0.0)), Err(PlanningError::Params { .. })));
 }
 
-/// Distance from the middle of a square to the nearest pixel that is not free, or to the border, in pixels.
+/// Distance from the middle of a cell to the nearest pixel that is not free, or to the border, in pixels.
 fn brute_clearance(free: &[bool], width: usize, height: usize, x: f64, y: f64) -> f64 {
     let border = x.min(y).min(width as f64 - x).min(height as f64 - y).max(0.0);
     let to_pixel = |i: usize| {
@@ -193,20 +193,20 @@ proptest! {
         factor in 1_usize..5,
     ) {
         let frame = RegionFrame { origin: Point::new(-2.0, 7.0), resolution: 0.05, width: w as u32, height: h as u32 };
-        let map = OccupancyMap::from_cells(frame, |sq| if free[sq as usize] { Cell::Free } else { Cell::Unknown });
+        let map = OccupancyMap::from_cells(frame, |cell| if free[cell as usize] { Cell::Free } else { Cell::Unknown });
         let params = PlanningParams { resolution: Meters(0.05 * factor as f64), clearance: Meters(1e-3) };
         let Ok(planning) = PlanningMap::new(&map, &params) else { return Ok(()) };
         let frame = *planning.frame();
         prop_assert_eq!((frame.width as usize, frame.height as usize), (w.div_ceil(factor), h.div_ceil(factor)));
-        for square in 0..frame.squares() as u32 {
-            let (column, row) = ((square % frame.width) as usize, (square / frame.width) as usize);
+        for cell in 0..frame.cells() as u32 {
+            let (column, row) = ((cell % frame.width) as usize, (cell / frame.width) as usize);
             let middle = |i: usize| factor as f64 * (i as f64 + 0.5);
             let brute = brute_clearance(&free, w, h, middle(column), middle(row)) * 0.05;
-            prop_assert!((f64::from(planning.clearance(square)) - brute).abs() < 1e-6, "square {}: {} instead of {}", square, planning.clearance(square), brute);
+            prop_assert!((f64::from(planning.clearance(cell)) - brute).abs() < 1e-6, "cell {}: {} instead of {}", cell, planning.clearance(cell), brute);
             let pixels = (0..factor * factor).map(|i| (column * factor + i % factor, row * factor + i / factor));
             let open = pixels.into_iter().all(|(x, y)| x < w && y < h && free[y * w + x]);
-            prop_assert_eq!(planning.blocked(square), !open);
-            prop_assert_eq!(planning.traversable(square), open && brute >= 1e-3);
+            prop_assert_eq!(planning.blocked(cell), !open);
+            prop_assert_eq!(planning.traversable(cell), open && brute >= 1e-3);
         }
     }
 

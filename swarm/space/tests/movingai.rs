@@ -24,7 +24,7 @@ fn scenario_error(text: &str) -> String {
 #[test]
 fn ground_shallow_water_and_swamp_can_be_passed_and_nothing_else() {
     let grid = Grid::parse(MAP).unwrap();
-    let free = |x, y| grid.traversable(grid.square(x, y));
+    let free = |x, y| grid.traversable(grid.cell(x, y));
     assert!(free(0, 0) && free(1, 0) && free(1, 1));
     assert!(!free(2, 0) && !free(4, 1) && !free(3, 2) && !free(0, 3));
 }

@@ -17,7 +17,7 @@ struct Grid {
     help: Help,
 }
 
-/// What the search is given beside the squares: each kind runs another search.
+/// What the search is given beside the cells: each kind runs another search.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Help {
     None,
@@ -29,8 +29,8 @@ impl Traversable for Grid {
     fn frame(&self) -> &RegionFrame {
         &self.frame
     }
-    fn traversable(&self, square: u32) -> bool {
-        self.bits.free(square)
+    fn traversable(&self, cell: u32) -> bool {
+        self.bits.free(cell)
     }
     fn bit_grid(&self) -> Option<&BitGrid> {
         (self.help == Help::BitGrid).then_some(&self.bits)
@@ -42,7 +42,7 @@ impl Traversable for Grid {
 
 fn grid(width: u32, height: u32, free: &[bool], help: Help) -> Grid {
     let frame = RegionFrame { origin: Point::default(), resolution: 1.0, width, height };
-    let bits = BitGrid::new(width, height, |sq| free[sq as usize]);
+    let bits = BitGrid::new(width, height, |cell| free[cell as usize]);
     let table = if help == Help::Table { JumpTable::new(&bits) } else { None };
     Grid { frame, bits, table, help }
 }
@@ -51,9 +51,9 @@ fn grid(width: u32, height: u32, free: &[bool], help: Help) -> Grid {
 const STRAIGHT: u64 = 1_000_000_000;
 const DIAGONAL: u64 = 1_414_213_562;
 
-fn steps(grid: &Grid, square: u32) -> Vec<(u32, u64)> {
+fn steps(grid: &Grid, cell: u32) -> Vec<(u32, u64)> {
     let (width, height) = (i64::from(grid.frame.width), i64::from(grid.frame.height));
-    let (x, y) = (i64::from(square) % width, i64::from(square) / width);
+    let (x, y) = (i64::from(cell) % width, i64::from(cell) / width);
     let free =
         |x: i64, y: i64| (0..width).contains(&x) && (0..height).contains(&y) && grid.bits.free((y * width + x) as u32);
     let mut next = Vec::new();
@@ -74,16 +74,16 @@ fn cost(path: &GridPath) -> u64 {
 
 fn check(grid: &Grid, search: &mut Search, start: u32, goal: u32) -> Result<(), TestCaseError> {
     let oracle = if grid.bits.free(start) {
-        dijkstra(&start, |&sq| steps(grid, sq), |&sq| sq == goal).map(|(_, cost)| cost)
+        dijkstra(&start, |&cell| steps(grid, cell), |&cell| cell == goal).map(|(_, cost)| cost)
     } else {
         None
     };
     let ours = shortest(search, grid, start, goal);
     prop_assert_eq!(ours.as_ref().map(cost), oracle, "from {} to {}", start, goal);
     if let Some(path) = ours {
-        prop_assert_eq!((path.squares.first(), path.squares.last()), (Some(&start), Some(&goal)));
+        prop_assert_eq!((path.cells.first(), path.cells.last()), (Some(&start), Some(&goal)));
         let mut walked = 0;
-        for pair in path.squares.windows(2) {
+        for pair in path.cells.windows(2) {
             let step = steps(grid, pair[0]).into_iter().find(|&(next, _)| next == pair[1]);
             prop_assert!(step.is_some(), "no step from {} to {}", pair[0], pair[1]);
             walked += step.map_or(0, |(_, cost)| cost);
@@ -115,26 +115,26 @@ proptest! {
     }
 
     #[test]
-    fn boards_changed_square_by_square_are_as_if_made_anew((w, h, free) in any_grid(), changes in prop::collection::vec(any::<u32>(), 0..60)) {
+    fn boards_changed_cell_by_cell_are_as_if_made_anew((w, h, free) in any_grid(), changes in prop::collection::vec(any::<u32>(), 0..60)) {
         let mut wanted = free.clone();
-        let mut bits = BitGrid::new(w, h, |sq| free[sq as usize]);
+        let mut bits = BitGrid::new(w, h, |cell| free[cell as usize]);
         for change in changes {
-            let square = change % (w * h);
-            wanted[square as usize] = !wanted[square as usize];
-            bits.set(square, wanted[square as usize]);
+            let cell = change % (w * h);
+            wanted[cell as usize] = !wanted[cell as usize];
+            bits.set(cell, wanted[cell as usize]);
         }
-        prop_assert_eq!(bits, BitGrid::new(w, h, |sq| wanted[sq as usize]));
+        prop_assert_eq!(bits, BitGrid::new(w, h, |cell| wanted[cell as usize]));
     }
 
     #[test]
-    fn a_distance_field_agrees_with_the_shortest_path_to_every_square((w, h, free) in any_grid(), start in any::<u32>()) {
+    fn a_distance_field_agrees_with_the_shortest_path_to_every_cell((w, h, free) in any_grid(), start in any::<u32>()) {
         let grid = grid(w, h, &free, Help::BitGrid);
         let start = start % (w * h);
         let mut search = Search::new();
         let field = distances(&mut search, &grid, start, Meters(f64::INFINITY));
-        for square in 0..w * h {
-            let path = shortest(&mut search, &grid, start, square).map(|p| p.length());
-            match (field.to(square), path) {
+        for cell in 0..w * h {
+            let path = shortest(&mut search, &grid, start, cell).map(|p| p.length());
+            match (field.to(cell), path) {
                 (Some(there), Some(path)) => prop_assert!((there.0 - path).abs() < 1e-3, "{} {}", there, path),
                 (there, path) => prop_assert_eq!(there.is_some(), path.is_some()),
             }
@@ -168,7 +168,7 @@ fn there_is_no_path_from_or_to_outside_the_grid() {
     let mut search = Search::new();
     assert_eq!(shortest(&mut search, &grid, 0, 16), None);
     assert_eq!(shortest(&mut search, &grid, u32::MAX, 0), None);
-    assert_eq!(shortest(&mut search, &grid, 5, 5).map(|p| p.squares), Some(vec![5]));
+    assert_eq!(shortest(&mut search, &grid, 5, 5).map(|p| p.cells), Some(vec![5]));
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_path_that_is_reused_forgets_the_one_before() {
     let grid = grid(3, 1, &[true, true, false], Help::BitGrid);
     let (mut search, mut path) = (Search::new(), GridPath::default());
     assert!(shortest_into(&mut search, &grid, 0, 1, &mut path));
-    assert_eq!(path.squares, [0, 1]);
+    assert_eq!(path.cells, [0, 1]);
     assert!(!shortest_into(&mut search, &grid, 0, 2, &mut path));
     assert_eq!(path, GridPath::default());
 }

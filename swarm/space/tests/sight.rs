@@ -1,16 +1,16 @@
-//! What is seen agrees with lines sampled finely, square by square.
+//! What is seen agrees with lines sampled finely, cell by cell.
 
 use proptest::prelude::*;
 use skein_space::map::{Cell, OccupancyMap};
 use skein_space::planning::{PlanningMap, PlanningParams};
-use skein_space::sight::{line_free, line_squares, raycast, visible_squares};
+use skein_space::sight::{line_cells, line_free, raycast, visible_cells};
 use skein_types::geometry::Point;
 use skein_types::region::RegionFrame;
 use skein_types::units::Meters;
 
 fn map(width: u32, height: u32, free: &[bool]) -> Option<PlanningMap> {
     let frame = RegionFrame { origin: Point::new(-1.0, 2.0), resolution: 0.1, width, height };
-    let map = OccupancyMap::from_cells(frame, |sq| if free[sq as usize] { Cell::Free } else { Cell::Occupied });
+    let map = OccupancyMap::from_cells(frame, |cell| if free[cell as usize] { Cell::Free } else { Cell::Occupied });
     PlanningMap::new(&map, &PlanningParams { resolution: Meters(0.1), clearance: Meters(0.04) }).ok()
 }
 
@@ -18,7 +18,7 @@ fn map(width: u32, height: u32, free: &[bool]) -> Option<PlanningMap> {
 /// samples keep off by a hair is surely free.
 fn sampled(map: &PlanningMap, from: Point, to: Point, hair: f64) -> Option<bool> {
     let frame = map.frame();
-    let blocked = |p: Point| frame.square_of(p).is_none_or(|sq| map.blocked(sq));
+    let blocked = |p: Point| frame.cell_of(p).is_none_or(|cell| map.blocked(cell));
     let (mut touched, mut near) = (false, false);
     for i in 0..=3000 {
         let p = from.lerp(to, f64::from(i) / 3000.0);
@@ -40,19 +40,19 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn visible_squares_are_those_with_a_free_line((w, h, free) in any_map(), x in 0.0_f64..1.0, y in 0.0_f64..1.0, range in 0.2_f64..4.5) {
+    fn visible_cells_are_those_with_a_free_line((w, h, free) in any_map(), x in 0.0_f64..1.0, y in 0.0_f64..1.0, range in 0.2_f64..4.5) {
         let Some(map) = map(w, h, &free) else { return Ok(()) };
         let frame = *map.frame();
         let from = frame.origin + Point::new(x * f64::from(w), y * f64::from(h)) * 0.1;
         let mut seen = vec![0; (w * h) as usize];
-        visible_squares(&map, from, Meters(range), |sq| seen[sq as usize] += 1);
-        let home = frame.square_of(from).unwrap();
-        for square in 0..w * h {
-            let center = frame.center_of(square);
+        visible_cells(&map, from, Meters(range), |cell| seen[cell as usize] += 1);
+        let home = frame.cell_of(from).unwrap();
+        for cell in 0..w * h {
+            let center = frame.center_of(cell);
             let distance = center.distance(from);
-            let expected = !map.blocked(home) && !map.blocked(square) && line_free(&map, from, center);
+            let expected = !map.blocked(home) && !map.blocked(cell) && line_free(&map, from, center);
             if (distance - range).abs() > 1e-9 {
-                prop_assert_eq!(seen[square as usize], u32::from(expected && distance < range), "square {}", square);
+                prop_assert_eq!(seen[cell as usize], u32::from(expected && distance < range), "cell {}", cell);
             }
         }
     }
@@ -83,11 +83,11 @@ proptest! {
     }
 
     #[test]
-    fn the_shares_of_a_line_in_its_squares_add_up(ends in prop::array::uniform4(0.01_f64..0.99)) {
+    fn the_shares_of_a_line_in_its_cells_add_up(ends in prop::array::uniform4(0.01_f64..0.99)) {
         let frame = RegionFrame { origin: Point::new(5.0, -3.0), resolution: 0.25, width: 40, height: 30 };
         let at = |x: f64, y: f64| frame.origin + Point::new(x * 10.0, y * 7.5);
         let mut sum = 0.0;
-        let inside = line_squares(&frame, at(ends[0], ends[1]), at(ends[2], ends[3]), |_, share| {
+        let inside = line_cells(&frame, at(ends[0], ends[1]), at(ends[2], ends[3]), |_, share| {
             sum += share;
             true
         });
@@ -97,7 +97,7 @@ proptest! {
 }
 
 #[test]
-fn nothing_is_seen_through_the_gap_between_two_squares_that_touch_at_a_corner() {
+fn nothing_is_seen_through_the_gap_between_two_cells_that_touch_at_a_corner() {
     let mut free = vec![true; 100];
     (free[4 * 10 + 5], free[5 * 10 + 4]) = (false, false);
     let map = map(10, 10, &free).unwrap();
@@ -111,7 +111,7 @@ fn nothing_is_seen_from_inside_a_wall_or_outside_the_map() {
     free[0] = false;
     let map = map(10, 10, &free).unwrap();
     for from in [map.frame().center_of(0), Point::new(-5.0, 0.0), Point::new(f64::NAN, 0.0)] {
-        visible_squares(&map, from, Meters(2.0), |sq| panic!("sees {sq}"));
+        visible_cells(&map, from, Meters(2.0), |cell| panic!("sees {cell}"));
     }
     assert_eq!(raycast(&map, map.frame().center_of(0), 0.0, Meters(1.0)), Some(Meters(0.0)));
 }

@@ -83,7 +83,7 @@ fn against(grid: &Grid, queries: &[Query], name: &str, runs: usize) -> Result<Ro
     })
 }
 
-/// The grid as the reference wants it: traversable squares by column and row.
+/// The grid as the reference wants it: traversable cells by column and row.
 struct Neighbours {
     width: i32,
     height: i32,
@@ -96,7 +96,7 @@ impl Neighbours {
         let mut free = vec![false; (frame.width * frame.height) as usize];
         for y in 0..frame.height {
             for x in 0..frame.width {
-                free[(y * frame.width + x) as usize] = grid.traversable(grid.square(x, y));
+                free[(y * frame.width + x) as usize] = grid.traversable(grid.cell(x, y));
             }
         }
         Self { width: frame.width as i32, height: frame.height as i32, free }
@@ -106,7 +106,7 @@ impl Neighbours {
         x >= 0 && y >= 0 && x < self.width && y < self.height && self.free[(y * self.width + x) as usize]
     }
 
-    /// Costs in millionths of a square, because the reference wants an order on them.
+    /// Costs in millionths of a cell, because the reference wants an order on them.
     fn solve(&self, query: &Query) -> Option<f64> {
         const STRAIGHT: u64 = 1_000_000_000;
         const DIAGONAL: u64 = 1_414_213_562;
@@ -140,8 +140,8 @@ fn cluttered(seed: u64) -> String {
         let (w, h) =
             if chance.random_bool(0.5) { (chance.random_range(2..40), 2) } else { (2, chance.random_range(2..40)) };
         for row in rows.iter_mut().skip(y as usize).take(h) {
-            for square in row.iter_mut().skip(x as usize).take(w) {
-                *square = '@';
+            for cell in row.iter_mut().skip(x as usize).take(w) {
+                *cell = '@';
             }
         }
     }
@@ -149,7 +149,7 @@ fn cluttered(seed: u64) -> String {
     format!("type octile\nheight {SIDE}\nwidth {SIDE}\nmap\n{}\n", body.join("\n"))
 }
 
-/// A MovingAI map with three squares in ten blocked, from a seed.
+/// A MovingAI map with three cells in ten blocked, from a seed.
 fn scattered(seed: u64) -> String {
     let mut chance = ChaCha8Rng::seed_from_u64(seed);
     let mut row = || (0..SIDE).map(|_| if chance.random_bool(0.3) { '@' } else { '.' }).collect::<String>();
@@ -157,7 +157,7 @@ fn scattered(seed: u64) -> String {
     format!("type octile\nheight {SIDE}\nwidth {SIDE}\nmap\n{}\n", body.join("\n"))
 }
 
-/// Queries from corner to corner and across, between free squares.
+/// Queries from corner to corner and across, between free cells.
 fn far_queries(grid: &Grid, count: usize) -> Vec<Query> {
     let mut chance = ChaCha8Rng::seed_from_u64(11);
     let mut queries = Vec::new();
@@ -165,7 +165,7 @@ fn far_queries(grid: &Grid, count: usize) -> Vec<Query> {
         let mut place = || (chance.random_range(0..SIDE), chance.random_range(0..SIDE));
         let (start, goal) = (place(), place());
         let far = start.0.abs_diff(goal.0) + start.1.abs_diff(goal.1) > SIDE / 2;
-        if far && grid.traversable(grid.square(start.0, start.1)) && grid.traversable(grid.square(goal.0, goal.1)) {
+        if far && grid.traversable(grid.cell(start.0, start.1)) && grid.traversable(grid.cell(goal.0, goal.1)) {
             queries.push(Query { line: queries.len() + 2, bucket: 0, start, goal, published: 0.0 });
         }
     }

@@ -82,8 +82,8 @@ fn drive() -> Result<(Vec<f64>, u64)> {
 
 fn place() -> Result<WorldConfig> {
     let frame = RegionFrame { origin: Point::new(0.0, 0.0), resolution: 0.05, width: 400, height: 400 };
-    let terrain = Terrain::new(frame, |square| {
-        let at = frame.center_of(square);
+    let terrain = Terrain::new(frame, |cell| {
+        let at = frame.center_of(cell);
         let wall = at.x < 0.2 || at.y < 0.2 || at.x > 19.8 || at.y > 19.8;
         wall || (at.x % 5.0 < 0.6 && at.y % 4.0 < 0.6)
     })?;

@@ -28,10 +28,10 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
         (0..ROBOTS).map(|i| Point::new(2.5 + 1.2 * (i % 10) as f64, 1.8 + 1.2 * (i / 10) as f64)).collect();
     let region = reachable_zone(&map, &zone, &robots)?;
     let sites: Vec<Site> = robots.iter().map(|at| Site { at: *at, weight: 1.0 }).collect();
-    let cells = split(&map, &region, &sites);
-    let given: u64 = cells.iter().map(skein_types::region::Region::len).sum();
-    ensure!(given == region.len(), "{given} of {} squares were given out", region.len());
-    let largest = cells.iter().map(skein_types::region::Region::len).max().context("no cells")?;
+    let slices = split(&map, &region, &sites);
+    let given: u64 = slices.iter().map(skein_types::region::Region::len).sum();
+    ensure!(given == region.len(), "{given} of {} cells were given out", region.len());
+    let largest = slices.iter().map(skein_types::region::Region::len).max().context("no slices")?;
     let seconds = median_seconds(5, || {
         std::hint::black_box(split(&map, &region, &sites));
     });
@@ -44,7 +44,7 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
         met: seconds < GOAL_S,
         unit: "s",
         how: format!(
-            "{} squares of 0.1 m, robots start in one corner, median of 5; the largest cell is {:.2} x the mean",
+            "{} cells of 0.1 m, robots start in one corner, median of 5; the largest slice is {:.2} x the mean",
             region.len(),
             largest as f64 * ROBOTS as f64 / region.len() as f64
         ),
@@ -54,8 +54,8 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
 /// A hall of 72 m by 52 m with rows of racks.
 fn hall() -> Result<PlanningMap> {
     let frame = RegionFrame { origin: Point::new(0.0, 0.0), resolution: 0.1, width: 720, height: 520 };
-    let map = OccupancyMap::from_cells(frame, |square| {
-        let at = frame.center_of(square);
+    let map = OccupancyMap::from_cells(frame, |cell| {
+        let at = frame.center_of(cell);
         let wall = at.x < 0.3 || at.y < 0.3 || at.x > 71.7 || at.y > 51.7;
         let rack = at.y > 12.0 && at.y < 40.0 && at.x % 6.0 < 1.2 && (at.y % 14.0) > 2.0;
         if wall || rack { Cell::Occupied } else { Cell::Free }

@@ -60,8 +60,8 @@ fn measure(name: &str, lidar_every: u32, steps: u64, goal: f64) -> Result<Row> {
 
 fn config(lidar_every: u32) -> Result<WorldConfig> {
     let frame = RegionFrame { origin: Point::new(0.0, 0.0), resolution: 0.05, width: 800, height: 600 };
-    let terrain = Terrain::new(frame, |square| {
-        let at = frame.center_of(square);
+    let terrain = Terrain::new(frame, |cell| {
+        let at = frame.center_of(cell);
         let wall = at.x < 0.2 || at.y < 0.2 || at.x > 39.8 || at.y > 29.8;
         wall || (at.y > 8.0 && at.y < 22.0 && at.x % 4.0 < 1.0)
     })?;

@@ -208,7 +208,7 @@ impl Robot {
         let (_, _, region) = self.work.clone().unwrap();
         let region = region.unwrap();
         let mut samples = Vec::new();
-        for cell in region.squares().step_by(25) {
+        for cell in region.cells().step_by(25) {
             let at = region.frame().center_of(cell);
             self.at = (at.x, at.y);
             samples.push(self.sample());
@@ -218,12 +218,12 @@ impl Robot {
         }
     }
 
-    /// Says that everything of its work but some squares is done.
+    /// Says that everything of its work but some cells is done.
     pub async fn progress(&mut self, left: usize) {
         self.drive().await;
         let (mission, generation, region) = self.work.clone().unwrap();
         let region = region.unwrap();
-        let remaining = Region::from_squares(*region.frame(), region.squares().take(left)).unwrap();
+        let remaining = Region::from_cells(*region.frame(), region.cells().take(left)).unwrap();
         let state = if left == 0 { SliceState::Done } else { SliceState::Executing };
         let report = SliceProgress {
             mission,

@@ -31,16 +31,16 @@ use uuid::Uuid;
 /// One step of the virtual clock.
 pub const STEP: Duration = Duration::from_millis(100);
 
-/// A hall of 20 m × 15 m with a wall that has a door, squares of 0.25 m.
+/// A hall of 20 m × 15 m with a wall that has a door, cells of 0.25 m.
 pub fn hall() -> Arc<PlanningMap> {
     hall_of(80, 60)
 }
 
-/// A hall of so many squares of 0.25 m.
+/// A hall of so many cells of 0.25 m.
 pub fn hall_of(width: u32, height: u32) -> Arc<PlanningMap> {
     let frame = RegionFrame { origin: Point::new(0.0, 0.0), resolution: 0.25, width, height };
-    let map = OccupancyMap::from_cells(frame, |square| {
-        let (x, y) = (square % width, square / width);
+    let map = OccupancyMap::from_cells(frame, |cell| {
+        let (x, y) = (cell % width, cell / width);
         let edge = x == 0 || y == 0 || x + 1 == width || y + 1 == height;
         let wall = x == width / 2 && !(height / 3..height / 3 + 8).contains(&y);
         if edge || wall { Cell::Occupied } else { Cell::Free }
@@ -78,7 +78,7 @@ pub struct FakeRobot {
     pub connected: bool,
     /// Runs at all.
     pub powered: bool,
-    /// Squares swept in a step.
+    /// Cells swept in a step.
     pub pace: usize,
     pub battery: f64,
     pub state: AgentState,
@@ -292,14 +292,14 @@ impl FakeRobot {
     fn sweep(&mut self) -> Option<AgentReport> {
         let (mission, generation, region) = self.work.clone()?;
         let Some(region) = region else { return Some(progress(mission, generation, SliceState::Executing, None)) };
-        let mut left: Vec<u32> = region.squares().collect();
+        let mut left: Vec<u32> = region.cells().collect();
         let now = left.len().saturating_sub(self.pace);
-        for square in left.drain(now..) {
-            self.swept.insert(square);
-            self.at = region.frame().center_of(square);
+        for cell in left.drain(now..) {
+            self.swept.insert(cell);
+            self.at = region.frame().center_of(cell);
             self.track.push(self.at);
         }
-        let remaining = Region::from_squares(*region.frame(), left).unwrap();
+        let remaining = Region::from_cells(*region.frame(), left).unwrap();
         let state = if remaining.is_empty() { SliceState::Done } else { SliceState::Executing };
         self.work = (!remaining.is_empty()).then_some((mission, generation, Some(remaining.clone())));
         Some(progress(mission, generation, state, Some(remaining)))
@@ -577,10 +577,10 @@ impl Stage {
         self.supervisor.mission(id).unwrap()
     }
 
-    /// Share of a zone's reachable squares that robots really swept.
+    /// Share of a zone's reachable cells that robots really swept.
     pub fn truly_swept(&self, zone: &Polygon) -> f64 {
         let region = skein_space::zone::reachable_zone(&self.map, zone, &[Point::new(1.0, 1.0)]).unwrap();
-        let swept = region.squares().filter(|sq| self.robots.iter().any(|robot| robot.swept.contains(sq))).count();
+        let swept = region.cells().filter(|cell| self.robots.iter().any(|robot| robot.swept.contains(cell))).count();
         swept as f64 / region.len() as f64
     }
 

@@ -77,7 +77,7 @@ impl ObstacleLayer {
                 continue;
             }
             let end = pose.position + Point::from_heading(pose.heading + Scan::angle_of(beam)) * range;
-            let Some(cell) = map.frame().square_of(end) else { continue };
+            let Some(cell) = map.frame().cell_of(end) else { continue };
             let explained = f64::from(map.clearance(cell)) < EXPLAINED + EXPLAINED_PER_METER * range;
             if explained || masks.iter().any(|mask| mask.at.distance(end) < mask.radius) {
                 continue;

@@ -92,12 +92,12 @@ impl LayeredGrid {
 
     /// Clearance of the static map at a point, metres; zero outside.
     pub(crate) fn clearance_at(&self, at: Point) -> f64 {
-        self.map.frame().square_of(at).map_or(0.0, |cell| f64::from(self.map.clearance(cell)))
+        self.map.frame().cell_of(at).map_or(0.0, |cell| f64::from(self.map.clearance(cell)))
     }
 
     /// Whether a robot's centre may be at a point.
     pub(crate) fn traversable_at(&self, at: Point) -> bool {
-        self.map.frame().square_of(at).is_some_and(|cell| self.bits.free(cell))
+        self.map.frame().cell_of(at).is_some_and(|cell| self.bits.free(cell))
     }
 }
 
@@ -146,13 +146,13 @@ pub(crate) mod tests {
             for (x, y, radius) in &circles {
                 grid.block_circle(Point::new(*x, *y), *radius);
             }
-            for cell in 0..map.frame().squares() as u32 {
+            for cell in 0..map.frame().cells() as u32 {
                 let center = map.frame().center_of(cell);
                 let covered = circles.iter().any(|(x, y, radius)| center.distance(Point::new(*x, *y)) < *radius);
                 prop_assert_eq!(grid.traversable(cell), map.traversable(cell) && !covered);
             }
             grid.clear_overlay();
-            prop_assert!((0..map.frame().squares() as u32).all(|cell| grid.traversable(cell) == map.traversable(cell)));
+            prop_assert!((0..map.frame().cells() as u32).all(|cell| grid.traversable(cell) == map.traversable(cell)));
         }
     }
 

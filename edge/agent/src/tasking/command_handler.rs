@@ -106,7 +106,7 @@ impl Tasking {
             AssignedTask::Survey { region } if region.frame() != frame => {
                 Some("the region's frame is not that of this robot's map".to_owned())
             }
-            AssignedTask::GoTo { goal, .. } if frame.square_of(*goal).is_none() => {
+            AssignedTask::GoTo { goal, .. } if frame.cell_of(*goal).is_none() => {
                 Some("the goal lies outside the map".to_owned())
             }
             AssignedTask::Survey { .. } | AssignedTask::GoTo { .. } | AssignedTask::Return | AssignedTask::Charge => {

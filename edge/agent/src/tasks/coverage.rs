@@ -99,9 +99,9 @@ impl Coverage {
     /// large share of this region: then the assignment is about them.
     fn classify(&mut self, map: &PlanningMap, from: Point, deferred: &CellSet) {
         let reachable = map.reachable_from(&[from]);
-        let earlier = self.region.squares().filter(|cell| deferred.contains(*cell)).count();
+        let earlier = self.region.cells().filter(|cell| deferred.contains(*cell)).count();
         let stays_deferred = (earlier as f64) < DEFERRED_SHARE * self.region.len() as f64;
-        for cell in self.region.squares().filter(|cell| !self.covered.contains(*cell)) {
+        for cell in self.region.cells().filter(|cell| !self.covered.contains(*cell)) {
             let why = if !reachable.contains(cell) {
                 "not reachable on the map"
             } else if stays_deferred && deferred.contains(cell) {
@@ -146,7 +146,7 @@ impl Coverage {
         self.updated_at = Some(from);
         let before = (self.remaining.len(), self.given_up.len());
         let Self { covered, remaining, given_up, range, .. } = self;
-        sight::visible_squares(map, from, Meters(*range), |cell| {
+        sight::visible_cells(map, from, Meters(*range), |cell| {
             if covered.insert(cell) {
                 remaining.remove(cell);
                 given_up.remove(cell);
@@ -228,7 +228,7 @@ impl Coverage {
     /// How many remaining cells are visible from a point, counted up to `enough`.
     pub(crate) fn gain(&self, map: &PlanningMap, from: Point, enough: u32) -> u32 {
         let mut gain = 0;
-        sight::visible_squares(map, from, Meters(self.range), |cell| {
+        sight::visible_cells(map, from, Meters(self.range), |cell| {
             gain += u32::from(self.remaining.contains(cell));
         });
         gain.min(enough)
@@ -272,7 +272,7 @@ impl Coverage {
             // The robot does not stop exactly at its viewpoint: each attempt goes nearer.
             let attempts = f64::from(self.attempts.get(&block).copied().unwrap_or(0));
             let reach = (self.range - 0.15 - NEARER * attempts).max(0.5);
-            sight::visible_squares(costmap.map(), target, Meters(reach), |stand| {
+            sight::visible_cells(costmap.map(), target, Meters(reach), |stand| {
                 if let Some(distance) = field.to(stand) {
                     stands.push((distance.get() as f32, stand));
                 }
@@ -324,7 +324,7 @@ impl Coverage {
         }
         let mut exhausted = Vec::new();
         let mut seen = Vec::new();
-        sight::visible_squares(map, at, Meters(self.range), |cell| {
+        sight::visible_cells(map, at, Meters(self.range), |cell| {
             if self.remaining.contains(cell) {
                 seen.push(cell);
             }
@@ -438,10 +438,10 @@ mod tests {
     fn deferred_cells_stay_deferred_unless_assigned_alone() {
         let (map, mut coverage) = coverage(Point::new(1.0, 1.0));
         let whole = coverage.region.clone();
-        let corner = Region::from_squares(*map.frame(), coverage.remaining.iter().take(40)).unwrap();
+        let corner = Region::from_cells(*map.frame(), coverage.remaining.iter().take(40)).unwrap();
         coverage.region = corner.clone();
         coverage.remaining = CellSet::empty(map.frame());
-        corner.squares().for_each(|cell| {
+        corner.cells().for_each(|cell| {
             coverage.given_up.insert(cell);
         });
         let memory = coverage.into_memory();
@@ -456,7 +456,7 @@ mod tests {
     fn unreachable_cells_are_given_up_at_once() {
         let map = hall();
         let frame = *map.frame();
-        let region = Region::from_squares(frame, 0..frame.squares() as u32).unwrap();
+        let region = Region::from_cells(frame, 0..frame.cells() as u32).unwrap();
         let coverage = Coverage::new(&map, region.clone(), None, Point::new(1.0, 1.0), RANGE);
         assert!(coverage.losses().contains("not reachable on the map"));
         assert_eq!(coverage.remaining_cells() + coverage.given_up_cells(), region.len());

@@ -52,8 +52,8 @@ pub(crate) fn from_rows(rows: &[&str]) -> Arc<PlanningMap> {
     let (columns, lines) = (rows[0].len() as u32, rows.len() as u32);
     let frame =
         RegionFrame { origin: Point::new(0.0, 0.0), resolution: 0.05, width: columns * CELL, height: lines * CELL };
-    let map = OccupancyMap::from_cells(frame, |square| {
-        let (x, y) = (square % frame.width / CELL, square / frame.width / CELL);
+    let map = OccupancyMap::from_cells(frame, |cell| {
+        let (x, y) = (cell % frame.width / CELL, cell / frame.width / CELL);
         let row = rows[(lines - 1 - y) as usize].as_bytes();
         if row[x as usize] == b'#' { Cell::Occupied } else { Cell::Free }
     });
@@ -284,7 +284,7 @@ impl Rig {
         let next = self.pose.moved(&self.twist, dt);
         let radius = BodyDescriptor::rover().radius.get();
         let room = |at: Point| {
-            let wall = self.map.frame().square_of(at).map_or(0.0, |square| f64::from(self.map.clearance(square)));
+            let wall = self.map.frame().cell_of(at).map_or(0.0, |cell| f64::from(self.map.clearance(cell)));
             let thing = self.things.iter().map(|(p, r)| p.distance(at) - r).fold(f64::INFINITY, f64::min);
             wall.min(thing)
         };

@@ -105,9 +105,9 @@ pub(crate) fn region() -> impl Strategy<Value = Region> {
     let frame = (point(), 0.01..1.0_f64, 1..60_u32, 1..60_u32)
         .prop_map(|(origin, resolution, width, height)| RegionFrame { origin, resolution, width, height });
     (frame, vec(any::<bool>(), 0..600)).prop_map(|(frame, chosen)| {
-        let last = u32::try_from(frame.squares()).unwrap();
-        let squares = (0..last).zip(chosen).filter(|(_, chosen)| *chosen).map(|(square, _)| square);
-        Region::from_squares(frame, squares).unwrap()
+        let last = u32::try_from(frame.cells()).unwrap();
+        let cells = (0..last).zip(chosen).filter(|(_, chosen)| *chosen).map(|(cell, _)| cell);
+        Region::from_cells(frame, cells).unwrap()
     })
 }
 

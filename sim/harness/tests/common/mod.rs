@@ -20,7 +20,7 @@ pub(crate) fn rooms() -> Place {
         let shelf = (at.x.abs() - 3.0).abs() < 0.3 && (at.y - 1.0).abs() < 1.0;
         outside || middle || shelf
     };
-    let cell = |square| if is_wall(frame.center_of(square)) { Cell::Occupied } else { Cell::Free };
+    let cell = |cell| if is_wall(frame.center_of(cell)) { Cell::Occupied } else { Cell::Free };
     let map = OccupancyMap::from_cells(frame, cell);
     Place::new(map, &BodyDescriptor::rover(), Path::new("rooms.yaml")).unwrap()
 }

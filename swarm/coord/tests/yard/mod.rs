@@ -43,8 +43,8 @@ pub(crate) fn map(drawing: &str, cell: f64) -> PlanningMap {
     let scale = (cell / PIXEL).round() as u32;
     let (width, height) = (lines[0].len() as u32 * scale, lines.len() as u32 * scale);
     let frame = RegionFrame { origin: Point::default(), resolution: PIXEL, width, height };
-    let cells = OccupancyMap::from_cells(frame, |square| {
-        let (column, row) = (square % width / scale, square / width / scale);
+    let cells = OccupancyMap::from_cells(frame, |cell| {
+        let (column, row) = (cell % width / scale, cell / width / scale);
         if lines[lines.len() - 1 - row as usize][column as usize] == b'#' { Cell::Occupied } else { Cell::Free }
     });
     PlanningMap::new(&cells, &PlanningParams::for_body(&BodyDescriptor::rover())).unwrap()
@@ -108,12 +108,12 @@ impl Traversable for Around<'_> {
     fn frame(&self) -> &RegionFrame {
         self.map.frame()
     }
-    fn traversable(&self, square: u32) -> bool {
-        let free = |(at, radius): &(Point, f64)| self.map.frame().center_of(square).distance(*at) >= *radius;
-        self.map.traversable(square) && self.obstacles.iter().all(free)
+    fn traversable(&self, cell: u32) -> bool {
+        let free = |(at, radius): &(Point, f64)| self.map.frame().center_of(cell).distance(*at) >= *radius;
+        self.map.traversable(cell) && self.obstacles.iter().all(free)
     }
-    fn clearance(&self, square: u32) -> f32 {
-        self.map.clearance(square)
+    fn clearance(&self, cell: u32) -> f32 {
+        self.map.clearance(cell)
     }
 }
 

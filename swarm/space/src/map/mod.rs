@@ -54,7 +54,7 @@ pub struct OccupancyMap {
 }
 
 impl OccupancyMap {
-    /// Reads the image as the YAML says. An origin with a yaw is resampled onto a grid along the axes, where a square
+    /// Reads the image as the YAML says. An origin with a yaw is resampled onto a grid along the axes, where a cell
     /// takes the worst of what it overlaps.
     ///
     /// # Errors
@@ -75,9 +75,9 @@ impl OccupancyMap {
     /// A map made of cells, row 0 southernmost; missing cells are unknown.
     #[must_use]
     pub fn from_cells(frame: RegionFrame, cell_at: impl Fn(u32) -> Cell) -> Self {
-        let count = u32::try_from(frame.squares().min(MAP_PIXELS_MAX)).unwrap_or(0);
+        let count = u32::try_from(frame.cells().min(MAP_PIXELS_MAX)).unwrap_or(0);
         let values = (0..count)
-            .map(|square| match cell_at(square) {
+            .map(|cell| match cell_at(cell) {
                 Cell::Free => 0,
                 Cell::Unknown => -1,
                 Cell::Occupied => 100,
@@ -86,7 +86,7 @@ impl OccupancyMap {
         Self { frame, values, free_max: 0, datum: None }
     }
 
-    /// Where the pixels lie: one square per pixel.
+    /// Where the pixels lie: one cell per pixel.
     #[must_use]
     pub const fn frame(&self) -> &RegionFrame {
         &self.frame
@@ -100,14 +100,14 @@ impl OccupancyMap {
 
     /// ROS occupancy of a pixel: -1 unknown, else percent. Outside the map it is unknown.
     #[must_use]
-    pub fn value(&self, square: u32) -> i8 {
-        self.values.get(square as usize).copied().unwrap_or(-1)
+    pub fn value(&self, cell: u32) -> i8 {
+        self.values.get(cell as usize).copied().unwrap_or(-1)
     }
 
     /// What is known about a pixel; outside the map nothing is. Occupancy between free and certain counts as unknown.
     #[must_use]
-    pub fn cell(&self, square: u32) -> Cell {
-        match self.value(square) {
+    pub fn cell(&self, cell: u32) -> Cell {
+        match self.value(cell) {
             100 => Cell::Occupied,
             value if value < 0 || value > self.free_max => Cell::Unknown,
             _ => Cell::Free,
@@ -117,7 +117,7 @@ impl OccupancyMap {
     /// What is known about the place at a point.
     #[must_use]
     pub fn cell_at(&self, point: Point) -> Cell {
-        self.frame.square_of(point).map_or(Cell::Unknown, |square| self.cell(square))
+        self.frame.cell_of(point).map_or(Cell::Unknown, |cell| self.cell(cell))
     }
 
     /// BLAKE3 of everything that planning depends on: two processes with the same hash plan on the same map.

@@ -2,7 +2,7 @@
 //!
 //! Indexing: row and column 0 are sentinels; all vectors have `n + 1` entries.
 
-/// For each row of a square matrix of finite costs the column it gets, the sum being the least possible.
+/// For each row of a cell matrix of finite costs the column it gets, the sum being the least possible.
 pub(crate) fn cheapest(costs: &[Vec<f64>]) -> Vec<usize> {
     let n = costs.len();
     let (mut row_price, mut column_price) = (vec![0.0; n + 1], vec![0.0; n + 1]);

@@ -1,6 +1,6 @@
-//! Mends cells that are torn and evens them out over their common borders.
+//! Mends slices that are torn and evens them out over their common borders.
 //!
-//! Indexing: vectors over places have one entry for each place of the terrain, the others one for each cell.
+//! Indexing: vectors over places have one entry for each place of the terrain, the others one for each slice.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,26 +8,26 @@ use super::{Ground, NOBODY};
 
 /// Largest error of an area that is left alone.
 const GOOD_ENOUGH: f64 = 0.03;
-/// A cell with less than this share of what it should have is made anew.
+/// A slice with less than this share of what it should have is made anew.
 const STARVED: f64 = 0.2;
-/// Most hand-overs for each cell.
+/// Most hand-overs for each slice.
 const HANDOVERS_MAX: usize = 12;
 
 /// Rounds of giving torn off parts to a neighbour.
 const MENDING_ROUNDS: usize = 4;
 
-/// Leaves every cell only what lies in the area, and there only its largest part and parts that touch no other cell:
+/// Leaves every slice only what lies in the area, and there only its largest part and parts that touch no other slice:
 /// the ways between its parts may have led outside the area.
-pub(super) fn mend(ground: &Ground, cells: usize, owner: &mut [u32]) {
-    for (cell, &weight) in owner.iter_mut().zip(&ground.weight) {
+pub(super) fn mend(ground: &Ground, slices: usize, owner: &mut [u32]) {
+    for (slice, &weight) in owner.iter_mut().zip(&ground.weight) {
         if weight == 0 {
-            *cell = NOBODY;
+            *slice = NOBODY;
         }
     }
     for _ in 0..MENDING_ROUNDS {
         let mut changed = false;
-        for cell in 0..cells as u32 {
-            let mut parts = parts(ground, owner, cell);
+        for slice in 0..slices as u32 {
+            let mut parts = parts(ground, owner, slice);
             parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
             for part in parts.iter().skip(1) {
                 if let Some(neighbour) = neighbour(ground, owner, part) {
@@ -42,11 +42,11 @@ pub(super) fn mend(ground: &Ground, cells: usize, owner: &mut [u32]) {
     }
 }
 
-/// The connected parts of a cell.
-fn parts(ground: &Ground, owner: &[u32], cell: u32) -> Vec<Vec<u32>> {
+/// The connected parts of a slice.
+fn parts(ground: &Ground, owner: &[u32], slice: u32) -> Vec<Vec<u32>> {
     let mut known = vec![false; ground.terrain.places()];
     let mut parts = Vec::new();
-    for &first in ground.places.iter().filter(|&&place| owner[place as usize] == cell) {
+    for &first in ground.places.iter().filter(|&&place| owner[place as usize] == slice) {
         if std::mem::replace(&mut known[first as usize], true) {
             continue;
         }
@@ -54,7 +54,7 @@ fn parts(ground: &Ground, owner: &[u32], cell: u32) -> Vec<Vec<u32>> {
         while let Some(&place) = part.get(next) {
             next += 1;
             for beside in ground.terrain.beside(place) {
-                if owner[beside as usize] == cell && !std::mem::replace(&mut known[beside as usize], true) {
+                if owner[beside as usize] == slice && !std::mem::replace(&mut known[beside as usize], true) {
                     part.push(beside);
                 }
             }
@@ -64,25 +64,25 @@ fn parts(ground: &Ground, owner: &[u32], cell: u32) -> Vec<Vec<u32>> {
     parts
 }
 
-/// The other cell with the longest border to a part.
+/// The other slice with the longest border to a part.
 fn neighbour(ground: &Ground, owner: &[u32], part: &[u32]) -> Option<u32> {
     let own = part.first().map(|&place| owner[place as usize])?;
     let mut borders: BTreeMap<u32, usize> = BTreeMap::new();
     for next in part.iter().flat_map(|&place| ground.terrain.beside(place)) {
-        let cell = owner[next as usize];
-        if cell != own && cell != NOBODY {
-            *borders.entry(cell).or_default() += 1;
+        let slice = owner[next as usize];
+        if slice != own && slice != NOBODY {
+            *borders.entry(slice).or_default() += 1;
         }
     }
-    borders.into_iter().max_by_key(|&(cell, length)| (length, std::cmp::Reverse(cell))).map(|(cell, _)| cell)
+    borders.into_iter().max_by_key(|&(slice, length)| (length, std::cmp::Reverse(slice))).map(|(slice, _)| slice)
 }
 
 /// Hands over between the neighbours that differ most until all areas fit or nothing helps.
 pub(super) fn even_out(ground: &Ground, wanted: &[f64], owner: &mut [u32]) {
     let mut exchange = Exchange { ground, wanted, areas: vec![0.0; wanted.len()], useless: BTreeSet::new() };
     exchange.measure(owner);
-    for cell in 0..wanted.len() as u32 {
-        exchange.revive(owner, cell);
+    for slice in 0..wanted.len() as u32 {
+        exchange.revive(owner, slice);
     }
     for _ in 0..HANDOVERS_MAX * wanted.len() {
         if exchange.error() < GOOD_ENOUGH {
@@ -90,7 +90,7 @@ pub(super) fn even_out(ground: &Ground, wanted: &[f64], owner: &mut [u32]) {
         }
         let Some((from, to)) = exchange.pair(owner) else { break };
         if exchange.hand_over(owner, from, to) {
-            exchange.useless.retain(|&(a, b)| ![a, b].iter().any(|cell| [from, to].contains(cell)));
+            exchange.useless.retain(|&(a, b)| ![a, b].iter().any(|slice| [from, to].contains(slice)));
         } else {
             exchange.useless.insert((from, to));
         }
@@ -115,12 +115,12 @@ impl Exchange<'_> {
         }
     }
 
-    fn fill(&self, cell: u32) -> f64 {
-        self.areas[cell as usize] / self.wanted[cell as usize]
+    fn fill(&self, slice: u32) -> f64 {
+        self.areas[slice as usize] / self.wanted[slice as usize]
     }
 
     fn error(&self) -> f64 {
-        (0..self.areas.len() as u32).map(|cell| (self.fill(cell) - 1.0).abs()).fold(0.0, f64::max)
+        (0..self.areas.len() as u32).map(|slice| (self.fill(slice) - 1.0).abs()).fold(0.0, f64::max)
     }
 
     /// The neighbours that differ most: who has too much first.
@@ -143,25 +143,25 @@ impl Exchange<'_> {
         open.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0))).map(|(pair, _)| pair)
     }
 
-    /// Gives a cell that others have grown over an end of the fullest cell.
-    fn revive(&mut self, owner: &mut [u32], cell: u32) {
+    /// Gives a slice that others have grown over an end of the fullest slice.
+    fn revive(&mut self, owner: &mut [u32], slice: u32) {
         let fullest = (0..self.areas.len() as u32).max_by(|&a, &b| self.fill(a).total_cmp(&self.fill(b)));
-        let Some(from) = fullest.filter(|&from| self.fill(cell) < STARVED && from != cell) else { return };
+        let Some(from) = fullest.filter(|&from| self.fill(slice) < STARVED && from != slice) else { return };
         // What is left of it would lie apart from the new place: it goes to the neighbour.
-        for part in parts(self.ground, owner, cell) {
+        for part in parts(self.ground, owner, slice) {
             if let Some(neighbour) = neighbour(self.ground, owner, &part) {
                 part.iter().for_each(|&place| owner[place as usize] = neighbour);
             }
         }
         self.measure(owner);
-        let (has, share, other) = (self.areas[from as usize], self.wanted[cell as usize], self.wanted[from as usize]);
+        let (has, share, other) = (self.areas[from as usize], self.wanted[slice as usize], self.wanted[from as usize]);
         let any = self.ground.places.iter().copied().find(|&place| owner[place as usize] == from);
         let end = any.and_then(|any| self.gather(owner, from, vec![any], f64::INFINITY).last().copied());
         let Some(end) = end else { return };
         let taken = self.gather(owner, from, vec![end], has * share / (share + other));
-        taken.iter().for_each(|&place| owner[place as usize] = cell);
+        taken.iter().for_each(|&place| owner[place as usize] = slice);
         for cut_off in self.cut_off(owner, from, &taken) {
-            owner[cut_off as usize] = cell;
+            owner[cut_off as usize] = slice;
         }
         self.measure(owner);
     }
@@ -195,8 +195,8 @@ impl Exchange<'_> {
         self.gather(owner, from, border, amount)
     }
 
-    /// Places of a cell in order of their distance from some of them, as many as hold the amount.
-    fn gather(&self, owner: &[u32], cell: u32, first: Vec<u32>, amount: f64) -> Vec<u32> {
+    /// Places of a slice in order of their distance from some of them, as many as hold the amount.
+    fn gather(&self, owner: &[u32], slice: u32, first: Vec<u32>, amount: f64) -> Vec<u32> {
         let terrain = &self.ground.terrain;
         let mut known = vec![false; terrain.places()];
         first.iter().for_each(|&place| known[place as usize] = true);
@@ -204,7 +204,7 @@ impl Exchange<'_> {
         while let Some(&place) = places.get(next).filter(|_| ((next + 1) as f64) <= amount) {
             next += 1;
             for beside in terrain.beside(place) {
-                if owner[beside as usize] == cell && !std::mem::replace(&mut known[beside as usize], true) {
+                if owner[beside as usize] == slice && !std::mem::replace(&mut known[beside as usize], true) {
                     places.push(beside);
                 }
             }
@@ -213,13 +213,13 @@ impl Exchange<'_> {
         places
     }
 
-    /// The parts of a cell that taking places from it has cut off from its largest part.
-    fn cut_off(&self, owner: &[u32], cell: u32, taken: &[u32]) -> Vec<u32> {
+    /// The parts of a slice that taking places from it has cut off from its largest part.
+    fn cut_off(&self, owner: &[u32], slice: u32, taken: &[u32]) -> Vec<u32> {
         let mut at_edge = vec![false; owner.len()];
         for &place in taken {
             self.ground.terrain.beside(place).into_iter().for_each(|next| at_edge[next as usize] = true);
         }
-        let mut parts = parts(self.ground, owner, cell);
+        let mut parts = parts(self.ground, owner, slice);
         parts.retain(|part| part.iter().any(|&place| at_edge[place as usize]));
         parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
         parts.into_iter().skip(1).flatten().collect()

@@ -25,18 +25,18 @@ pub struct Site {
 /// Most rounds of moving seeds and weights, and of trading weights only.
 const ROUNDS: usize = 24;
 const TRIMS: usize = 4;
-/// An area with more squares finds its cells on a coarser grid of about so many.
-const SQUARES_WANTED: usize = 30_000;
+/// An area with more cells finds its slices on a coarser grid of about so many.
+const CELLS_WANTED: usize = 30_000;
 /// The owner of what nobody owns.
 const NOBODY: u32 = u32::MAX;
-/// Weights this much apart count as equal when cells are matched to robots.
+/// Weights this much apart count as equal when slices are matched to robots.
 const SAME_WEIGHT: f64 = 0.02;
 
-/// Splits a region among the sites, in their order: every square is given exactly once, in proportion to the weights.
+/// Splits a region among the sites, in their order: every cell is given exactly once, in proportion to the weights.
 ///
-/// Cells are Voronoi cells with additive weights over geodesic distance. Their seeds start far apart, move to the
-/// middle of their cells and trade weight until the areas fit; what still differs is handed over the borders. Then
-/// cells go to the robots that reach them with the least driving in all.
+/// Slices are Voronoi cells with additive weights over geodesic distance. Their seeds start far apart, move to the
+/// middle of their slices and trade weight until the areas fit; what still differs is handed over the borders. Then
+/// slices go to the robots that reach them with the least driving in all.
 #[must_use]
 pub fn split(map: &PlanningMap, region: &Region, sites: &[Site]) -> Vec<Region> {
     if sites.len() <= 1 || region.is_empty() {
@@ -47,7 +47,7 @@ pub fn split(map: &PlanningMap, region: &Region, sites: &[Site]) -> Vec<Region> 
     let mut voronoi = Voronoi::new(&ground, &wanted);
     let mut owner = match ground.coarser() {
         Some((coarse, factor)) => {
-            // The cells find their places on few squares and are only trimmed on all of them.
+            // The slices find their places on few cells and are only trimmed on all of them.
             let wanted: Vec<f64> = wanted.iter().map(|w| w * coarse.mass / ground.mass).collect();
             let mut rough = Voronoi::new(&coarse, &wanted);
             rough.spread();
@@ -64,11 +64,11 @@ pub fn split(map: &PlanningMap, region: &Region, sites: &[Site]) -> Vec<Region> 
     };
     exchange::mend(&ground, sites.len(), &mut owner);
     exchange::even_out(&ground, &wanted, &mut owner);
-    let of_square = ground.adopt(&owner, voronoi.seeds());
+    let of_cell = ground.adopt(&owner, voronoi.seeds());
     let cell_of_site = match_to_sites(map, &ground, voronoi.seeds(), &wanted, sites);
     cell_of_site
         .into_iter()
-        .map(|cell| region_where(*map.frame(), |square| of_square[square as usize] == cell as u32))
+        .map(|slice| region_where(*map.frame(), |cell| of_cell[cell as usize] == slice as u32))
         .collect()
 }
 
@@ -82,11 +82,11 @@ fn shares(sites: &[Site], mass: f64) -> Vec<f64> {
 struct Ground {
     frame: RegionFrame,
     terrain: Terrain,
-    /// By place: how many squares of the region it stands for.
+    /// By place: how many cells of the region it stands for.
     weight: Vec<u8>,
     /// Places with a weight.
     places: Vec<u32>,
-    /// Squares of the region that are not open.
+    /// Cells of the region that are not open.
     closed: Vec<u32>,
     /// Sum of the weights.
     mass: f64,
@@ -95,26 +95,26 @@ struct Ground {
 impl Ground {
     fn new(map: &PlanningMap, region: &Region) -> Self {
         let frame = *map.frame();
-        let terrain = Terrain::new(frame.width, frame.height, |square| !map.blocked(square));
+        let terrain = Terrain::new(frame.width, frame.height, |cell| !map.blocked(cell));
         let mut weight = vec![0; terrain.places()];
         let (mut places, mut closed) = (Vec::new(), Vec::new());
-        for square in region.squares() {
-            match terrain.place(square) {
+        for cell in region.cells() {
+            match terrain.place(cell) {
                 Some(place) => {
                     weight[place as usize] = 1;
                     places.push(place);
                 }
-                None => closed.push(square),
+                None => closed.push(cell),
             }
         }
         let mass = places.len() as f64;
         Self { frame, terrain, weight, places, closed, mass }
     }
 
-    /// The same ground on squares so many times as large, for an area of many squares. A large square is open when more
+    /// The same ground on cells so many times as large, for an area of many cells. A large cell is open when more
     /// than half of it is, which keeps thin walls closed.
     fn coarser(&self) -> Option<(Self, u32)> {
-        let factor = (self.mass / SQUARES_WANTED as f64).sqrt().ceil().clamp(1.0, 8.0) as u32;
+        let factor = (self.mass / CELLS_WANTED as f64).sqrt().ceil().clamp(1.0, 8.0) as u32;
         if factor == 1 {
             return None;
         }
@@ -124,23 +124,23 @@ impl Ground {
             height: self.frame.height.div_ceil(factor),
             ..self.frame
         };
-        let large = |square: u32| {
-            let (column, row) = (square % self.frame.width / factor, square / self.frame.width / factor);
+        let large = |cell: u32| {
+            let (column, row) = (cell % self.frame.width / factor, cell / self.frame.width / factor);
             (row * frame.width + column) as usize
         };
-        let (mut open, mut inside) = (vec![0_u8; frame.squares() as usize], vec![0_u8; frame.squares() as usize]);
-        for square in 0..self.frame.squares() as u32 {
-            if let Some(place) = self.terrain.place(square) {
-                open[large(square)] += 1;
-                inside[large(square)] += self.weight[place as usize];
+        let (mut open, mut inside) = (vec![0_u8; frame.cells() as usize], vec![0_u8; frame.cells() as usize]);
+        for cell in 0..self.frame.cells() as u32 {
+            if let Some(place) = self.terrain.place(cell) {
+                open[large(cell)] += 1;
+                inside[large(cell)] += self.weight[place as usize];
             }
         }
         let terrain =
-            Terrain::new(frame.width, frame.height, |square| 2 * u32::from(open[square as usize]) > factor * factor);
+            Terrain::new(frame.width, frame.height, |cell| 2 * u32::from(open[cell as usize]) > factor * factor);
         let mut weight = vec![0; terrain.places()];
         let mut places = Vec::new();
-        for (square, &count) in (0_u32..).zip(&inside) {
-            if let Some(place) = terrain.place(square).filter(|_| count > 0) {
+        for (cell, &count) in (0_u32..).zip(&inside) {
+            if let Some(place) = terrain.place(cell).filter(|_| count > 0) {
                 weight[place as usize] = count;
                 places.push(place);
             }
@@ -151,52 +151,52 @@ impl Ground {
     }
 
     fn at(&self, place: u32) -> Point {
-        self.frame.center_of(self.terrain.square(place))
+        self.frame.center_of(self.terrain.cell(place))
     }
 
     /// The open place nearest to a point, of those in a box around it that holds some.
     fn place_near(&self, point: Point) -> u32 {
-        let square = self.frame.square_of(point).unwrap_or(0);
-        let (column, row) = (i64::from(square % self.frame.width), i64::from(square / self.frame.width));
+        let cell = self.frame.cell_of(point).unwrap_or(0);
+        let (column, row) = (i64::from(cell % self.frame.width), i64::from(cell / self.frame.width));
         let found = (0..32_i64).find_map(|reach| {
             let rows = (row - reach).max(0)..=(row + reach).min(i64::from(self.frame.height) - 1);
             let columns = (column - reach).max(0)..=(column + reach).min(i64::from(self.frame.width) - 1);
-            let squares = rows.flat_map(|y| columns.clone().map(move |x| (y * i64::from(self.frame.width) + x) as u32));
-            let places = squares.filter_map(|square| self.terrain.place(square));
+            let cells = rows.flat_map(|y| columns.clone().map(move |x| (y * i64::from(self.frame.width) + x) as u32));
+            let places = cells.filter_map(|cell| self.terrain.place(cell));
             places.min_by(|&a, &b| self.at(a).distance(point).total_cmp(&self.at(b).distance(point)))
         });
         found.or(self.places.first().copied()).unwrap_or(0)
     }
 
-    /// The owner of every square of the region; what no cell reached goes to the cell with the nearest seed.
+    /// The owner of every cell of the region; what no slice reached goes to the slice with the nearest seed.
     fn adopt(&self, owner: &[u32], seeds: &[u32]) -> Vec<u32> {
-        let mut of_square = vec![NOBODY; self.frame.squares() as usize];
-        let nearest = |square: u32| {
-            let at = self.frame.center_of(square);
+        let mut of_cell = vec![NOBODY; self.frame.cells() as usize];
+        let nearest = |cell: u32| {
+            let at = self.frame.center_of(cell);
             let distance = |seed: u32| self.at(seed).distance(at);
-            (0_u32..).zip(seeds).min_by(|a, b| distance(*a.1).total_cmp(&distance(*b.1))).map_or(0, |(cell, _)| cell)
+            (0_u32..).zip(seeds).min_by(|a, b| distance(*a.1).total_cmp(&distance(*b.1))).map_or(0, |(slice, _)| slice)
         };
         for &place in &self.places {
-            let (square, cell) = (self.terrain.square(place), owner[place as usize]);
-            of_square[square as usize] = if cell == NOBODY { nearest(square) } else { cell };
+            let (cell, slice) = (self.terrain.cell(place), owner[place as usize]);
+            of_cell[cell as usize] = if slice == NOBODY { nearest(cell) } else { slice };
         }
-        for &square in &self.closed {
-            if let Some(cell) = of_square.get_mut(square as usize) {
-                *cell = nearest(square);
+        for &cell in &self.closed {
+            if let Some(slice) = of_cell.get_mut(cell as usize) {
+                *slice = nearest(cell);
             }
         }
-        of_square
+        of_cell
     }
 }
 
-/// The cell of each site, so that all together drive least to get there and get about what their weight asks for.
+/// The slice of each site, so that all together drive least to get there and get about what their weight asks for.
 fn match_to_sites(map: &PlanningMap, ground: &Ground, seeds: &[u32], wanted: &[f64], sites: &[Site]) -> Vec<usize> {
     let coarse = Coarse::new(map);
-    let goals: Vec<u32> = seeds.iter().map(|&seed| coarse.place(map, ground.terrain.square(seed))).collect();
+    let goals: Vec<u32> = seeds.iter().map(|&seed| coarse.place(map, ground.terrain.cell(seed))).collect();
     let mut flood = Flood::default();
     let mut costs = Vec::with_capacity(sites.len());
     for (site, own) in sites.iter().zip(wanted) {
-        let from = nearest_traversable(map, site.at, Meters(2.0)).map_or(0, |square| coarse.place(map, square));
+        let from = nearest_traversable(map, site.at, Meters(2.0)).map_or(0, |cell| coarse.place(map, cell));
         let seed = [Seed { place: from, owner: 0, offset: 0.0 }];
         flood.run(&coarse.terrain, &seed, f32::INFINITY, |_, _, _| {});
         let row = goals.iter().zip(wanted).map(|(&goal, share)| {

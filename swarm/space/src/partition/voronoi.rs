@@ -1,9 +1,9 @@
 //! Voronoi cells with additive weights over geodesic distance, whose seeds and weights settle until areas fit.
 //!
-//! A cell with its weight is star-shaped over shortest ways: with a place it holds the whole way from its seed. So
-//! cells are connected.
+//! A slice with its weight is star-shaped over shortest ways: with a place it holds the whole way from its seed. So
+//! slices are connected.
 //!
-//! Indexing: vectors over places have one entry for each place of the terrain, the others one for each cell.
+//! Indexing: vectors over places have one entry for each place of the terrain, the others one for each slice.
 
 use skein_types::geometry::Point;
 
@@ -54,7 +54,7 @@ impl<'a> Voronoi<'a> {
         (self.seeds, self.offsets) = (seeds, offsets);
     }
 
-    /// The best assignment of places to cells found in some rounds; seeds move only if they may.
+    /// The best assignment of places to slices found in some rounds; seeds move only if they may.
     pub(super) fn balance(&mut self, rounds: usize, seeds_move: bool) -> Vec<u32> {
         let mut best = (f64::INFINITY, Vec::new(), self.seeds.clone(), self.offsets.clone());
         for round in 0..rounds {
@@ -97,7 +97,7 @@ impl<'a> Voronoi<'a> {
         areas
     }
 
-    /// Cells that are too large start later, those that are too small earlier; less so from round to round.
+    /// Slices that are too large start later, those that are too small earlier; less so from round to round.
     fn trade(&mut self, areas: &[f64], round: usize) {
         let eagerness = 0.3 / (1.0 + round as f64 / 8.0);
         for ((offset, area), wanted) in self.offsets.iter_mut().zip(areas).zip(self.wanted) {
@@ -107,10 +107,10 @@ impl<'a> Voronoi<'a> {
         self.offsets.iter_mut().for_each(|offset| *offset -= least);
     }
 
-    /// Moves each seed to the place of its cell nearest to the cell's centre of area.
+    /// Moves each seed to the place of its slice nearest to the slice's centre of area.
     fn center(&mut self) {
-        let cells = self.seeds.len();
-        let mut sums = vec![(Point::default(), 0.0); cells];
+        let slices = self.seeds.len();
+        let mut sums = vec![(Point::default(), 0.0); slices];
         for &place in &self.ground.places {
             if let Some((sum, count)) = sums.get_mut(self.owner[place as usize] as usize) {
                 let weight = f64::from(self.ground.weight[place as usize]);
@@ -119,7 +119,7 @@ impl<'a> Voronoi<'a> {
             }
         }
         let centers: Vec<Point> = sums.into_iter().map(|(sum, count)| sum * (1.0 / f64::max(count, 1.0))).collect();
-        let mut nearest = vec![(f64::INFINITY, NOBODY); cells];
+        let mut nearest = vec![(f64::INFINITY, NOBODY); slices];
         for &place in &self.ground.places {
             let owner = self.owner[place as usize] as usize;
             let Some(&center) = centers.get(owner) else { continue };

@@ -5,9 +5,9 @@ use skein_types::units::Meters;
 
 use super::{GridPath, Search, shortest_into, soft};
 use crate::planning::{Traversable, nearest_traversable};
-use crate::sight::line_squares;
+use crate::sight::line_cells;
 
-/// Most squares between two places where a path may be bent.
+/// Most cells between two places where a path may be bent.
 const STRETCH: usize = 8;
 /// Failed straight lines in a row after which no farther place is tried.
 const FAILURES_MAX: usize = 6;
@@ -31,15 +31,15 @@ impl AngleOptions {
         Self { comfortable: clearance + Meters(0.2), penalty: 6.0 }
     }
 
-    /// Cost of a metre in a square with this clearance, at least 1.
+    /// Cost of a metre in a cell with this clearance, at least 1.
     fn weight(&self, clearance: f32) -> f64 {
         let lack = self.comfortable.0 - f64::from(clearance);
         if lack <= 0.0 { 1.0 } else { 1.0 + self.penalty.max(0.0) * lack / self.comfortable.0.max(1e-9) }
     }
 }
 
-/// A path of straight lines from one point to another through traversable squares. A start that is not traversable (a robot
-/// pushed against a wall) is left towards the nearest traversable square within 1 m; a goal that is not traversable has no path.
+/// A path of straight lines from one point to another through traversable cells. A start that is not traversable (a robot
+/// pushed against a wall) is left towards the nearest traversable cell within 1 m; a goal that is not traversable has no path.
 #[must_use]
 pub fn any_angle(
     search: &mut Search,
@@ -49,7 +49,7 @@ pub fn any_angle(
     options: &AngleOptions,
 ) -> Option<Vec<Point>> {
     let frame = *grid.frame();
-    let last = frame.square_of(goal).filter(|&square| grid.traversable(square))?;
+    let last = frame.cell_of(goal).filter(|&cell| grid.traversable(cell))?;
     let first = nearest_traversable(grid, start, Meters(1.0))?;
     let mut way = GridPath::default();
     if !shortest_into(search, grid, first, last, &mut way) {
@@ -58,10 +58,10 @@ pub fn any_angle(
     if options.penalty > 0.0 {
         soft::relax(search, grid, &mut way, &|clearance| options.weight(clearance));
     }
-    let corners: Vec<Point> = turns(&way.squares).map(|square| frame.center_of(square)).collect();
-    let inside = frame.square_of(start) == Some(first);
+    let corners: Vec<Point> = turns(&way.cells).map(|cell| frame.center_of(cell)).collect();
+    let inside = frame.cell_of(start) == Some(first);
     let mut path = vec![start];
-    // The middle of the first square is on the way only when the start is outside it.
+    // The middle of the first cell is on the way only when the start is outside it.
     let rest = if inside && corners.len() > 1 { &corners[1..] } else { &corners[..] };
     path.extend_from_slice(rest);
     if let Some(end) = path.last_mut() {
@@ -71,18 +71,18 @@ pub fn any_angle(
     Some(pulled)
 }
 
-/// The squares where a grid path turns, its ends, and some between on long straight stretches.
-fn turns(squares: &[u32]) -> impl Iterator<Item = u32> + '_ {
+/// The cells where a grid path turns, its ends, and some between on long straight stretches.
+fn turns(cells: &[u32]) -> impl Iterator<Item = u32> + '_ {
     let mut since = 0;
-    squares.iter().enumerate().filter_map(move |(i, &square)| {
-        let before = i.checked_sub(1).and_then(|i| squares.get(i)).map(|&b| i64::from(square) - i64::from(b));
-        let after = squares.get(i + 1).map(|&a| i64::from(a) - i64::from(square));
+    cells.iter().enumerate().filter_map(move |(i, &cell)| {
+        let before = i.checked_sub(1).and_then(|i| cells.get(i)).map(|&b| i64::from(cell) - i64::from(b));
+        let after = cells.get(i + 1).map(|&a| i64::from(a) - i64::from(cell));
         since += 1;
         let keep = before.is_none() || after.is_none() || before != after || since >= STRETCH;
         if keep {
             since = 0;
         }
-        keep.then_some(square)
+        keep.then_some(cell)
     })
 }
 
@@ -125,14 +125,14 @@ fn pull(grid: &impl Traversable, path: &[Point], options: &AngleOptions, keep: u
     pulled
 }
 
-/// Cost of a straight line, or `None` when it leaves the traversable squares.
+/// Cost of a straight line, or `None` when it leaves the traversable cells.
 fn leg_cost(grid: &impl Traversable, from: Point, to: Point, options: &AngleOptions) -> Option<f64> {
     let frame = *grid.frame();
     let mut cost = 0.0;
     let length = from.distance(to);
-    let free = line_squares(&frame, from, to, |square, share| {
-        cost += share * length * options.weight(grid.clearance(square));
-        grid.traversable(square)
+    let free = line_cells(&frame, from, to, |cell, share| {
+        cost += share * length * options.weight(grid.clearance(cell));
+        grid.traversable(cell)
     });
     free.then_some(cost)
 }

@@ -1,6 +1,6 @@
 //! Distances from places to everywhere, by Dijkstra's search over buckets.
 //!
-//! A step is at least one square long, so all squares whose distance has the same whole part are final together and
+//! A step is at least one cell long, so all cells whose distance has the same whole part are final together and
 //! need no order among themselves (Dial 1969, with buckets as wide as the shortest step).
 //!
 //! Indexing: the eight neighbours of an open place of a [`Terrain`] exist.
@@ -13,7 +13,7 @@ use super::Search;
 use crate::planning::Traversable;
 use crate::terrain::Terrain;
 
-/// Length of the shortest way from one place to every square.
+/// Length of the shortest way from one place to every cell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DistanceField {
     frame: RegionFrame,
@@ -21,43 +21,43 @@ pub struct DistanceField {
 }
 
 impl DistanceField {
-    /// Where the squares lie.
+    /// Where the cells lie.
     #[must_use]
     pub const fn frame(&self) -> &RegionFrame {
         &self.frame
     }
 
-    /// Distance to a square, metres; `None` when it cannot be reached within the limit.
+    /// Distance to a cell, metres; `None` when it cannot be reached within the limit.
     #[must_use]
-    pub fn to(&self, square: u32) -> Option<Meters> {
-        self.meters.get(square as usize).filter(|d| d.is_finite()).map(|&d| Meters(f64::from(d)))
+    pub fn to(&self, cell: u32) -> Option<Meters> {
+        self.meters.get(cell as usize).filter(|d| d.is_finite()).map(|&d| Meters(f64::from(d)))
     }
 
-    /// Distance to the square that holds a point.
+    /// Distance to the cell that holds a point.
     #[must_use]
     pub fn to_point(&self, point: Point) -> Option<Meters> {
-        self.frame.square_of(point).and_then(|square| self.to(square))
+        self.frame.cell_of(point).and_then(|cell| self.to(cell))
     }
 
-    /// Distances in metres in the order of the squares; infinite where it cannot be reached.
+    /// Distances in metres in the order of the cells; infinite where it cannot be reached.
     #[must_use]
     pub fn meters(&self) -> &[f32] {
         &self.meters
     }
 }
 
-/// Distances from `from` over traversable squares, as far as `limit` (which may be infinite). Nothing is reached from a
-/// square that is not traversable.
+/// Distances from `from` over traversable cells, as far as `limit` (which may be infinite). Nothing is reached from a
+/// cell that is not traversable.
 #[must_use]
 pub fn distances(search: &mut Search, grid: &impl Traversable, from: u32, limit: Meters) -> DistanceField {
     let frame = *grid.frame();
-    let terrain = Terrain::new(frame.width, frame.height, |square| grid.traversable(square));
-    let limit_squares = (limit.0 / frame.resolution) as f32;
-    let mut meters = vec![f32::INFINITY; frame.squares() as usize];
+    let terrain = Terrain::new(frame.width, frame.height, |cell| grid.traversable(cell));
+    let limit_cells = (limit.0 / frame.resolution) as f32;
+    let mut meters = vec![f32::INFINITY; frame.cells() as usize];
     if let Some(place) = terrain.place(from) {
         let seeds = [Seed { place, owner: 0, offset: 0.0 }];
-        search.flood.run(&terrain, &seeds, limit_squares, |place, _, distance| {
-            meters[terrain.square(place) as usize] = (f64::from(distance) * frame.resolution) as f32;
+        search.flood.run(&terrain, &seeds, limit_cells, |place, _, distance| {
+            meters[terrain.cell(place) as usize] = (f64::from(distance) * frame.resolution) as f32;
         });
     }
     DistanceField { frame, meters }
@@ -69,7 +69,7 @@ pub(crate) struct Seed {
     pub(crate) place: u32,
     /// Handed on to every place that this seed reaches first.
     pub(crate) owner: u32,
-    /// Distance it starts with, in squares; not negative.
+    /// Distance it starts with, in cells; not negative.
     pub(crate) offset: f32,
 }
 
@@ -77,7 +77,7 @@ pub(crate) struct Seed {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Flood {
     buckets: Vec<Vec<Entry>>,
-    /// Squares; infinite where the flood has not come.
+    /// Cells; infinite where the flood has not come.
     distance: Vec<f32>,
 }
 
@@ -89,7 +89,7 @@ struct Entry {
 }
 
 impl Flood {
-    /// Distance of a place in the last run, in squares.
+    /// Distance of a place in the last run, in cells.
     pub(crate) fn distance(&self, place: u32) -> f32 {
         self.distance.get(place as usize).copied().unwrap_or(f32::INFINITY)
     }

@@ -1,8 +1,8 @@
 //! Jump point search for grids without corner cutting (Harabor and Grastien 2011, 2014), on bits.
 //!
-//! Only squares reached by a straight walk are kept: those beside which a wall has just ended, and the goal. From such
-//! a square the walk goes on, turns towards the opening, or leaves diagonally into it. A diagonal walk is followed to
-//! its end at once; at each of its squares the two straight walks that a shortest path could take are looked up.
+//! Only cells reached by a straight walk are kept: those beside which a wall has just ended, and the goal. From such
+//! a cell the walk goes on, turns towards the opening, or leaves diagonally into it. A diagonal walk is followed to
+//! its end at once; at each of its cells the two straight walks that a shortest path could take are looked up.
 
 use super::{Search, octile};
 use crate::bit_grid::BitGrid;
@@ -16,9 +16,9 @@ const STEPS: [(i32, i32); 4] = [(1, 0), (0, 1), (-1, 0), (0, -1)];
 /// Whether the goal was reached; parents are in the scratch space. Both ends are free.
 pub(super) fn search(search: &mut Search, bits: &BitGrid, start: u32, goal: u32) -> bool {
     let width = bits.width();
-    let place = |square: u32| ((square % width) as i32, (square / width) as i32);
+    let place = |cell: u32| ((cell % width) as i32, (cell / width) as i32);
     let (goal_x, goal_y) = (goal % width, goal / width);
-    let to_go = |square: u32| octile((square % width).abs_diff(goal_x), (square / width).abs_diff(goal_y));
+    let to_go = |cell: u32| octile((cell % width).abs_diff(goal_x), (cell / width).abs_diff(goal_y));
     search.begin((width, bits.height()), start, to_go(start));
     if start == goal {
         return true;
@@ -31,9 +31,9 @@ pub(super) fn search(search: &mut Search, bits: &BitGrid, start: u32, goal: u32)
     for (dx, dy) in [(1, 1), (1, -1), (-1, 1), (-1, -1)] {
         jump.diagonal(at, dx, dy);
     }
-    while let Some((square, node)) = jump.search.pop(to_go) {
-        (jump.from, jump.g) = (square, node.g);
-        jump.expand(place(square), node.way());
+    while let Some((cell, node)) = jump.search.pop(to_go) {
+        (jump.from, jump.g) = (cell, node.g);
+        jump.expand(place(cell), node.way());
     }
     jump.search.best.is_finite()
 }
@@ -43,7 +43,7 @@ struct Jump<'a> {
     bits: &'a BitGrid,
     width: u32,
     goal_at: (i32, i32),
-    /// The square being expanded and the length of the way to it.
+    /// The cell being expanded and the length of the way to it.
     from: u32,
     g: f64,
 }
@@ -80,7 +80,7 @@ impl Jump<'_> {
         }
     }
 
-    /// Looks up where a straight walk from a square, reached by `diagonals` steps, stops.
+    /// Looks up where a straight walk from a cell, reached by `diagonals` steps, stops.
     #[inline]
     fn straight(&mut self, (x, y): (i32, i32), way: u8, diagonals: u32) {
         let (goal_x, goal_y) = self.goal_at;
@@ -101,9 +101,9 @@ impl Jump<'_> {
 
     #[inline]
     fn reach(&mut self, (x, y): (i32, i32), way: u8, diagonals: u32, straights: u32) {
-        let square = y as u32 * self.width + x as u32;
+        let cell = y as u32 * self.width + x as u32;
         let g = self.g + f64::from(straights) + std::f64::consts::SQRT_2 * f64::from(diagonals);
         let to_go = octile(x.abs_diff(self.goal_at.0), y.abs_diff(self.goal_at.1));
-        self.search.reach(square, g, |_| to_go, self.from, way);
+        self.search.reach(cell, g, |_| to_go, self.from, way);
     }
 }

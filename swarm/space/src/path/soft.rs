@@ -11,20 +11,20 @@ use crate::planning::Traversable;
 
 /// Half the width of the band, metres.
 const HALF_WIDTH: f64 = 1.2;
-/// Buckets a square of cost falls into; finer means fewer squares looked at twice.
+/// Buckets a cell of cost falls into; finer means fewer cells looked at twice.
 const BUCKETS: f32 = 2.0;
-/// Most squares of a bounding box; a longer path stays as it is.
+/// Most cells of a bounding box; a longer path stays as it is.
 const BOX_MAX: usize = 16_000_000;
 
-/// Scratch space: what is known about the squares of the box.
+/// Scratch space: what is known about the cells of the box.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Band {
-    cells: Vec<Cell>,
+    nodes: Vec<Node>,
     buckets: Vec<Vec<u32>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Cell {
+struct Node {
     cost: f32,
     /// Cost of a step's length here; 0 outside the band, negative while not looked up.
     weight: f32,
@@ -32,13 +32,13 @@ struct Cell {
     done: bool,
 }
 
-const OUTSIDE: Cell = Cell { cost: f32::INFINITY, weight: 0.0, parent: 0, done: false };
+const OUTSIDE: Node = Node { cost: f32::INFINITY, weight: 0.0, parent: 0, done: false };
 const UNKNOWN: f32 = -1.0;
 
 /// Replaces `path` by the cheapest way in the band around it. `weight` tells the cost of a step of length one from the
 /// clearance; it is at least 1.
 pub(super) fn relax(search: &mut Search, grid: &impl Traversable, path: &mut GridPath, weight: &dyn Fn(f32) -> f64) {
-    let (Some(&start), Some(&goal)) = (path.squares.first(), path.squares.last()) else { return };
+    let (Some(&start), Some(&goal)) = (path.cells.first(), path.cells.last()) else { return };
     let Some(window) = Window::around(grid, path) else { return };
     let band = &mut search.band;
     band.mark(&window, path);
@@ -48,7 +48,7 @@ pub(super) fn relax(search: &mut Search, grid: &impl Traversable, path: &mut Gri
     }
 }
 
-/// The box in which local numbers count, with a border of one square.
+/// The box in which local numbers count, with a border of one cell.
 struct Window {
     frame_width: u32,
     column: i64,
@@ -62,9 +62,9 @@ impl Window {
     fn around(grid: &impl Traversable, path: &GridPath) -> Option<Self> {
         let frame = grid.frame();
         let half = (HALF_WIDTH / frame.resolution).ceil().clamp(2.0, 64.0) as i64;
-        let place = |sq: &u32| (i64::from(sq % frame.width), i64::from(sq / frame.width));
+        let place = |cell: &u32| (i64::from(cell % frame.width), i64::from(cell / frame.width));
         let (mut low, mut high) = ((i64::MAX, i64::MAX), (i64::MIN, i64::MIN));
-        for (x, y) in path.squares.iter().map(place) {
+        for (x, y) in path.cells.iter().map(place) {
             low = (low.0.min(x), low.1.min(y));
             high = (high.0.max(x), high.1.max(y));
         }
@@ -75,33 +75,33 @@ impl Window {
         (width * height <= BOX_MAX).then_some(Self { frame_width: frame.width, column, row, width, height, half })
     }
 
-    fn local(&self, square: u32) -> usize {
-        let (x, y) = (i64::from(square % self.frame_width), i64::from(square / self.frame_width));
+    fn local(&self, cell: u32) -> usize {
+        let (x, y) = (i64::from(cell % self.frame_width), i64::from(cell / self.frame_width));
         (y - self.row) as usize * self.width + (x - self.column) as usize
     }
 
-    fn square(&self, local: usize) -> u32 {
+    fn cell(&self, local: usize) -> u32 {
         let (x, y) = ((local % self.width) as i64 + self.column, (local / self.width) as i64 + self.row);
         (y * i64::from(self.frame_width) + x) as u32
     }
 }
 
 impl Band {
-    /// Opens the squares around the path; the border of the box stays closed.
+    /// Opens the cells around the path; the border of the box stays closed.
     fn mark(&mut self, window: &Window, path: &GridPath) {
-        self.cells.clear();
-        self.cells.resize(window.width * window.height, OUTSIDE);
+        self.nodes.clear();
+        self.nodes.resize(window.width * window.height, OUTSIDE);
         self.buckets.iter_mut().for_each(Vec::clear);
-        // Boxes around every few squares overlap enough to hold the band around all of them.
+        // Boxes around every few cells overlap enough to hold the band around all of them.
         let every = (window.half / 2).max(1) as usize;
-        for &square in path.squares.iter().step_by(every).chain(path.squares.last()) {
-            let local = window.local(square);
+        for &cell in path.cells.iter().step_by(every).chain(path.cells.last()) {
+            let local = window.local(cell);
             let (x, y) = ((local % window.width) as i64, (local / window.width) as i64);
             let columns = (x - window.half).max(1)..=(x + window.half).min(window.width as i64 - 2);
             for row in (y - window.half).max(1)..=(y + window.half).min(window.height as i64 - 2) {
                 let base = row as usize * window.width;
-                for cell in &mut self.cells[base + *columns.start() as usize..=base + *columns.end() as usize] {
-                    cell.weight = UNKNOWN;
+                for node in &mut self.nodes[base + *columns.start() as usize..=base + *columns.end() as usize] {
+                    node.weight = UNKNOWN;
                 }
             }
         }
@@ -137,9 +137,9 @@ impl<G: Traversable> Hunt<'_, G> {
             let bucket = self.band.buckets.get_mut(self.first)?;
             match bucket.pop() {
                 Some(at) => {
-                    let cell = &mut self.band.cells[at as usize];
-                    if !cell.done {
-                        cell.done = true;
+                    let node = &mut self.band.nodes[at as usize];
+                    if !node.done {
+                        node.done = true;
                         return Some(at as usize);
                     }
                 }
@@ -150,7 +150,7 @@ impl<G: Traversable> Hunt<'_, G> {
 
     fn spread(&mut self, at: usize) {
         let width = self.window.width;
-        let here = self.band.cells[at];
+        let here = self.band.nodes[at];
         let [east, west, north, south] = [at + 1, at - 1, at + width, at - width].map(|to| self.weight_of(to));
         let diagonal = std::f32::consts::SQRT_2;
         let steps = [
@@ -181,14 +181,14 @@ impl<G: Traversable> Hunt<'_, G> {
     }
 
     fn weight_of(&mut self, local: usize) -> f32 {
-        let known = self.band.cells[local].weight;
+        let known = self.band.nodes[local].weight;
         if known >= 0.0 {
             return known;
         }
-        let square = self.window.square(local);
-        let traversable = self.grid.traversable(square);
-        let weight = if traversable { (self.weight)(self.grid.clearance(square)) as f32 } else { 0.0 };
-        self.band.cells[local].weight = weight;
+        let cell = self.window.cell(local);
+        let traversable = self.grid.traversable(cell);
+        let weight = if traversable { (self.weight)(self.grid.clearance(cell)) as f32 } else { 0.0 };
+        self.band.nodes[local].weight = weight;
         weight
     }
 
@@ -196,9 +196,9 @@ impl<G: Traversable> Hunt<'_, G> {
         if self.weight_of(to) <= 0.0 {
             return;
         }
-        let cell = &mut self.band.cells[to];
-        if cost < cell.cost {
-            (cell.cost, cell.parent, cell.done) = (cost, from as u32, false);
+        let node = &mut self.band.nodes[to];
+        if cost < node.cost {
+            (node.cost, node.parent, node.done) = (cost, from as u32, false);
             let bucket = (cost * BUCKETS) as usize;
             if self.band.buckets.len() <= bucket {
                 self.band.buckets.resize_with(bucket + 1, Vec::new);
@@ -208,12 +208,12 @@ impl<G: Traversable> Hunt<'_, G> {
     }
 
     fn write(&self, start: u32, goal: u32, path: &mut GridPath) {
-        path.squares.clear();
+        path.cells.clear();
         (path.straights, path.diagonals) = (0, 0);
         let (start, mut at) = (self.window.local(start), self.window.local(goal));
-        path.squares.push(goal);
+        path.cells.push(goal);
         while at != start {
-            let parent = self.band.cells[at].parent as usize;
+            let parent = self.band.nodes[at].parent as usize;
             let straight = at.abs_diff(parent) == 1 || at.abs_diff(parent) == self.window.width;
             if straight {
                 path.straights += 1
@@ -221,8 +221,8 @@ impl<G: Traversable> Hunt<'_, G> {
                 path.diagonals += 1
             }
             at = parent;
-            path.squares.push(self.window.square(at));
+            path.cells.push(self.window.cell(at));
         }
-        path.squares.reverse();
+        path.cells.reverse();
     }
 }

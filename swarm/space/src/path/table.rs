@@ -1,7 +1,7 @@
-//! Jump point search by a [`JumpTable`]: one record of half a cache line is looked at for each square that is expanded.
+//! Jump point search by a [`JumpTable`]: one record of half a cache line is looked at for each cell that is expanded.
 //! Landmarks tell how far the goal is at least, where the way there is not straight.
 //!
-//! Indexing: `squares` has one record for each square; a step that a record allows leads to a square of the grid.
+//! Indexing: `cells` has one record for each cell; a step that a record allows leads to a cell of the grid.
 
 use super::{Search, octile};
 use crate::jump_table::{JumpTable, STEPS};
@@ -13,20 +13,20 @@ pub(super) fn search(search: &mut Search, table: &JumpTable, start: u32, goal: u
         return false;
     }
     let width = table.width;
-    let place = |square: u32| ((square % width) as i32, (square / width) as i32);
-    let aim = Aim { table, at: place(goal), far: table.squares[goal as usize].far };
-    search.begin((width, table.squares.len() as u32 / width), start, aim.least(start, place(start)));
+    let place = |cell: u32| ((cell % width) as i32, (cell / width) as i32);
+    let aim = Aim { table, at: place(goal), far: table.cells[goal as usize].far };
+    search.begin((width, table.cells.len() as u32 / width), start, aim.least(start, place(start)));
     if start == goal {
         return true;
     }
     let mut jump = Jump { search, table, goal_at: aim.at, at: place(start), aim, from: start, g: 0.0 };
-    let record = table.squares[start as usize].steps;
+    let record = table.cells[start as usize].steps;
     for way in 0..4 {
         jump.straight(&record, way);
         jump.diagonal(&record, way);
     }
-    while let Some((square, node)) = jump.search.pop(|square| aim.least(square, place(square))) {
-        (jump.from, jump.at, jump.g) = (square, place(square), node.g);
+    while let Some((cell, node)) = jump.search.pop(|cell| aim.least(cell, place(cell))) {
+        (jump.from, jump.at, jump.g) = (cell, place(cell), node.g);
         jump.expand(node.way() as usize);
     }
     jump.search.best.is_finite()
@@ -43,9 +43,9 @@ struct Aim<'a> {
 impl Aim<'_> {
     /// Least length of a way to the goal.
     #[inline]
-    fn least(&self, square: u32, (x, y): (i32, i32)) -> f64 {
+    fn least(&self, cell: u32, (x, y): (i32, i32)) -> f64 {
         let straight = octile(x.abs_diff(self.at.0), y.abs_diff(self.at.1));
-        straight.max(apart(&self.table.squares[square as usize].far, &self.far, self.table.unit))
+        straight.max(apart(&self.table.cells[cell as usize].far, &self.far, self.table.unit))
     }
 }
 
@@ -54,7 +54,7 @@ struct Jump<'a> {
     table: &'a JumpTable,
     aim: Aim<'a>,
     goal_at: (i32, i32),
-    /// The square being expanded, where it lies, and the length of the way to it.
+    /// The cell being expanded, where it lies, and the length of the way to it.
     from: u32,
     at: (i32, i32),
     g: f64,
@@ -62,7 +62,7 @@ struct Jump<'a> {
 
 impl Jump<'_> {
     fn expand(&mut self, way: usize) {
-        let record = self.table.squares[self.from as usize].steps;
+        let record = self.table.cells[self.from as usize].steps;
         self.straight(&record, way);
         // A wall has ended on a side when the side is open and the diagonal back to it is not.
         if record[(way + 1) % 4] != 0 && record[4 + (way + 1) % 4] == 0 {
@@ -88,7 +88,7 @@ impl Jump<'_> {
         }
     }
 
-    /// Follows the diagonal between `way` and the next direction, from one square to turn at to the next.
+    /// Follows the diagonal between `way` and the next direction, from one cell to turn at to the next.
     #[inline]
     fn diagonal(&mut self, record: &[i16; 8], way: usize) {
         let (dx, dy) = STEPS[4 + way];
@@ -134,8 +134,8 @@ impl Jump<'_> {
 
     #[inline]
     fn reach(&mut self, (x, y): (i32, i32), way: usize, diagonals: i32, straights: i32) {
-        let square = y as u32 * self.table.width + x as u32;
+        let cell = y as u32 * self.table.width + x as u32;
         let g = self.g + f64::from(straights) + std::f64::consts::SQRT_2 * f64::from(diagonals);
-        self.search.reach(square, g, |square| self.aim.least(square, (x, y)), self.from, way as u8);
+        self.search.reach(cell, g, |cell| self.aim.least(cell, (x, y)), self.from, way as u8);
     }
 }

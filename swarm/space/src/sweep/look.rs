@@ -1,6 +1,6 @@
 //! Where to look from, so that everything is seen.
 //!
-//! Indexing: all vectors have one entry for each square of the frame.
+//! Indexing: all vectors have one entry for each cell of the frame.
 
 use skein_types::geometry::Point;
 use skein_types::region::{Region, RegionFrame};
@@ -8,7 +8,7 @@ use skein_types::units::Meters;
 
 use super::tour::Tour;
 use crate::planning::{PlanningMap, Traversable, nearest_traversable};
-use crate::sight::{line_free, visible_squares};
+use crate::sight::{line_free, visible_cells};
 
 /// Distance between lanes and between the viewpoints of a lane, in ranges. At this distance the discs around the
 /// viewpoints just cover the lane: the half diagonal `hypot(0.92, 0.3)` is below 1.
@@ -30,16 +30,16 @@ pub(super) struct Look<'a> {
     frame: RegionFrame,
     range: Meters,
     area: Vec<Place>,
-    squares: Vec<u32>,
+    cells: Vec<u32>,
     standing: Standing,
     viewpoints: Vec<u32>,
-    /// Squares that may still be left out.
+    /// Cells that may still be left out.
     to_spare: usize,
     low: Point,
     high: Point,
 }
 
-/// What a square is to the sweep.
+/// What a cell is to the sweep.
 #[derive(Clone, Copy, Default)]
 struct Place {
     inside: bool,
@@ -51,7 +51,7 @@ struct Place {
 /// Where the robot gets to.
 struct Standing {
     frame: RegionFrame,
-    squares: Vec<bool>,
+    cells: Vec<bool>,
 }
 
 impl Traversable for Standing {
@@ -59,29 +59,29 @@ impl Traversable for Standing {
         &self.frame
     }
 
-    fn traversable(&self, square: u32) -> bool {
-        self.squares.get(square as usize).copied().unwrap_or(false)
+    fn traversable(&self, cell: u32) -> bool {
+        self.cells.get(cell as usize).copied().unwrap_or(false)
     }
 }
 
 impl<'a> Look<'a> {
     pub(super) fn new(map: &'a PlanningMap, region: &Region, standing: &Region, range: Meters) -> Self {
         let frame = *map.frame();
-        let mut area = vec![Place::default(); frame.squares() as usize];
-        let mut stands = vec![false; frame.squares() as usize];
-        let squares: Vec<u32> = region.squares().filter(|&sq| (sq as usize) < area.len()).collect();
-        squares.iter().for_each(|&sq| area[sq as usize].inside = true);
-        let squares_to_spare = squares.len();
-        standing.squares().for_each(|sq| stands[sq as usize] = true);
+        let mut area = vec![Place::default(); frame.cells() as usize];
+        let mut stands = vec![false; frame.cells() as usize];
+        let cells: Vec<u32> = region.cells().filter(|&cell| (cell as usize) < area.len()).collect();
+        cells.iter().for_each(|&cell| area[cell as usize].inside = true);
+        let cells_to_spare = cells.len();
+        standing.cells().for_each(|cell| stands[cell as usize] = true);
         Self {
             map,
             frame,
             range,
             area,
-            squares,
-            standing: Standing { frame, squares: stands },
+            cells,
+            standing: Standing { frame, cells: stands },
             viewpoints: Vec::new(),
-            to_spare: (squares_to_spare as f64 * SPARE) as usize,
+            to_spare: (cells_to_spare as f64 * SPARE) as usize,
             low: Point::default(),
             high: Point::default(),
         }
@@ -91,25 +91,25 @@ impl<'a> Look<'a> {
         &self.viewpoints
     }
 
-    pub(super) fn is_seen(&self, square: u32) -> bool {
-        let place = self.area[square as usize];
+    pub(super) fn is_seen(&self, cell: u32) -> bool {
+        let place = self.area[cell as usize];
         place.inside && place.seen > 0
     }
 
-    pub(super) fn is_missed(&self, square: u32) -> bool {
-        let place = self.area[square as usize];
+    pub(super) fn is_missed(&self, cell: u32) -> bool {
+        let place = self.area[cell as usize];
         place.inside && place.missed && place.seen == 0
     }
 
-    fn is_left(&self, square: u32) -> bool {
-        let place = self.area[square as usize];
+    fn is_left(&self, cell: u32) -> bool {
+        let place = self.area[cell as usize];
         place.inside && place.seen == 0 && !place.missed
     }
 
     /// Viewpoints on lanes back and forth, beginning at the corner nearest to the start.
     pub(super) fn lanes(&mut self, start: Point, angle: f64) {
         self.measure(angle);
-        if self.squares.is_empty() {
+        if self.cells.is_empty() {
             return;
         }
         let (low, high) = (self.low, self.high);
@@ -132,8 +132,8 @@ impl<'a> Look<'a> {
     /// The area's extent along and across the lanes.
     fn measure(&mut self, angle: f64) {
         (self.low, self.high) = (Point::new(f64::MAX, f64::MAX), Point::new(f64::MIN, f64::MIN));
-        for &square in &self.squares {
-            let p = self.frame.center_of(square).rotated(-angle);
+        for &cell in &self.cells {
+            let p = self.frame.center_of(cell).rotated(-angle);
             self.low = Point::new(self.low.x.min(p.x), self.low.y.min(p.y));
             self.high = Point::new(self.high.x.max(p.x), self.high.y.max(p.y));
         }
@@ -141,21 +141,21 @@ impl<'a> Look<'a> {
 
     /// Adds a viewpoint near a point if it shows enough that is new.
     fn look_near(&mut self, point: Point, within: f64) {
-        let Some(square) = nearest_traversable(&self.standing, point, Meters(within)) else { return };
+        let Some(cell) = nearest_traversable(&self.standing, point, Meters(within)) else { return };
         let disc = std::f64::consts::PI * (self.range.0 / self.frame.resolution).powi(2);
-        if self.gain(square) as f64 > LANE_WORTH * disc {
-            self.look(square);
+        if self.gain(cell) as f64 > LANE_WORTH * disc {
+            self.look(cell);
         }
     }
 
     fn gain(&self, from: u32) -> usize {
         let mut gain = 0;
-        self.view(from, |square| gain += usize::from(self.is_left(square)));
+        self.view(from, |cell| gain += usize::from(self.is_left(cell)));
         gain
     }
 
     fn view(&self, from: u32, visit: impl FnMut(u32)) {
-        visible_squares(self.map, self.frame.center_of(from), self.range, visit);
+        visible_cells(self.map, self.frame.center_of(from), self.range, visit);
     }
 
     fn look(&mut self, from: u32) {
@@ -165,21 +165,21 @@ impl<'a> Look<'a> {
 
     fn count(&mut self, from: u32, by: i16) {
         let (map, range) = (self.map, self.range);
-        visible_squares(map, self.frame.center_of(from), range, |square| {
-            let seen = &mut self.area[square as usize].seen;
+        visible_cells(map, self.frame.center_of(from), range, |cell| {
+            let seen = &mut self.area[cell as usize].seen;
             *seen = seen.saturating_add_signed(by);
         });
     }
 
     /// Takes what is left place by place: of the viewpoints that show the place, the one that shows most.
     pub(super) fn residual(&mut self) {
-        for index in 0..self.squares.len() {
-            let square = self.squares[index];
-            if !self.is_left(square) {
+        for index in 0..self.cells.len() {
+            let cell = self.cells[index];
+            if !self.is_left(cell) {
                 continue;
             }
             let mut candidates = Vec::new();
-            self.view(square, |from| {
+            self.view(cell, |from| {
                 if self.standing.traversable(from) {
                     candidates.push(from);
                 }
@@ -189,8 +189,8 @@ impl<'a> Look<'a> {
             if let Some((_, from)) = gains.max() {
                 self.look(from);
             }
-            if self.is_left(square) {
-                self.area[square as usize].missed = true;
+            if self.is_left(cell) {
+                self.area[cell as usize].missed = true;
             }
         }
     }
@@ -203,14 +203,14 @@ impl<'a> Look<'a> {
             if own.len() <= self.to_spare && (own.is_empty() || tour.detour(index) > SPARE_DETOUR) {
                 self.to_spare -= own.len();
                 self.count(from, -1);
-                own.iter().for_each(|&square| self.area[square as usize].missed = true);
+                own.iter().for_each(|&cell| self.area[cell as usize].missed = true);
                 tour.remove(index);
                 continue;
             }
             let moved = tour.nearer_places(index).filter(|&to| self.standing.traversable(to)).take(MOVES).find(|&to| {
                 let at = self.frame.center_of(to);
-                let sees = |square: &u32| {
-                    let there = self.frame.center_of(*square);
+                let sees = |cell: &u32| {
+                    let there = self.frame.center_of(*cell);
                     at.distance(there) <= self.range.0 && line_free(self.map, at, there)
                 };
                 own.iter().all(sees)
@@ -225,13 +225,13 @@ impl<'a> Look<'a> {
         self.viewpoints.clear();
     }
 
-    /// The squares of the area that only this viewpoint shows.
+    /// The cells of the area that only this viewpoint shows.
     fn own_view(&self, from: u32) -> Vec<u32> {
         let mut own = Vec::new();
-        self.view(from, |square| {
-            let place = self.area[square as usize];
+        self.view(from, |cell| {
+            let place = self.area[cell as usize];
             if place.inside && place.seen == 1 {
-                own.push(square);
+                own.push(cell);
             }
         });
         own

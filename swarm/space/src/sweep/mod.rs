@@ -20,16 +20,16 @@ use tour::Tour;
 /// `swept`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SweepPlan {
-    /// Where to look from, in order, in the middle of traversable squares.
+    /// Where to look from, in order, in the middle of traversable cells.
     pub viewpoints: Vec<Point>,
-    /// Length of the way from the start through all viewpoints over traversable squares: an estimate a little above what
+    /// Length of the way from the start through all viewpoints over traversable cells: an estimate a little above what
     /// straight lines need.
     pub length: Meters,
     /// Direction of the lanes, radians counter-clockwise from east, in [0, π).
     pub direction: Radians,
-    /// Squares of the area that are seen.
+    /// Cells of the area that are seen.
     pub swept: Region,
-    /// Squares of the area that cannot be seen from anywhere the robot gets to, and a few (at most 1 in 500) that would
+    /// Cells of the area that cannot be seen from anywhere the robot gets to, and a few (at most 1 in 500) that would
     /// each have needed a way of their own.
     pub unseen: Region,
 }
@@ -81,8 +81,8 @@ impl<'a> Draft<'a> {
             length: Meters(self.tour.length()),
             viewpoints: self.tour.viewpoints(),
             direction: Radians(self.angle),
-            swept: region_where(*map.frame(), |square| look.is_seen(square)),
-            unseen: region_where(*map.frame(), |square| look.is_missed(square)),
+            swept: region_where(*map.frame(), |cell| look.is_seen(cell)),
+            unseen: region_where(*map.frame(), |cell| look.is_missed(cell)),
         }
     }
 }

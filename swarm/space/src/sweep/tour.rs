@@ -42,8 +42,8 @@ impl<'a> Tour<'a> {
         self.route.remove(index);
     }
 
-    pub(super) fn replace(&mut self, index: usize, square: u32) {
-        self.route[index] = square;
+    pub(super) fn replace(&mut self, index: usize, cell: u32) {
+        self.route[index] = cell;
     }
 
     /// What the way through a stop is longer than the way past it, metres.
@@ -64,7 +64,7 @@ impl<'a> Tour<'a> {
         if saved.is_finite() { f64::from(saved) * self.coarse.resolution() } else { 0.0 }
     }
 
-    /// Squares from which the way from the stop before to the stop after is shorter than now, best first.
+    /// Cells from which the way from the stop before to the stop after is shorter than now, best first.
     pub(super) fn nearer_places(&mut self, index: usize) -> impl Iterator<Item = u32> + use<> {
         let before = if index == 0 { self.start } else { self.route[index - 1] };
         let after = self.route.get(index + 1).copied();
@@ -86,9 +86,9 @@ impl<'a> Tour<'a> {
         places.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         // Few of the best are the same as all: neighbours hardly differ.
         let every = places.len().div_ceil(64).max(1);
-        let squares: Vec<u32> =
+        let cells: Vec<u32> =
             places.into_iter().step_by(every).map(|(_, place)| self.coarse.middle_of(place)).collect();
-        squares.into_iter()
+        cells.into_iter()
     }
 
     /// Distances from a stop, at least as far as to the place `until`; returns the distance of that.
@@ -109,8 +109,8 @@ impl<'a> Tour<'a> {
         into[until as usize]
     }
 
-    fn place(&self, square: u32) -> u32 {
-        self.coarse.place(self.map, square)
+    fn place(&self, cell: u32) -> u32 {
+        self.coarse.place(self.map, cell)
     }
 
     /// Shortens the way piece by piece.
@@ -151,7 +151,7 @@ impl<'a> Tour<'a> {
 
     /// The viewpoints in order.
     pub(super) fn viewpoints(&self) -> Vec<Point> {
-        self.route.iter().map(|&square| self.map.frame().center_of(square)).collect()
+        self.route.iter().map(|&cell| self.map.frame().center_of(cell)).collect()
     }
 }
 
