@@ -10,7 +10,7 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use skein_types::coord::{Hazard, HazardKind};
+use skein_types::coord::{HAZARD_SAME_PLACE, Hazard, HazardKind};
 use skein_types::geometry::Point;
 use skein_types::ids::{AgentId, BootId};
 use skein_types::safety::{HAZARDS_MAX, HazardDisc, Surroundings};
@@ -28,8 +28,6 @@ pub const STRAIGHT_FOR: Duration = Duration::from_secs(1);
 pub const PER_REPORTER_MAX: usize = HAZARDS_MAX / 2;
 /// A danger that is felt on and on is reported again this often.
 const REPEAT_EVERY: Duration = Duration::from_secs(1);
-/// Two dangers of one kind nearer than this are the same, metres.
-const SAME_PLACE: f64 = 0.5;
 /// Dangers reported lately that are remembered, to repeat none too soon.
 const REPORTED_MAX: usize = 32;
 /// How far a drop-off reaches beyond the sensor that felt it.
@@ -152,7 +150,8 @@ impl HazardSender {
 
     fn is_repeated(&mut self, now: MonoTime, kind: HazardKind, position: Point) -> bool {
         self.reported.retain(|(_, _, at)| now.since(*at) < REPEAT_EVERY);
-        if self.reported.iter().any(|(of, place, _)| *of == kind && place.distance(position) < SAME_PLACE) {
+        if self.reported.iter().any(|(of, place, _)| *of == kind && place.distance(position) < HAZARD_SAME_PLACE.get())
+        {
             return true;
         }
         if self.reported.len() >= REPORTED_MAX {
@@ -391,6 +390,17 @@ mod tests {
         let later = NOW + Duration::from_secs(1);
         assert_eq!(sensor.sense(later, &frame(NOW, [true; 4]), Meters(0.25)), [None; 4]);
         assert_eq!(sensor.sense(later, &frame(later, [true; 4]), Meters(0.25)).iter().flatten().count(), 4);
+    }
+
+    #[test]
+    fn the_lane_and_the_shared_map_have_one_notion_of_the_same_place() {
+        let near = HAZARD_SAME_PLACE.get() - 0.001;
+        for (apart, messages) in [(near, 1), (HAZARD_SAME_PLACE.get(), 2)] {
+            let mut sender = HazardSender::new(name(1), BootId(Uuid::nil()));
+            sender.on_reported(NOW, hazard(1, 0.0, 900));
+            sender.on_reported(NOW, hazard(1, apart, 900));
+            assert_eq!(std::iter::from_fn(|| sender.next(NOW)).count(), messages, "{apart} m");
+        }
     }
 
     #[test]
