@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use skein_agent::FailsafePolicy;
 use skein_mesh::{AccessRules, TlsFiles};
 use skein_settings::{Layers, SettingsError, state_folder};
+use skein_types::failsafe::{LossPolicy, LossRule};
 use skein_types::ids::{AgentId, FleetId};
 
 /// All sections, checked.
@@ -27,6 +29,8 @@ pub struct Config {
     pub rt: Loop,
     /// Section `log`.
     pub log: Log,
+    /// Section `failsafe`.
+    pub failsafe: Failsafe,
     /// Section `state`.
     #[serde(default)]
     pub state: State,
@@ -117,6 +121,15 @@ pub struct Log {
     pub format: String,
     /// Lines of the log ring, for `/api/v1/logs`.
     pub kept: usize,
+}
+
+/// What the robot does while a link is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Failsafe {
+    cloud_lost: LossPolicy,
+    cloud_lost_hold_ms: u64,
+    mesh_lost: LossPolicy,
+    mesh_lost_hold_ms: u64,
 }
 
 /// What survives a restart.
@@ -228,6 +241,18 @@ impl MeshAt {
     }
 }
 
+impl Failsafe {
+    /// The rules for both links.
+    #[must_use]
+    pub fn policy(&self) -> FailsafePolicy {
+        let rule = |hold_ms, then| LossRule { hold_first: Duration::from_millis(hold_ms), then };
+        FailsafePolicy {
+            cloud_lost: rule(self.cloud_lost_hold_ms, self.cloud_lost),
+            mesh_lost: rule(self.mesh_lost_hold_ms, self.mesh_lost),
+        }
+    }
+}
+
 impl Debug {
     /// Where the debug API listens; `None` runs without.
     #[must_use]
@@ -273,6 +298,25 @@ mod tests {
         assert!(Config::from_layers(&layers).unwrap_err().to_string().contains("debug.listen (--debug)"));
         layers.set("debug.allow_remote", "true", Origin::Flag("--debug-allow-remote".into())).unwrap();
         Config::from_layers(&layers).unwrap();
+    }
+
+    #[test]
+    fn what_a_lost_link_means_is_configured_and_the_default_is_that_of_the_failsafe_table() {
+        let mut layers = minimal();
+        assert_eq!(Config::from_layers(&layers).unwrap().failsafe.policy(), FailsafePolicy::default());
+        for (key, value) in [
+            ("failsafe.cloud_lost", "return"),
+            ("failsafe.cloud_lost_hold_ms", "1500"),
+            ("failsafe.mesh_lost", "hold"),
+            ("failsafe.mesh_lost_hold_ms", "0"),
+        ] {
+            layers.set(key, value, Origin::Flag("--set".into())).unwrap();
+        }
+        let rule = |hold_ms, then| LossRule { hold_first: Duration::from_millis(hold_ms), then };
+        let configured =
+            FailsafePolicy { cloud_lost: rule(1500, LossPolicy::Return), mesh_lost: rule(0, LossPolicy::Hold) };
+        assert_eq!(Config::from_layers(&layers).unwrap().failsafe.policy(), configured);
+        assert!(layers.set("failsafe.mesh_lost", "panic", Origin::Flag("--set".into())).is_err());
     }
 
     #[test]

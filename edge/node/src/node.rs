@@ -341,7 +341,11 @@ impl Base {
         let robot = &self.config.robot;
         let config =
             AgentConfig::new(robot.id.clone(), robot.fleet.clone(), self.boot, home, descriptor, map, robot.seed);
-        Agent::new(AgentConfig { mesh: self.config.mesh.enabled, ..config })
+        Agent::new(AgentConfig {
+            mesh: self.config.mesh.enabled,
+            failsafe: self.config.failsafe.policy(),
+            ..config
+        })
     }
 
     /// Without a key the robot runs, and cannot prove its name to a supervisor that has pinned one.

@@ -100,7 +100,8 @@ fn page() -> Result<String, std::fmt::Error> {
     page.push_str("\n## Lost links\n\nThe agent acts on a lost link as configured (`continue`, `hold` or `return`, after holding first). By default:\n\n");
     for row in TABLE {
         if let Some(rule) = &row.escalation {
-            writeln!(page, "- `{}`: {}.", row.cause.name(), loss(rule))?;
+            let (name, does) = (row.cause.name(), loss(rule));
+            writeln!(page, "- `{name}`: {does} (keys `failsafe.{name}` and `failsafe.{name}_hold_ms`).")?;
         }
     }
     page.push_str("\n## Figures\n\n");

@@ -6,6 +6,8 @@ use crate::Kind;
 /// The robot's process, `skein-edge`.
 pub const EDGE: Program = Program { name: "edge", keys: KEYS };
 
+const LOSS_POLICY: Kind = Kind::Choice(&["continue", "hold", "return"]);
+
 const KEYS: &[Key] = &[
     key("robot.id", Kind::Name, None, "the robot's name, unique in its fleet"),
     key("robot.fleet", Kind::Name, Some("\"local\""), "the fleet; messages of other fleets are ignored"),
@@ -51,5 +53,29 @@ const KEYS: &[Key] = &[
     key("log.level", Kind::Text, Some("\"info\""), "filter of standard error and of the log ring; RUST_LOG wins"),
     key("log.format", Kind::Choice(&["text", "json"]), Some("\"text\""), "format of standard error"),
     key("log.kept", Kind::Whole(16, 100_000), Some("1000"), "lines kept for /api/v1/logs"),
+    key(
+        "failsafe.cloud_lost",
+        LOSS_POLICY,
+        Some("\"continue\""),
+        "what the robot does while no supervisor answers: go on, hold, or return to its charger",
+    ),
+    key(
+        "failsafe.cloud_lost_hold_ms",
+        Kind::Whole(0, 3_600_000),
+        Some("0"),
+        "how long it holds first when the supervisor is lost, before failsafe.cloud_lost applies",
+    ),
+    key(
+        "failsafe.mesh_lost",
+        LOSS_POLICY,
+        Some("\"continue\""),
+        "what the robot does while the mesh is down: go on (at half speed), hold, or return to its charger",
+    ),
+    key(
+        "failsafe.mesh_lost_hold_ms",
+        Kind::Whole(0, 3_600_000),
+        Some("2000"),
+        "how long it holds first when the mesh is lost, before failsafe.mesh_lost applies",
+    ),
     key("state.dir", Kind::Text, None, "folder for data that must survive a restart; one folder per robot inside"),
 ];
