@@ -5,7 +5,7 @@ use skein_types::authority::{LatchSet, Principal, Term};
 use skein_types::coord::AgentState;
 use skein_types::event::EventKind;
 use skein_types::geometry::{Point, Twist};
-use skein_types::ids::{CommandId, Generation, MissionId};
+use skein_types::ids::{CommandId, Generation, MissionId, OperatorId};
 use skein_types::link::{CloudCommand, CommandOutcome, Order};
 use skein_types::mission::SliceState;
 use skein_types::safety::Surroundings;
@@ -17,11 +17,10 @@ use crate::behavior::CycleContext;
 use crate::config::AgentConfig;
 use crate::control_loop::{self, Decision};
 use crate::coordination::Coordination;
-use crate::io::{Input, Output, OverrideCommand, TimerKind};
+use crate::io::{Input, ManualRefused, Output, OverrideCommand, TimerKind};
 use crate::localization::Localization;
 use crate::navigation::{CONTROL_PERIOD, Navigation};
 use crate::reporting::Reporting;
-use crate::safety::manual::ManualRefused;
 use crate::safety::{LatchChange, Safety};
 use crate::status::{AgentStatus, OBSTACLES_SHOWN_MAX, PlanStatus, WorldStatus};
 use crate::tasking::{CommandContext, Tasking};
@@ -117,15 +116,22 @@ impl Agent {
     /// Whether an operator may drive now; a shell answers 409 with the error.
     ///
     /// # Errors
-    /// [`ManualRefused`]: the robot is latched, has no power or no pose.
-    pub fn may_override(&self) -> Result<(), ManualRefused> {
-        self.safety.may_override(self.localization.pose().is_some(), self.localization.is_unpowered())
+    /// [`ManualRefused`]: the robot is latched, has no power, no pose or an old one.
+    pub fn may_override(&self, now: MonoTime) -> Result<(), ManualRefused> {
+        let pose_age = self.localization.pose().map(|_| now.since(self.localization.pose_at()));
+        self.safety.may_override(pose_age, self.localization.is_unpowered())
     }
 
     /// An operator has control and has not given it back.
     #[must_use]
     pub const fn is_manual(&self) -> bool {
         self.safety.manual().is_manual()
+    }
+
+    /// The operator who has control, for the record that survives the process.
+    #[must_use]
+    pub const fn manual_operator(&self) -> Option<&OperatorId> {
+        self.safety.manual().operator()
     }
 
     /// The highest term of a planner seen in commands.
@@ -197,7 +203,7 @@ impl Agent {
 
     fn on_manual_override(&mut self, now: MonoTime, command: OverrideCommand) {
         let taken =
-            self.may_override().and_then(|()| self.safety.on_manual_override(now, command, &mut self.reporting));
+            self.may_override(now).and_then(|()| self.safety.on_manual_override(now, command, &mut self.reporting));
         if let Err(refused) = taken {
             self.reporting.override_refused(now, &refused);
         }
@@ -341,6 +347,7 @@ impl Agent {
             latch: self.safety.latches().level(),
             latches: self.safety.latches().clone(),
             manual: self.safety.manual_status(),
+            manual_refused: self.may_override(now).err(),
             pose: pose.unwrap_or(self.config.home),
             position_std: frame.map_or(0.0, |frame| frame.estimate.position_std.get()),
             twist: self.localization.twist(),

@@ -6,7 +6,7 @@ use skein_space::planning::PlanningMap;
 use skein_types::body::BodyDescriptor;
 use skein_types::failsafe::{CLOUD_LOST, LossRule, MESH_LOST};
 use skein_types::geometry::Pose;
-use skein_types::ids::{AgentId, BootId, FleetId};
+use skein_types::ids::{AgentId, BootId, FleetId, OperatorId};
 use skein_types::limits::{BATTERY_CRITICAL, BATTERY_LOW, CHARGED};
 
 /// Everything an agent needs to know before its first input.
@@ -39,6 +39,8 @@ pub struct AgentConfig {
     pub critical_until: f64,
     /// What it does while a link is lost.
     pub failsafe: FailsafePolicy,
+    /// The operator who had control when the process ended and has not given it back.
+    pub manual: Option<OperatorId>,
 }
 
 /// The rules for both links.
@@ -84,6 +86,7 @@ impl AgentConfig {
             critical_below: BATTERY_CRITICAL.enter.get(),
             critical_until: BATTERY_CRITICAL.leave.get(),
             failsafe: FailsafePolicy::default(),
+            manual: None,
         }
     }
 

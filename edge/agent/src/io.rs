@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use skein_types::authority::{LatchSet, Principal};
 use skein_types::coord::{Hazard, Intent, MapHazard};
 use skein_types::event::Event;
@@ -14,6 +15,7 @@ use skein_types::safety::{ReflexReport, Surroundings};
 use skein_types::sensing::SensorFrame;
 use skein_types::telemetry::{LinkState, ReflexStats};
 use skein_types::time::WallTime;
+use thiserror::Error;
 
 /// Upper bound on the duration of one manual command.
 pub const OVERRIDE_TTL_MAX: Duration = Duration::from_secs(1);
@@ -125,4 +127,33 @@ impl fmt::Display for TimerKind {
             Self::Coordination => "coordination timer",
         })
     }
+}
+
+/// Why a robot refuses a manual command.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ManualRefused {
+    /// STOP or KILL holds.
+    #[error("the robot is latched by {by} ({reason}); release it first")]
+    Latched {
+        /// The principal that latched it.
+        by: Principal,
+        /// The principal's reason.
+        reason: String,
+    },
+    /// The motors have no power.
+    #[error("the motors have no power")]
+    Unpowered,
+    /// The robot does not know its pose, so its fence cannot be kept.
+    #[error("the robot has no pose estimate yet")]
+    NoPose,
+    /// The sensors are silent: the robot may have moved since.
+    #[error("the pose is {} ms old", .age.as_millis())]
+    StalePose {
+        /// Age of the pose.
+        age: Duration,
+    },
+    /// The command carries NaN or infinity.
+    #[error("a value of the command is not finite")]
+    NotFinite,
 }

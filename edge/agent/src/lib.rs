@@ -44,9 +44,8 @@ mod tasks;
 
 pub use crate::agent::Agent;
 pub use crate::config::{AgentConfig, FailsafePolicy};
-pub use crate::io::{Input, OVERRIDE_TTL_MAX, Output, OverrideCommand, OverrideMotion, TimerKind};
+pub use crate::io::{Input, ManualRefused, OVERRIDE_TTL_MAX, Output, OverrideCommand, OverrideMotion, TimerKind};
 pub use crate::navigation::CONTROL_PERIOD;
 pub use crate::reporting::SETPOINT_TTL;
-pub use crate::safety::manual::ManualRefused;
 pub use crate::safety::peer_wait::PEER_WAIT_MAX;
 pub use crate::status::AgentStatus;

@@ -9,6 +9,8 @@ use skein_types::mission::SliceState;
 use skein_types::safety::{Cause, FailsafeLevel, Latch};
 use skein_types::telemetry::{LinkState, OperatingMode, ReflexStats};
 
+use crate::io::ManualRefused;
+
 /// Bound on the obstacle points shown.
 pub const OBSTACLES_SHOWN_MAX: usize = 512;
 /// Bound on the past reasons kept.
@@ -37,6 +39,8 @@ pub struct AgentStatus {
     pub latches: LatchSet,
     /// The operator in control; none while the robot works by itself.
     pub manual: Option<ManualStatus>,
+    /// Why a manual command would be refused now; none when it would be taken.
+    pub manual_refused: Option<ManualRefused>,
     /// Estimated pose, `map_from_body`.
     pub pose: Pose,
     /// Standard deviation of the position, metres.

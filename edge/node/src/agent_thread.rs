@@ -21,6 +21,7 @@ use skein_robot::tactical::TacticalCore;
 use skein_types::authority::LatchSet;
 use skein_types::coord::{Hazard, Intent, MapHazard};
 use skein_types::event::Event;
+use skein_types::ids::OperatorId;
 use skein_types::link::AgentReport;
 use skein_types::telemetry::AgentTelemetry;
 use skein_types::time::MonoTime;
@@ -160,6 +161,12 @@ impl AgentMailbox {
         self.lock().orders.pop_front()
     }
 
+    /// A question that waits, where there is no agent.
+    #[cfg(test)]
+    pub(crate) fn try_question(&self) -> Option<oneshot::Sender<Box<AgentStatus>>> {
+        self.lock().questions.pop_front()
+    }
+
     fn put<T>(&self, change: impl FnOnce(&mut Mail) -> T) -> T {
         let changed = change(&mut self.lock());
         self.0.ready.notify_one();
@@ -213,8 +220,8 @@ pub struct Sinks {
     pub hazards: HazardLane,
     /// The last sample, for the debug API.
     pub telemetry: watch::Sender<Option<Arc<AgentTelemetry>>>,
-    /// Hears that a person drives.
-    pub manual: Box<dyn Fn(bool) + Send>,
+    /// Hears which operator has control.
+    pub manual: Box<dyn Fn(Option<OperatorId>) + Send>,
 }
 
 /// The loop of the thread.
@@ -223,7 +230,7 @@ pub struct AgentThread {
     sinks: Sinks,
     mailbox: AgentMailbox,
     stats_due: MonoTime,
-    manual: bool,
+    manual: Option<OperatorId>,
 }
 
 impl AgentThread {
@@ -233,7 +240,7 @@ impl AgentThread {
     /// When the system gives no thread.
     pub fn start(agent: Agent, mailbox: AgentMailbox, sinks: Sinks) -> std::io::Result<JoinHandle<()>> {
         let core = TacticalCore::new(agent);
-        let thread = Self { core, sinks, mailbox, stats_due: MonoTime::ZERO, manual: false };
+        let thread = Self { core, sinks, mailbox, stats_due: MonoTime::ZERO, manual: None };
         Builder::new().name("skein-agent".into()).stack_size(STACK_BYTES).spawn(move || thread.run())
     }
 
@@ -297,9 +304,9 @@ impl AgentThread {
         while let Some(output) = self.core.poll_output() {
             self.dispatch(output);
         }
-        if self.core.is_manual() != self.manual {
-            self.manual = self.core.is_manual();
-            (self.sinks.manual)(self.manual);
+        if self.core.manual() != self.manual.as_ref() {
+            self.manual = self.core.manual().cloned();
+            (self.sinks.manual)(self.manual.clone());
         }
     }
 

@@ -221,6 +221,7 @@ mod tests {
             robot: AgentId::new("rover-1").unwrap(),
             latches: LatchSet { own, ..LatchSet::default() },
             term: Term(4),
+            manual: None,
             kernel_boot: "k1".into(),
             clean: false,
             starts: Vec::new(),

@@ -167,6 +167,12 @@ impl LatchService {
         self.lock().latches().clone()
     }
 
+    /// The operator who has control, for the agent at its start.
+    #[must_use]
+    pub fn manual(&self) -> Option<OperatorId> {
+        self.lock().manual().cloned()
+    }
+
     /// The highest term seen.
     #[must_use]
     pub fn term(&self) -> Term {

@@ -344,6 +344,7 @@ impl Base {
         Agent::new(AgentConfig {
             mesh: self.config.mesh.enabled,
             failsafe: self.config.failsafe.policy(),
+            manual: self.latch.manual(),
             ..config
         })
     }

@@ -198,7 +198,8 @@ impl<B: Body> Robot<B> {
         let (kernel_boot, mesh_may_release) = (config.kernel_boot.clone(), config.mesh_may_release);
         let start = Start { robot: robot.clone(), fleet, boot, kernel_boot, now, wall, mesh_may_release };
         let latch = LatchAuthority::start(now, &start, found);
-        let mut tactical = TacticalCore::new(Agent::new(config.agent.clone()));
+        let manual = latch.manual().cloned();
+        let mut tactical = TacticalCore::new(Agent::new(AgentConfig { manual, ..config.agent.clone() }));
         tactical.on_wall(now, wall);
         let mut this = Self {
             key,
@@ -401,7 +402,7 @@ impl<B: Body> Robot<B> {
         }
         self.tactical.catch_up(now);
         self.drain_agent(now);
-        self.on_latch(now, LatchInput::Manual(self.tactical.is_manual()));
+        self.on_latch(now, LatchInput::Manual(self.tactical.manual().cloned()));
         self.on_link(now, None);
     }
 

@@ -2,6 +2,7 @@
 
 use skein_agent::{Agent, Input, Output, TimerKind};
 use skein_types::authority::LatchSet;
+use skein_types::ids::OperatorId;
 use skein_types::telemetry::LinkState;
 use skein_types::time::{MonoTime, WallTime};
 
@@ -80,10 +81,10 @@ impl TacticalCore {
         self.agent.next_deadline()
     }
 
-    /// An operator drives or has not given control back.
+    /// The operator who drives or has not given control back.
     #[must_use]
-    pub const fn is_manual(&self) -> bool {
-        self.agent.is_manual()
+    pub const fn manual(&self) -> Option<&OperatorId> {
+        self.agent.manual_operator()
     }
 
     /// Connections as the agent knows them.

@@ -392,6 +392,24 @@ fn a_restart_between_save_and_ack_keeps_the_stop_and_one_before_the_save_was_nev
 }
 
 #[test]
+fn an_operators_control_survives_the_process_until_it_is_given_back() {
+    let mut rig = Rig::driving();
+    rig.save();
+    rig.restart();
+    rig.run(300);
+    assert_eq!((rig.robot.tactical().manual().map(OperatorId::as_str), rig.floor.speed()), (Some("ada"), 0.0));
+    assert!(rig.robot.latch().report(rig.now).manual, "and the supervisor is told");
+    let by = "operator:ada".parse().expect("a principal");
+    rig.handle(RobotInput::Agent(Input::GiveBack { by }));
+    rig.run(2);
+    rig.save();
+    assert!(!rig.robot.latch().report(rig.now).manual);
+    rig.restart();
+    rig.run(50);
+    assert_eq!(rig.robot.tactical().manual(), None);
+}
+
+#[test]
 fn lost_power_raises_the_robots_own_stop_without_the_agent_and_a_release_ends_it() {
     let mut rig = Rig::driving();
     rig.hangs = true;

@@ -7,44 +7,21 @@
 //!     └────── give back ──────┴─────────── give back ────────┘
 //! ```
 //!
-//! A command that expires does not give control back: autonomy resumes only when the operator says so.
+//! A command that expires does not give control back: autonomy resumes only when the operator says so. A restart of the
+//! process begins in `Holding` when an operator had control.
 
 use std::time::Duration;
 
-use skein_types::authority::Principal;
 use skein_types::body::{BodyDescriptor, Drive};
 use skein_types::geometry::{Point, Pose, Twist, wrap_angle};
 use skein_types::ids::OperatorId;
 use skein_types::time::MonoTime;
-use thiserror::Error;
 
 use crate::io::{OVERRIDE_TTL_MAX, OverrideCommand, OverrideMotion};
 use crate::navigation::controller::turn_rate;
 
 /// Distance at which a target counts as reached, metres.
 const REACHED: f64 = 0.1;
-
-/// Why a robot refuses a manual command.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ManualRefused {
-    /// STOP or KILL holds.
-    #[error("the robot is latched by {by} ({reason}); release it first")]
-    Latched {
-        /// The principal that latched it.
-        by: Principal,
-        /// The principal's reason.
-        reason: String,
-    },
-    /// The motors have no power.
-    #[error("the motors have no power")]
-    Unpowered,
-    /// The robot does not know its pose, so its fence cannot be kept.
-    #[error("the robot has no pose estimate yet")]
-    NoPose,
-    /// The command carries NaN or infinity.
-    #[error("a value of the command is not finite")]
-    NotFinite,
-}
 
 /// Who controls the motion.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -59,12 +36,14 @@ pub(crate) enum ManualState {
 }
 
 impl ManualState {
+    /// As an earlier boot left it: a command does not survive the process, the operator's control does.
+    pub(crate) fn restored(operator: Option<OperatorId>) -> Self {
+        operator.map_or(Self::Automatic, |operator| Self::Holding { operator })
+    }
+
     /// An operator has control.
     pub(crate) const fn is_manual(&self) -> bool {
-        match self {
-            Self::Automatic => false,
-            Self::Driving(_) | Self::Holding { .. } => true,
-        }
+        self.operator().is_some()
     }
 
     /// The operator in control.

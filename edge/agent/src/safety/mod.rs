@@ -13,6 +13,7 @@ use skein_types::body::Drive;
 use skein_types::event::EventKind;
 use skein_types::failsafe::LossPolicy;
 use skein_types::ids::AgentId;
+use skein_types::limits::MANUAL_POSE_AGE_MAX;
 use skein_types::safety::{Cause, Causes, FailsafeLevel, Latch, ReflexReport};
 use skein_types::sensing::Battery;
 use skein_types::telemetry::{LinkState, OperatingMode, ReflexStats};
@@ -20,10 +21,10 @@ use skein_types::time::MonoTime;
 
 use self::battery::BatteryMonitor;
 use self::links::Links;
-use self::manual::{ManualControl, ManualRefused, ManualState};
+use self::manual::{ManualControl, ManualState};
 use self::peer_wait::PeerWait;
 use crate::config::AgentConfig;
-use crate::io::OverrideCommand;
+use crate::io::{ManualRefused, OverrideCommand};
 use crate::reporting::Reporting;
 use crate::status::{FailsafeStatus, ManualStatus, ReflexStatus};
 
@@ -60,7 +61,7 @@ impl Safety {
             own: config.id.clone(),
             drive: config.descriptor.drive,
             latches: LatchSet::default(),
-            manual: ManualState::default(),
+            manual: ManualState::restored(config.manual.clone()),
             battery: BatteryMonitor::default(),
             links: Links::default(),
             peer_wait: PeerWait::default(),
@@ -115,8 +116,8 @@ impl Safety {
         })
     }
 
-    /// Whether a manual command would be taken now.
-    pub(crate) fn may_override(&self, localized: bool, unpowered: bool) -> Result<(), ManualRefused> {
+    /// Whether a manual command would be taken now, with a pose of this age.
+    pub(crate) fn may_override(&self, pose_age: Option<Duration>, unpowered: bool) -> Result<(), ManualRefused> {
         if self.latches.level() != Latch::Released {
             let holding = self.latches.holding();
             return Err(ManualRefused::Latched { by: holding.by.clone(), reason: holding.reason.clone() });
@@ -124,7 +125,11 @@ impl Safety {
         if unpowered {
             return Err(ManualRefused::Unpowered);
         }
-        if localized { Ok(()) } else { Err(ManualRefused::NoPose) }
+        match pose_age {
+            None => Err(ManualRefused::NoPose),
+            Some(age) if age > MANUAL_POSE_AGE_MAX => Err(ManualRefused::StalePose { age }),
+            Some(_) => Ok(()),
+        }
     }
 
     /// Takes a manual command.

@@ -1,5 +1,7 @@
 //! Who controls the robot: latches, manual override, and the term of the planner.
 
+use std::time::Duration;
+
 use super::rig::{Rig, two_rooms};
 use skein_agent::{Input, ManualRefused, OverrideMotion};
 use skein_types::authority::{LatchAction, LatchScope, Principal, Term};
@@ -108,9 +110,9 @@ fn control_can_be_given_back_while_a_command_holds() {
 #[test]
 fn a_latched_robot_refuses_manual_commands() {
     let mut rig = driving();
-    assert_eq!(rig.agent.may_override(), Ok(()));
+    assert_eq!(rig.agent.may_override(rig.now), Ok(()));
     rig.stop("drill");
-    let refused = rig.agent.may_override().unwrap_err();
+    let refused = rig.agent.may_override(rig.now).unwrap_err();
     assert_eq!(refused.to_string(), "the robot is latched by operator:ada (drill); release it first");
     assert!(matches!(refused, ManualRefused::Latched { .. }));
     rig.drive(FORWARD, 800);
@@ -137,13 +139,35 @@ fn a_robot_without_pose_or_power_refuses_manual_commands() {
     let mut rig = driving();
     rig.powered = false;
     rig.run(0.1);
-    assert_eq!(rig.agent.may_override(), Err(ManualRefused::Unpowered));
+    assert_eq!(rig.agent.may_override(rig.now), Err(ManualRefused::Unpowered));
     let fresh = skein_agent::Agent::new(rig.config.clone());
-    assert_eq!(fresh.may_override(), Err(ManualRefused::NoPose));
+    assert_eq!(fresh.may_override(rig.now), Err(ManualRefused::NoPose));
     rig.powered = true;
     rig.run(0.1);
     rig.drive(OverrideMotion::Target(Point::new(f64::NAN, 0.0)), 500);
     assert_eq!((rig.named("override_refused"), rig.mode().as_str()), (1, "AUTOMATIC"));
+}
+
+#[test]
+fn a_robot_whose_sensors_are_silent_refuses_manual_commands() {
+    let mut rig = driving();
+    rig.now = rig.now + Duration::from_millis(250);
+    rig.give(Input::Cycle);
+    let refused = rig.agent.may_override(rig.now).unwrap_err();
+    assert!(matches!(refused, ManualRefused::StalePose { age } if age >= Duration::from_millis(250)), "{refused}");
+    assert_eq!(rig.agent.status(rig.now).manual_refused, Some(refused));
+}
+
+#[test]
+fn a_robot_that_was_in_manual_when_its_process_ended_begins_in_manual() {
+    let mut rig = Rig::configured("rover-1", two_rooms(), Pose::new(2.0, 2.0, 0.0), |config| {
+        config.manual = Some(OperatorId::new("ada").unwrap());
+    });
+    rig.assign(1, Task::GoTo { goal: Point::new(10.0, 5.0), hold: None });
+    assert!(driven_in(&mut rig, 10.0) < 0.01, "{}", rig.why());
+    assert_eq!((rig.mode().as_str(), rig.why().as_str()), ("MANUAL", "stands until ada gives control back"));
+    give_back(&mut rig);
+    assert!(driven_in(&mut rig, 3.0) > 0.5 && rig.mode() == "AUTOMATIC");
 }
 
 /// Gives a command of a term and returns its last outcome.

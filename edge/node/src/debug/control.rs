@@ -8,7 +8,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
-use skein_agent::{Input, OVERRIDE_TTL_MAX, OverrideCommand, OverrideMotion};
+use skein_agent::{Input, ManualRefused, OVERRIDE_TTL_MAX, OverrideCommand, OverrideMotion};
 use skein_robot::latch::LeaseHeld;
 use skein_types::authority::{LeaseGrant, Principal};
 use skein_types::body::Drive;
@@ -23,6 +23,8 @@ use super::{Api, Limits, body, latch};
 /// What a wish looks like.
 const EXAMPLE: &str =
     "such as {\"operator\": \"anna\", \"reason\": \"test\", \"ttl_ms\": 500, \"twist\": {\"vx\": 0.2}}";
+/// How often an agent with an old pose is asked.
+const POSE_ASKED_MAX: u32 = 3;
 /// How finely the straight line to a target is looked at, metres.
 const WAY_STEP: f64 = 0.05;
 
@@ -122,7 +124,7 @@ pub(super) struct GiveBackWish {
     responses(
         (status = 202, description = "Taken; then the robot holds until control is given back", body = OverrideTaken),
         (status = 401, description = "No token, or a wrong one", body = Problem),
-        (status = 409, description = "Latched, or somebody else holds the lease", body = Problem),
+        (status = 409, description = "Latched, without power or a pose, or somebody else holds the lease", body = Problem),
         (status = 422, description = "Out of the fence, beyond the limits or incomplete", body = Problem),
         (status = 503, description = "The robot is not ready", body = Problem)))]
 pub(super) async fn post_override(
@@ -136,9 +138,8 @@ pub(super) async fn post_override(
     check_latch(&api)?;
     latch::check_lease(&api, &headers, None)?;
     let limits = api.limits.get().ok_or_else(starting)?;
-    let pose = api.telemetry.borrow().as_ref().map(|sample| sample.pose).ok_or_else(starting)?;
     check_limits(limits, &command.motion)?;
-    check_fence(limits, &pose, &command)?;
+    check_fence(limits, &ready_pose(&api).await?, &command)?;
     let lease = LeaseView::from(Some(api.latch.take_lease(&command.operator).map_err(held)?));
     tracing::warn!(operator = %command.operator, reason = %command.reason, motion = ?command.motion, "manual command");
     let ttl_ms = request.ttl_ms;
@@ -199,7 +200,35 @@ pub(super) async fn delete_override(
     give_back(&api, &query.operator)
 }
 
-/// A latched robot is released first, on purpose.
+/// Where the robot is, if its agent would take a manual command now. An agent that has just come out of a long search
+/// answers before it has seen its newest frame, so an old pose is asked for again.
+async fn ready_pose(api: &Api) -> Result<Pose, Problem> {
+    let mut status = api.ask_agent().await?;
+    for _ in 1..POSE_ASKED_MAX {
+        if matches!(status.manual_refused, Some(ManualRefused::StalePose { .. })) {
+            status = api.ask_agent().await?;
+        }
+    }
+    match &status.manual_refused {
+        None => Ok(status.pose),
+        Some(refused) => Err(not_ready(refused)),
+    }
+}
+
+fn not_ready(refused: &ManualRefused) -> Problem {
+    let (code, hint) = match refused {
+        ManualRefused::Latched { .. } => ("latched", "release it first: POST /api/v1/release"),
+        ManualRefused::Unpowered => {
+            ("no_power", "look at the emergency-stop button and the battery; the robot latches: POST /api/v1/release")
+        }
+        ManualRefused::NoPose => ("no_pose", "wait until the robot is localised: /status shows its mode and pose"),
+        ManualRefused::StalePose { .. } => ("stale_pose", "look at /healthz: the body or its sensors are silent"),
+        ManualRefused::NotFinite => ("not_finite", "send finite numbers"),
+    };
+    Problem::new(StatusCode::CONFLICT, code, refused.to_string(), hint)
+}
+
+/// A latched robot is released first, on purpose. This needs no agent.
 fn check_latch(api: &Api) -> Result<(), Problem> {
     let latches = api.latch.latches();
     if latches.level() == Latch::Released {

@@ -9,11 +9,14 @@ use axum::body::Body;
 use axum::http::Method;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use skein_agent::{Input, OverrideMotion};
+use skein_agent::{Agent, AgentConfig, Input, ManualRefused, OverrideMotion};
 use skein_robot::latch::{LatchAuthority, Start};
+use skein_space::map::{Cell, OccupancyMap};
+use skein_space::planning::{PlanningMap, PlanningParams};
 use skein_types::coord::AgentState;
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::polygon::Polygon;
+use skein_types::region::RegionFrame;
 use skein_types::safety::{Causes, FailsafeLevel, Latch};
 use skein_types::telemetry::{LinkState, OperatingMode, ReflexStats};
 use skein_types::time::WallTime;
@@ -28,7 +31,9 @@ struct Bench {
     cell: Arc<LatchCell>,
     threads: LatchThreads,
     secret: String,
-    telemetry: watch::Sender<Option<Arc<AgentTelemetry>>>,
+    _telemetry: watch::Sender<Option<Arc<AgentTelemetry>>>,
+    /// What the agent answers to [`Bench::drive`].
+    answer: AgentStatus,
     _folder: tempfile::TempDir,
 }
 
@@ -51,6 +56,16 @@ fn sample(pose: Pose) -> AgentTelemetry {
         reflex: ReflexStats::default(),
         why: "nothing to do".into(),
     }
+}
+
+/// Of an agent that would take a manual command.
+fn answer(pose: Pose) -> AgentStatus {
+    let (robot, fleet) = (AgentId::new("rover-1").unwrap(), FleetId::new("local").unwrap());
+    let frame = RegionFrame { origin: Point::new(0.0, 0.0), resolution: 0.1, width: 100, height: 100 };
+    let (map, body) = (OccupancyMap::from_cells(frame, |_| Cell::Free), BodyDescriptor::rover());
+    let map = Arc::new(PlanningMap::new(&map, &PlanningParams::for_body(&body)).unwrap());
+    let agent = Agent::new(AgentConfig::new(robot, fleet, BootId(Uuid::from_u128(1)), pose, body, map, 7));
+    AgentStatus { pose, manual_refused: None, ..agent.status(MonoTime::ZERO) }
 }
 
 /// A robot in the middle of a square of 10 m.
@@ -99,7 +114,8 @@ fn bench() -> Bench {
         cancel: CancellationToken::new(),
         streams: Sources::all_streams(),
     }));
-    Bench { api, agent, cell, threads, secret, telemetry, _folder: folder }
+    let answer = answer(Pose::new(5.0, 5.0, 0.0));
+    Bench { api, agent, cell, threads, secret, _telemetry: telemetry, answer, _folder: folder }
 }
 
 impl Drop for Bench {
@@ -141,7 +157,19 @@ impl Bench {
 
     async fn drive(&self, wish: &Value) -> (StatusCode, Value) {
         let request = Request::post("/api/v1/override").header("authorization", format!("Bearer {}", self.secret));
-        self.ask(request, wish.to_string()).await
+        tokio::select! {
+            answer = self.ask(request, wish.to_string()) => answer,
+            () = self.answer_questions() => unreachable!("it never ends"),
+        }
+    }
+
+    async fn answer_questions(&self) {
+        loop {
+            if let Some(tell) = self.agent.try_question() {
+                drop(tell.send(Box::new(self.answer.clone())));
+            }
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -183,7 +211,7 @@ async fn without_the_token_nobody_drives() {
 
 #[tokio::test]
 async fn out_of_the_fence_is_refused_whichever_way_it_is_asked() {
-    let bench = bench();
+    let mut bench = bench();
     for out in [
         json!({ "target": { "x": 50.0, "y": 5.0 } }),
         json!({ "target": { "x": 9.9, "y": 5.0 } }),
@@ -192,7 +220,7 @@ async fn out_of_the_fence_is_refused_whichever_way_it_is_asked() {
         let (status, problem) = bench.drive(&wish(&out)).await;
         assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("out_of_fence")), "{out}");
     }
-    bench.telemetry.send_replace(Some(Arc::new(sample(Pose::new(9.5, 5.0, 0.0)))));
+    bench.answer.pose = Pose::new(9.5, 5.0, 0.0);
     let (status, problem) = bench.drive(&wish(&json!({ "twist": { "vx": 1.0 } }))).await;
     assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("out_of_fence")));
     assert!(bench.agent.try_order().is_none());
@@ -346,11 +374,32 @@ async fn from_another_machine_a_stop_needs_the_token() {
 }
 
 #[tokio::test]
-async fn before_the_robot_knows_where_it_is_nobody_drives_it() {
+async fn a_robot_that_cannot_be_driven_now_says_why_and_what_to_do_next() {
+    let mut bench = bench();
+    let by = skein_types::authority::Principal::Operator(skein_types::ids::OperatorId::new("ben").unwrap());
+    let table = [
+        (ManualRefused::Unpowered, "no_power", "no power"),
+        (ManualRefused::NoPose, "no_pose", "no pose estimate"),
+        (ManualRefused::StalePose { age: Duration::from_millis(750) }, "stale_pose", "750 ms"),
+        (ManualRefused::Latched { by, reason: "drill".into() }, "latched", "ben"),
+    ];
+    for (refused, code, detail) in table {
+        bench.answer.manual_refused = Some(refused);
+        let (status, problem) = bench.drive(&wish(&json!({ "twist": { "vx": 0.1 } }))).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!(code)), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(detail), "{problem}");
+        assert_eq!(bench.get("/api/v1/override").await.1["holder"], Value::Null, "it takes no lease");
+    }
+    assert!(bench.agent.try_order().is_none());
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_answer_is_not_said_to_drive() {
     let bench = bench();
-    bench.telemetry.send_replace(None);
-    let (status, problem) = bench.drive(&wish(&json!({ "twist": { "vx": 0.1 } }))).await;
-    assert_eq!((status.as_u16(), &problem["code"]), (503, &json!("starting")));
+    let body = wish(&json!({ "twist": { "vx": 0.1 } }));
+    let (status, problem) = bench.post("/api/v1/override", &body).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (503, &json!("agent_silent")));
+    assert!(bench.agent.try_order().is_none());
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use skein_types::authority::{
     LatchGossip, LatchOrder, LatchReport, LatchRequest, LatchSet, LatchView, LeaseGrant, Principal, ReleaseRefused,
     Term,
 };
-use skein_types::ids::{AgentId, CommandId};
+use skein_types::ids::{AgentId, CommandId, OperatorId};
 use skein_types::link::CommandOutcome;
 use skein_types::safety::{Causes, Latch};
 use skein_types::time::WallTime;
@@ -63,8 +63,8 @@ pub enum LatchInput {
     },
     /// The supervisor says who holds the lease.
     Lease(Option<LeaseGrant>),
-    /// A person drives or has not given control back.
-    Manual(bool),
+    /// The operator who drives or has not given control back.
+    Manual(Option<OperatorId>),
     /// A command carried this term.
     Term(Term),
     /// The process ends in order and the body stands.

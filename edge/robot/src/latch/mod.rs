@@ -78,7 +78,7 @@ pub struct LatchAuthority {
     own_requests: u64,
     persistence: Persistence,
     lease: LeaseTable,
-    manual: bool,
+    manual: Option<OperatorId>,
     gossip: Gossip,
     reported: Option<LatchReport>,
     outputs: VecDeque<LatchOutput>,
@@ -104,7 +104,7 @@ impl LatchAuthority {
             own_requests: 0,
             persistence: Persistence::new(),
             lease: LeaseTable::default(),
-            manual: false,
+            manual: begun.manual,
             gossip: Gossip::default(),
             reported: None,
             outputs: VecDeque::new(),
@@ -127,7 +127,7 @@ impl LatchAuthority {
             LatchInput::ReflexLatched { causes, stamp, at } => self.on_reflex(now, causes, stamp, at),
             LatchInput::Saved { ticket, result } => self.outputs.extend(self.persistence.on_saved(now, ticket, result)),
             LatchInput::Lease(grant) => self.lease.set(now, grant),
-            LatchInput::Manual(manual) => self.manual = manual,
+            LatchInput::Manual(manual) => self.on_manual(now, manual),
             LatchInput::Term(term) => self.on_term(term),
             LatchInput::CleanShutdown => {
                 self.clean = true;
@@ -162,6 +162,12 @@ impl LatchAuthority {
         self.published
     }
 
+    /// The operator who has control, for the agent at its start.
+    #[must_use]
+    pub const fn manual(&self) -> Option<&OperatorId> {
+        self.manual.as_ref()
+    }
+
     /// The highest term seen.
     #[must_use]
     pub const fn term(&self) -> Term {
@@ -181,7 +187,7 @@ impl LatchAuthority {
             latches: self.latches.clone(),
             kept: self.persistence.is_kept(),
             error: self.persistence.error().to_owned(),
-            manual: self.manual,
+            manual: self.manual.is_some(),
             lease: self.lease.view(now),
             term: self.term,
         }
@@ -324,6 +330,14 @@ impl LatchAuthority {
         CommandId(Uuid::from_u128(self.boot.0.as_u128().wrapping_add(u128::from(self.own_requests))))
     }
 
+    /// Autonomy resumes neither by a timeout nor by a restart: who has control is kept like the registers.
+    fn on_manual(&mut self, now: MonoTime, manual: Option<OperatorId>) {
+        if manual != self.manual {
+            self.manual = manual;
+            self.persistence.on_change(now);
+        }
+    }
+
     fn on_term(&mut self, term: Term) {
         if term > self.term {
             self.term = term;
@@ -427,6 +441,7 @@ impl LatchAuthority {
             robot: self.robot.clone(),
             latches: self.latches.clone(),
             term: self.term,
+            manual: self.manual.clone(),
             kernel_boot: self.kernel_boot.clone(),
             clean: self.clean,
             starts: self.starts.clone(),

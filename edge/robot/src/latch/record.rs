@@ -14,7 +14,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use skein_types::authority::{LatchSet, Term};
-use skein_types::ids::{AgentId, BootId, CommandId, FleetId};
+use skein_types::ids::{AgentId, BootId, CommandId, FleetId, OperatorId};
 use skein_types::time::{MonoTime, WallTime};
 
 /// Version of [`LatchFileContents`].
@@ -37,6 +37,9 @@ pub struct LatchFileContents {
     pub latches: LatchSet,
     /// The highest term seen.
     pub term: Term,
+    /// The operator who has control and has not given it back.
+    #[serde(default)]
+    pub manual: Option<OperatorId>,
     /// The kernel's boot id at the time of writing.
     pub kernel_boot: String,
     /// The process ended in order, with the body standing.
@@ -86,6 +89,7 @@ pub struct Start {
 pub(super) struct Begun {
     pub(super) latches: LatchSet,
     pub(super) term: Term,
+    pub(super) manual: Option<OperatorId>,
     pub(super) starts: Vec<MonoTime>,
     pub(super) recent: Vec<CommandId>,
     /// Why the robot stops itself, if it does.
@@ -109,7 +113,14 @@ pub(super) fn begin(start: &Start, found: Found) -> Begun {
 
 impl Begun {
     fn first() -> Self {
-        Self { latches: LatchSet::default(), term: Term::default(), starts: Vec::new(), recent: Vec::new(), stop: None }
+        Self {
+            latches: LatchSet::default(),
+            term: Term::default(),
+            manual: None,
+            starts: Vec::new(),
+            recent: Vec::new(),
+            stop: None,
+        }
     }
 }
 
@@ -122,7 +133,7 @@ fn distrust(start: &Start, record: &LatchFileContents) -> Option<String> {
 }
 
 fn resumed(start: &Start, record: LatchFileContents) -> Begun {
-    let LatchFileContents { latches, term, kernel_boot, clean, mut starts, recent, .. } = record;
+    let LatchFileContents { latches, term, manual, kernel_boot, clean, mut starts, recent, .. } = record;
     let same_boot = !start.kernel_boot.is_empty() && start.kernel_boot == kernel_boot;
     let mut stop = None;
     if clean {
@@ -138,5 +149,5 @@ fn resumed(start: &Start, record: LatchFileContents) -> Begun {
         starts.clear();
         stop = Some("the machine lost its power".to_owned());
     }
-    Begun { latches, term, starts, recent, stop }
+    Begun { latches, term, manual, starts, recent, stop }
 }
