@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use skein_supervisor::{Answer, OperatorCommand, OperatorRequest, Refusal, ReleaseCommand, RobotTargets};
 use skein_types::authority::{LatchAction, LatchRequest, LatchScope, Principal};
+use skein_types::fleet::LatchDurability;
 use skein_types::ids::{AgentId, CommandId};
 use skein_types::link::CommandOutcome;
 use skein_types::safety::Latch;
@@ -112,15 +113,16 @@ impl Services {
         raised_to: Option<Latch>,
         silent: String,
     ) -> RobotOutcome {
-        let latches = self.lane.latches(&robot);
+        let (latches, reported) = self.lane.latches(&robot);
         let (acknowledged, text) = match acks.get(&robot) {
             Some(CommandOutcome::Accepted | CommandOutcome::Done) => (true, String::new()),
             Some(CommandOutcome::Rejected(why) | CommandOutcome::Failed(why)) => (false, why.clone()),
             None => (false, silent),
         };
-        // The report of the latch may be some milliseconds behind the acknowledgement.
+        // The report of the latch may be some milliseconds behind the acknowledgement, which comes after the robot's disk.
+        let durability = if acknowledged { LatchDurability::Kept } else { reported };
         let latch = if acknowledged { latches.level().max(raised_to.unwrap_or_default()) } else { latches.level() };
-        RobotOutcome { robot, acknowledged, latch, text, latches }
+        RobotOutcome { robot, acknowledged, latch, text, latches, durability }
     }
 
     /// Releases robots: recorded first, then sent.

@@ -415,6 +415,7 @@ fn outcomes(outcomes: Vec<RobotOutcome>) -> Response {
     let outcome = |o: RobotOutcome| {
         json!({
             "robot": o.robot, "acknowledged": o.acknowledged, "latch": o.latch, "text": o.text, "latches": o.latches,
+            "durability": o.durability,
         })
     };
     Json(json!({"outcomes": outcomes.into_iter().map(outcome).collect::<Vec<Value>>()})).into_response()

@@ -20,6 +20,7 @@ use futures::Stream;
 use futures::task::AtomicWaker;
 use skein_supervisor::RobotTargets;
 use skein_types::authority::{LatchOrder, LatchReport, LatchRequest, LatchScope, LatchSet, Term};
+use skein_types::fleet::LatchDurability;
 use skein_types::ids::{AgentId, CommandId, Generation};
 use skein_types::link::{AgentReport, CloudCommand, CommandOutcome, Order};
 use skein_types::time::MonoTime;
@@ -114,9 +115,10 @@ impl RobotStream {
         self.waker.wake();
     }
 
-    /// The latches that the robot last reported on this stream.
-    fn latches(&self) -> LatchSet {
-        lock(&self.latest).as_ref().map(|report| report.latches.clone()).unwrap_or_default()
+    /// The latches that the robot last reported on this stream, and whether they are on its disk.
+    fn latches(&self) -> (LatchSet, LatchDurability) {
+        let latest = lock(&self.latest);
+        latest.as_ref().map(|report| (report.latches.clone(), LatchDurability::from(report))).unwrap_or_default()
     }
 
     fn is_fresh(&self) -> bool {
@@ -220,8 +222,8 @@ impl StopLane {
         meant.filter(|(_, stream)| stream.send(command.clone())).map(|(agent, _)| agent.clone()).collect()
     }
 
-    /// The latches that a connected robot last reported.
-    pub(crate) fn latches(&self, agent: &AgentId) -> LatchSet {
+    /// The latches that a connected robot last reported, and whether they are on its disk.
+    pub(crate) fn latches(&self, agent: &AgentId) -> (LatchSet, LatchDurability) {
         self.get(agent).map(|stream| stream.latches()).unwrap_or_default()
     }
 

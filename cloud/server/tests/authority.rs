@@ -88,6 +88,22 @@ async fn stop_reaches_robots_while_the_core_waits_for_the_disk() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_robot_that_stops_and_cannot_keep_it_is_said_to_be_stopped_and_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(dir.path()).await;
+    let address = server.address();
+    let mut robot = Robot::connect(address, Robot::hello("rover-1", 1)).await;
+    robot.disk_error = "disk full".to_owned();
+    robot.telemetry().await;
+    until_text(address, "/api/v1/robots", "rover-1").await;
+    let stopped = tokio::join!(post(address, "/api/v1/stop", r#"{"all":true}"#), robot.await_order(is_stop)).0;
+    assert!(stopped.contains(r#""acknowledged":false"#), "{stopped}");
+    assert!(stopped.contains(r#""latch":"stop""#) && stopped.contains(r#""not_kept":"disk full""#), "{stopped}");
+    until_text(address, "/api/v1/robots", r#""not_kept":"disk full""#).await;
+    server.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_silent_streams_do_not_delay_the_answer() {
     let dir = tempfile::tempdir().unwrap();
     let server = serve(dir.path()).await;

@@ -92,6 +92,22 @@ async fn a_robot_that_cannot_keep_its_stop_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_is_not_kept_is_said_over_the_supervisor_too() {
+    let known = Supervisor::default();
+    let mut stopped = view("r7", "", true);
+    let later = 4_000_000_000_000_000_000;
+    let own = stopped.latches.as_mut().unwrap().own.as_mut().unwrap();
+    (own.level, own.at_unix_nanos) = (skein_wire::v1::Latch::Stop.into(), later);
+    stopped.latch_error = "no space left on device".to_owned();
+    known.desk.lock().unwrap().robots.push(stopped);
+    let (supervisor, _server) = known.serve("127.0.0.1:0".parse().unwrap()).await;
+    let seen = Run::new(supervisor, &[]).skein(&["stop", "r7"]).await;
+    let entry = seen.robot("r7");
+    assert_eq!((&entry["path"], &entry["kept"]), (&json!("supervisor"), &json!(false)), "{seen:?}");
+    assert_eq!(entry["text"], "stopped, not kept: no space left on device");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_release_names_the_epochs_it_ends() {
     let mesh = Mesh::default();
     let run = Run::new(supervisor::dead(), &[("r1", mesh.serve("r1").await), ("r2", mesh.serve("r2").await)]);
@@ -160,6 +176,7 @@ fn view(name: &str, debug: &str, connected: bool) -> skein_wire::v1::RobotView {
         connected,
         latch: Latch::Released,
         latches: Default::default(),
+        durability: Default::default(),
         wanted: Default::default(),
         telemetry: None,
         age: skein_types::units::Seconds(0.0),

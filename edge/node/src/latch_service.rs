@@ -15,9 +15,9 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use skein_robot::latch::{
-    LatchAuthority, LatchFileContents, LatchInput, LatchOutcome, LatchOutput, LatchPath, LeaseHeld,
+    KnownLatches, LatchAuthority, LatchFileContents, LatchInput, LatchOutcome, LatchOutput, LatchPath, LeaseHeld,
 };
-use skein_types::authority::{LatchGossip, LatchRegister, LatchReport, LatchRequest, LatchSet, LeaseGrant, Term};
+use skein_types::authority::{LatchGossip, LatchReport, LatchRequest, LatchSet, LeaseGrant, Term};
 use skein_types::ids::{AgentId, OperatorId};
 use skein_types::link::{AgentReport, CommandAck};
 use skein_types::time::MonoTime;
@@ -40,17 +40,6 @@ const STACK_BYTES: usize = 256 * 1024;
 
 /// What waits to be written.
 type SaveJob = (u64, Box<LatchFileContents>);
-
-/// A registers of another robot, as peers pass it on.
-#[derive(Clone, Debug)]
-pub struct KnownLatch {
-    /// Name of the robot that the register is of.
-    pub robot: AgentId,
-    /// Its own register.
-    pub register: LatchRegister,
-    /// Since a peer last passed it on.
-    pub age: Duration,
-}
 
 /// The latch of this robot, for all threads.
 pub struct LatchService {
@@ -179,17 +168,10 @@ impl LatchService {
         self.lock().term()
     }
 
-    /// Registers of other robots as peers pass them on.
+    /// The latches of other robots as they and their peers pass them on.
     #[must_use]
-    pub fn known(&self) -> Vec<KnownLatch> {
-        let now = clock::now();
-        let authority = self.lock();
-        let known = authority.known().map(|(robot, register, at)| KnownLatch {
-            robot: robot.clone(),
-            register: register.clone(),
-            age: now.since(at),
-        });
-        known.collect()
+    pub fn known(&self) -> Vec<(AgentId, KnownLatches)> {
+        self.lock().known().map(|(robot, known)| (robot.clone(), known.clone())).collect()
     }
 
     /// What the peers are to hear; the newest message only.

@@ -1,10 +1,11 @@
 //! The fleet as its commanders see it.
 
+use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-use crate::authority::LatchSet;
+use crate::authority::{LatchReport, LatchSet};
 use crate::body::BodyDescriptor;
 use crate::coord::MapHazard;
 use crate::geometry::Pose;
@@ -32,6 +33,8 @@ pub struct RobotView {
     pub latch: Latch,
     /// The registers that it last reported.
     pub latches: LatchSet,
+    /// Whether what it obeys is on its disk.
+    pub durability: LatchDurability,
     /// The registers that it should have; until it reports them they are sent again.
     pub wanted: LatchSet,
     /// Last sample; none before the first.
@@ -42,6 +45,29 @@ pub struct RobotView {
     pub debug_address: String,
     /// Version of its software.
     pub software: String,
+}
+
+/// Whether what a robot obeys survives its process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LatchDurability {
+    /// It is on its disk.
+    #[default]
+    Kept,
+    /// It is being written.
+    Saving,
+    /// It could not be written; never empty.
+    NotKept(String),
+}
+
+impl From<&LatchReport> for LatchDurability {
+    fn from(report: &LatchReport) -> Self {
+        match (report.kept, report.error.as_str()) {
+            (true, _) => Self::Kept,
+            (false, "") => Self::Saving,
+            (false, why) => Self::NotKept(why.to_owned()),
+        }
+    }
 }
 
 /// One picture of everything, ten times a second.

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use skein_types::authority::{Epoch, LatchSet};
 use skein_types::event::{Event, EventKind};
-use skein_types::fleet::{FleetView, RobotView};
+use skein_types::fleet::{FleetView, LatchDurability, RobotView};
 use skein_types::ids::{AgentId, CommandId, MissionId, OperatorId};
 use skein_types::mission::{Mission, MissionSpec, MissionState, Preview};
 use skein_types::safety::{Cause, FailsafeLevel, Latch};
@@ -13,6 +13,7 @@ use skein_types::time::WallTime;
 use uuid::Uuid;
 
 use crate::bounds::{DECISIONS_MAX, EVENTS_MAX, MISSIONS_MAX, ROBOTS_MAX};
+use crate::convert::{durability, durability_fields};
 use crate::error::{At, Fault, WireError};
 use crate::read::{count, cut, list, name_option, names, nanos, nested, one_of, text, uuid, uuid_option};
 use crate::v1;
@@ -244,6 +245,8 @@ pub struct RobotOutcome {
     pub text: String,
     /// The registers that it last reported.
     pub latches: LatchSet,
+    /// Whether what it obeys is on its disk.
+    pub durability: LatchDurability,
 }
 
 impl TryFrom<v1::RobotOutcome> for RobotOutcome {
@@ -255,13 +258,17 @@ impl TryFrom<v1::RobotOutcome> for RobotOutcome {
             latch: one_of::<v1::Latch, _>(wire.latch).at("latch")?,
             text: text(wire.text).at("text")?,
             latches: nested(wire.latches, "latches")?,
+            durability: durability(wire.latch_saving, wire.latch_error)?,
         })
     }
 }
 
 impl From<RobotOutcome> for v1::RobotOutcome {
     fn from(outcome: RobotOutcome) -> Self {
+        let (latch_saving, latch_error) = durability_fields(outcome.durability);
         Self {
+            latch_saving,
+            latch_error,
             robot: outcome.robot.into(),
             acknowledged: outcome.acknowledged,
             latch: v1::Latch::from(outcome.latch).into(),

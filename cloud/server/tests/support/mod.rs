@@ -85,6 +85,8 @@ pub struct Robot {
     pub work: Option<(MissionId, Generation, Option<Region>)>,
     pub at: (f64, f64),
     pub latches: LatchSet,
+    /// Why its disk does not keep a latch; empty when it does.
+    pub disk_error: String,
     pub challenge: String,
     sequence: u64,
 }
@@ -116,7 +118,8 @@ impl Robot {
         let answer = client.link_stream(ReceiverStream::new(reports)).await.unwrap();
         let challenge = answer.metadata().get("skein-challenge").unwrap().to_str().unwrap().to_owned();
         let (from, latches) = (answer.into_inner(), LatchSet::default());
-        Self { id, boot, to, from, work: None, at: (0.0, 0.0), latches, challenge, sequence: 0 }
+        let disk_error = String::new();
+        Self { id, boot, to, from, work: None, at: (0.0, 0.0), latches, disk_error, challenge, sequence: 0 }
     }
 
     pub fn sample(&mut self) -> AgentTelemetry {
@@ -198,9 +201,11 @@ impl Robot {
             }
             Err(refused) => CommandOutcome::Rejected(refused.to_string()),
         };
-        let report = LatchReport { latches: self.latches.clone(), kept: true, ..LatchReport::default() };
+        let (kept, error) = (self.disk_error.is_empty(), self.disk_error.clone());
+        let not_kept = CommandOutcome::Failed(format!("stopped, not kept: {error}"));
+        let report = LatchReport { latches: self.latches.clone(), kept, error, ..LatchReport::default() };
         self.say(AgentReport::Latch(report)).await;
-        self.ack(command, outcome).await;
+        self.ack(command, if kept { outcome } else { not_kept }).await;
     }
 
     /// Drives through its work, so that it could have swept all of it.

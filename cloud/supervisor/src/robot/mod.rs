@@ -18,7 +18,7 @@ use core::time::Duration;
 
 use skein_types::authority::LatchSet;
 use skein_types::coord::AgentState;
-use skein_types::fleet::RobotView;
+use skein_types::fleet::{LatchDurability, RobotView};
 use skein_types::geometry::Point;
 use skein_types::ids::{AgentId, CommandId, Generation, MissionId};
 use skein_types::link::{CloudCommand, Hello};
@@ -244,6 +244,7 @@ impl Robot {
             connected: self.presence.is_connected(),
             latch: self.latch.level(),
             latches: self.latch.reported().map(|report| report.latches.clone()).unwrap_or_default(),
+            durability: self.latch.reported().map(LatchDurability::from).unwrap_or_default(),
             wanted,
             telemetry: self.telemetry().cloned(),
             age: self.samples.age(now),

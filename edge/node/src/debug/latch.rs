@@ -9,7 +9,7 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use skein_robot::latch::{LatchOutcome, LatchRefusal, LatchVerdict};
+use skein_robot::latch::{KnownLatches, LatchOutcome, LatchRefusal, LatchVerdict};
 use skein_types::authority::{
     Epoch, LatchAction, LatchRequest, LatchScope, LatchSet, LeaseGrant, Principal, ReleaseRefused,
 };
@@ -145,7 +145,8 @@ pub struct LatchesView {
     pub lease: Option<LeaseGrant>,
     /// Highest term of a planner that was seen.
     pub term: u64,
-    /// Registers of other robots as peers pass them on: `robot`, `register`, `age_s`.
+    /// Registers of other robots as peers pass them on: `robot`, its own `register`, the `fleet` register as the robot
+    /// itself said it (null while only others spoke of it), `age_s`.
     #[schema(value_type = Vec<Object>)]
     pub known: Vec<Value>,
 }
@@ -206,11 +207,10 @@ pub(super) async fn post_release(
     responses((status = 200, description = "Its own, the fleet's, and what peers pass on", body = LatchesView)))]
 pub(super) async fn get_latches(State(api): State<Api>) -> Json<LatchesView> {
     let report = api.latch.report();
-    let known = api
-        .latch
-        .known()
-        .into_iter()
-        .map(|known| json!({ "robot": known.robot, "register": known.register, "age_s": known.age.as_secs_f64() }));
+    let now = clock::now();
+    let known = api.latch.known().into_iter().map(|(robot, KnownLatches { own, fleet, heard_at })| {
+        json!({ "robot": robot, "register": own, "fleet": fleet, "age_s": now.secs_since(heard_at) })
+    });
     Json(LatchesView {
         robot: api.identity.robot.to_string(),
         latch: report.latches.level(),

@@ -13,6 +13,7 @@ use skein_agent::{Agent, AgentConfig, Input, ManualRefused, OverrideMotion};
 use skein_robot::latch::{LatchAuthority, Start};
 use skein_space::map::{Cell, OccupancyMap};
 use skein_space::planning::{PlanningMap, PlanningParams};
+use skein_types::authority::{LatchGossip, LatchRegister};
 use skein_types::coord::AgentState;
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::polygon::Polygon;
@@ -313,6 +314,25 @@ async fn a_stop_needs_no_token_and_no_agent_and_says_when_it_is_kept() {
     assert_eq!(view["latches"]["own"]["by"], "operator:anna");
     let (_, status) = bench.get("/status").await;
     assert_eq!((&status["latch"], &status["latch_kept"]), (&json!("kill"), &json!(true)));
+}
+
+#[tokio::test]
+async fn the_latches_of_a_robot_that_only_the_mesh_reaches_are_shown_with_the_fleets_register() {
+    let bench = bench();
+    let stopped = LatchRegister { level: Latch::Stop, ..LatchRegister::released() };
+    let other = AgentId::new("rover-2").unwrap();
+    bench.api.latch.handle(skein_robot::latch::LatchInput::Gossip(Box::new(LatchGossip {
+        sender: other.clone(),
+        boot: BootId(Uuid::from_u128(2)),
+        sequence: 1,
+        fleet: stopped,
+        robots: vec![(other, LatchRegister::released())],
+        requests: Vec::new(),
+    })));
+    let (_, view) = bench.get("/api/v1/latches").await;
+    let known = &view["known"][0];
+    assert_eq!((&known["robot"], &known["register"]["level"]), (&json!("rover-2"), &json!("released")), "{view}");
+    assert_eq!(known["fleet"]["level"], "stop", "{view}");
 }
 
 #[tokio::test]

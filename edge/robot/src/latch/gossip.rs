@@ -30,10 +30,21 @@ struct Relay {
     since: MonoTime,
 }
 
+/// What is known of the latches of another robot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownLatches {
+    /// Its own register.
+    pub own: LatchRegister,
+    /// The fleet's register as the robot itself said it; `None` while only others spoke of it.
+    pub fleet: Option<LatchRegister>,
+    /// When it was last heard of.
+    pub heard_at: MonoTime,
+}
+
 /// Registers and requests of others.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gossip {
-    known: BTreeMap<AgentId, (LatchRegister, MonoTime)>,
+    known: BTreeMap<AgentId, KnownLatches>,
     relays: VecDeque<Relay>,
     seen: VecDeque<(CommandId, Option<AgentId>)>,
     sequence: u64,
@@ -48,18 +59,27 @@ impl Gossip {
     /// Takes what a peer says of a robot. When there is no place, the entry that was heard of longest ago goes.
     pub(super) fn learn(&mut self, now: MonoTime, robot: AgentId, register: &LatchRegister) -> bool {
         if !self.known.contains_key(&robot) && self.known.len() >= KNOWN_MAX {
-            let oldest = self.known.iter().min_by_key(|(_, (_, at))| *at).map(|(name, _)| name.clone());
+            let oldest = self.known.iter().min_by_key(|(_, known)| known.heard_at).map(|(name, _)| name.clone());
             oldest.map(|name| self.known.remove(&name));
         }
-        let entry = self.known.entry(robot).or_insert_with(|| (LatchRegister::released(), now));
-        let merged = entry.0.merge(register);
-        let changed = merged != entry.0;
-        *entry = (merged, now);
+        let unknown = || KnownLatches { own: LatchRegister::released(), fleet: None, heard_at: now };
+        let entry = self.known.entry(robot).or_insert_with(unknown);
+        let merged = entry.own.merge(register);
+        let changed = merged != entry.own;
+        (entry.own, entry.heard_at) = (merged, now);
         changed
     }
 
-    pub(super) fn known(&self) -> impl Iterator<Item = (&AgentId, &LatchRegister, MonoTime)> {
-        self.known.iter().map(|(robot, (register, at))| (robot, register, *at))
+    /// Takes what a peer says of the fleet's register: that it obeys it. Robots that are not known are left out.
+    pub(super) fn learn_fleet(&mut self, robot: &AgentId, register: &LatchRegister) {
+        if let Some(entry) = self.known.get_mut(robot) {
+            let merged = entry.fleet.as_ref().map_or_else(|| register.clone(), |known| known.merge(register));
+            entry.fleet = Some(merged);
+        }
+    }
+
+    pub(super) fn known(&self) -> impl Iterator<Item = (&AgentId, &KnownLatches)> {
+        self.known.iter()
     }
 
     /// Begins to pass a request on; `false` when it was passed on before. When all places are taken the oldest goes.
@@ -105,7 +125,7 @@ impl Gossip {
     }
 
     fn in_turn(&mut self, places: usize) -> Vec<(AgentId, LatchRegister)> {
-        let pair = |(robot, (register, _)): (&AgentId, &(LatchRegister, MonoTime))| (robot.clone(), register.clone());
+        let pair = |(robot, known): (&AgentId, &KnownLatches)| (robot.clone(), known.own.clone());
         let chosen: Vec<_> = match &self.turn {
             Some(last) => {
                 let later = self.known.iter().filter(|(robot, _)| *robot > last);

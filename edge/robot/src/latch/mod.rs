@@ -34,7 +34,7 @@ mod messages;
 mod persistence;
 mod record;
 
-pub use gossip::{KNOWN_MAX, RELAY_FOR};
+pub use gossip::{KNOWN_MAX, KnownLatches, RELAY_FOR};
 pub use lease::{LOCAL_LEASE, LeaseHeld};
 pub use messages::{LatchInput, LatchOutcome, LatchOutput, LatchPath, LatchRefusal, LatchVerdict, level_name};
 pub use record::{CRASH_WINDOW, CRASHES_MAX, Found, LatchFileContents, RECORD_VERSION, Start};
@@ -193,8 +193,8 @@ impl LatchAuthority {
         }
     }
 
-    /// Registers of other robots as peers pass them on, with the moment each was last heard of.
-    pub fn known(&self) -> impl Iterator<Item = (&AgentId, &LatchRegister, MonoTime)> {
+    /// The latches of other robots as they and their peers pass them on.
+    pub fn known(&self) -> impl Iterator<Item = (&AgentId, &KnownLatches)> {
         self.gossip.known()
     }
 
@@ -264,6 +264,7 @@ impl LatchAuthority {
                 merged.own = merged.own.merge(&register);
             }
         }
+        self.gossip.learn_fleet(&gossip.sender, &gossip.fleet);
         self.set(now, merged);
         for relayed in gossip.requests {
             self.on_relayed(now, relayed);

@@ -417,6 +417,30 @@ fn requests_stop_circulating_and_peers_never_release_this_robots_own_latch() {
     assert_eq!(bench.own_epoch(), Epoch(0), "an epoch that nobody could release is a forgery");
 }
 
+#[test]
+fn what_a_robot_obeys_of_the_fleet_is_known_from_itself_and_not_from_others() {
+    let mut bench = Bench::fresh();
+    let stopped = LatchRegister { level: Latch::Stop, ..LatchRegister::released() };
+    let gossip = |sender, fleet| {
+        LatchInput::Gossip(Box::new(LatchGossip {
+            sender: robot(sender),
+            boot: BootId(Uuid::nil()),
+            sequence: 1,
+            fleet,
+            robots: vec![(robot(2), LatchRegister::released()), (robot(3), LatchRegister::released())],
+            requests: Vec::new(),
+        }))
+    };
+    bench.handle(gossip(2, stopped.clone()));
+    let fleet = |bench: &Bench, number| {
+        let known = bench.authority.known().find(|(name, _)| **name == robot(number)).map(|(_, known)| known.clone());
+        known.unwrap().fleet
+    };
+    assert_eq!((fleet(&bench, 2), fleet(&bench, 3)), (Some(stopped.clone()), None));
+    bench.handle(gossip(2, LatchRegister::released()));
+    assert_eq!(fleet(&bench, 2), Some(stopped), "an old message takes nothing back");
+}
+
 /// Story 16: somebody on the mesh says that everybody is free.
 #[test]
 fn a_release_forged_on_the_mesh_releases_nobody_in_any_form() {

@@ -1,7 +1,7 @@
 //! The fleet as its commanders see it.
 
 use skein_types::coord::MAP_HAZARDS_MAX;
-use skein_types::fleet::{ALARMS_MAX, Alarm, AlarmSeverity, FleetView, RobotView};
+use skein_types::fleet::{ALARMS_MAX, Alarm, AlarmSeverity, FleetView, LatchDurability, RobotView};
 use skein_types::ids::{AgentId, BootId};
 use skein_types::time::WallTime;
 use skein_types::units::Seconds;
@@ -51,6 +51,7 @@ impl TryFrom<v1::RobotView> for RobotView {
             connected: wire.connected,
             latch: one_of::<v1::Latch, _>(wire.latch).at("latch")?,
             latches: nested(wire.latches, "latches")?,
+            durability: durability(wire.latch_saving, wire.latch_error)?,
             wanted: nested(wire.wanted, "wanted")?,
             telemetry: nested_option(wire.telemetry, "telemetry")?,
             age: Seconds(not_negative(wire.age_seconds).at("age_seconds")?),
@@ -60,9 +61,31 @@ impl TryFrom<v1::RobotView> for RobotView {
     }
 }
 
+/// What is on the disk, from the two fields that say so. A sender that knows neither field says that it is kept.
+pub(crate) fn durability(saving: bool, error: String) -> Result<LatchDurability, WireError> {
+    let error = text(error).at("latch_error")?;
+    Ok(match (saving, error.is_empty()) {
+        (_, false) => LatchDurability::NotKept(error),
+        (true, true) => LatchDurability::Saving,
+        (false, true) => LatchDurability::Kept,
+    })
+}
+
+/// The reverse of [`durability`].
+pub(crate) fn durability_fields(durability: LatchDurability) -> (bool, String) {
+    match durability {
+        LatchDurability::Kept => (false, String::new()),
+        LatchDurability::Saving => (true, String::new()),
+        LatchDurability::NotKept(why) => (false, cut(why)),
+    }
+}
+
 impl From<RobotView> for v1::RobotView {
     fn from(robot: RobotView) -> Self {
+        let (latch_saving, latch_error) = durability_fields(robot.durability);
         Self {
+            latch_saving,
+            latch_error,
             agent: robot.agent.into(),
             boot: robot.boot.to_string(),
             body: Some(robot.body.into()),

@@ -8,3 +8,5 @@ mod link;
 mod mission;
 mod swarm;
 mod telemetry;
+
+pub(crate) use fleet::{durability, durability_fields};

@@ -21,7 +21,7 @@ use skein_types::coord::{
     RightOfWay,
 };
 use skein_types::event::{Event, EventBatch, EventHash, EventKind};
-use skein_types::fleet::{Alarm, AlarmSeverity, FleetView, RobotView};
+use skein_types::fleet::{Alarm, AlarmSeverity, FleetView, LatchDurability, RobotView};
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::ids::{AgentId, BootId, CommandId, EventId, FleetId, Generation, MissionId, OperatorId};
 use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Hello, HelloProof, Order, SchemaRange};
@@ -628,9 +628,17 @@ pub(crate) fn command() -> impl Strategy<Value = CloudCommand> {
 
 pub(crate) fn robot() -> impl Strategy<Value = RobotView> {
     let who = (agent(), uuid(), body(), pose());
-    let held = (latch(), latches(), latches());
+    let held = (latch(), latches(), latches(), durability());
     (who, any::<bool>(), held, option::of(telemetry()), not_negative(), text(), text()).prop_map(
-        |((agent, boot, body, home), connected, (latch, latches, wanted), telemetry, age, debug_address, software)| {
+        |(
+            (agent, boot, body, home),
+            connected,
+            (latch, latches, wanted, durability),
+            telemetry,
+            age,
+            debug_address,
+            software,
+        )| {
             RobotView {
                 agent,
                 boot: BootId(boot),
@@ -639,6 +647,7 @@ pub(crate) fn robot() -> impl Strategy<Value = RobotView> {
                 connected,
                 latch,
                 latches,
+                durability,
                 wanted,
                 telemetry,
                 age: Seconds(age),
@@ -669,9 +678,21 @@ pub(crate) fn targets() -> impl Strategy<Value = request::Targets> {
 }
 
 pub(crate) fn outcome() -> impl Strategy<Value = request::RobotOutcome> {
-    (agent(), any::<bool>(), latch(), text(), latches()).prop_map(|(robot, acknowledged, latch, text, latches)| {
-        request::RobotOutcome { robot, acknowledged, latch, text, latches }
-    })
+    (agent(), any::<bool>(), latch(), text(), latches(), durability()).prop_map(
+        |(robot, acknowledged, latch, text, latches, durability)| request::RobotOutcome {
+            robot,
+            acknowledged,
+            latch,
+            text,
+            latches,
+            durability,
+        },
+    )
+}
+
+fn durability() -> impl Strategy<Value = LatchDurability> {
+    let not_kept = text().prop_map(|why| LatchDurability::NotKept(format!("x{why}")));
+    prop_oneof![Just(LatchDurability::Kept), Just(LatchDurability::Saving), not_kept]
 }
 
 pub(crate) fn lease() -> impl Strategy<Value = request::Lease> {

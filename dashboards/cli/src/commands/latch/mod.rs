@@ -235,7 +235,7 @@ pub(super) fn value(request: &Request, robot: &AgentId, entry: &Entry) -> Value 
         "reached": entry.is_reached,
         "latch": first.map_or(Latch::Released, |arrival| arrival.ack.latches.level()),
         "latches": first.map(|arrival| &arrival.ack.latches),
-        "kept": first.is_some_and(|_| entry.arrivals.iter().all(|arrival| arrival.ack.kept)),
+        "kept": entry.kept(),
         "path": first.map(|arrival| arrival.path.name()),
         "after_ms": first.map(|arrival| arrival.after.as_secs_f64() * 1000.0),
         "paths": paths.collect::<Vec<_>>(),

@@ -185,7 +185,7 @@ impl Courier {
             let answer = self.http.get(&door.address, "/api/v1/latches", self.remaining()).await;
             for (robot, latches) in answer.iter().flat_map(known_of) {
                 if self.request.is_done(&robot, &latches) {
-                    let ack = Ack { latches, kept: true, text: String::new() };
+                    let ack = Ack { latches, kept: None, text: String::new() };
                     self.report(Finding::Acknowledged(robot, Path::Mesh(relay.clone()), ack)).await;
                 }
             }
@@ -218,8 +218,9 @@ impl Courier {
         for outcome in outcomes {
             let (robot, path) = (outcome.robot, Path::Supervisor);
             self.report(Finding::Known(robot.clone())).await;
-            if outcome.acknowledged {
-                let ack = Ack { latches: outcome.latches, kept: true, text: String::new() };
+            // A robot whose disk is full obeys and does not acknowledge.
+            let obeys = outcome.acknowledged || self.request.is_done(&robot, &outcome.latches);
+            if let Some(ack) = Ack::reported(outcome.latches, outcome.durability).filter(|_| obeys) {
                 self.report(Finding::Acknowledged(robot, path, ack)).await;
             }
         }
@@ -236,13 +237,13 @@ impl Courier {
             for robot in robots {
                 let agent = robot.agent.clone();
                 self.report(Finding::Known(agent.clone())).await;
-                let finding = if !robot.connected {
-                    Finding::Unreached(agent.clone(), Path::Supervisor, "not connected".to_owned())
-                } else if self.request.is_done(&agent, &robot.latches) {
-                    let ack = Ack { latches: robot.latches, kept: true, text: String::new() };
-                    Finding::Acknowledged(agent.clone(), Path::Supervisor, ack)
-                } else {
-                    Finding::Reached(agent.clone())
+                let is_done = self.request.is_done(&agent, &robot.latches);
+                let finding = match Ack::reported(robot.latches, robot.durability) {
+                    _ if !robot.connected => {
+                        Finding::Unreached(agent.clone(), Path::Supervisor, "not connected".to_owned())
+                    }
+                    Some(ack) if is_done => Finding::Acknowledged(agent.clone(), Path::Supervisor, ack),
+                    Some(_) | None => Finding::Reached(agent.clone()),
                 };
                 self.report(finding).await;
                 if is_first && robot.debug_address.is_empty() {
@@ -264,7 +265,7 @@ impl Courier {
 /// A robot's answer for itself.
 fn ack_of(answer: &Answer) -> Ack {
     let latches = answer.body.get("latches").cloned().and_then(|latches| serde_json::from_value(latches).ok());
-    let kept = answer.body.get("kept").and_then(Value::as_bool).unwrap_or(true);
+    let kept = answer.body.get("kept").and_then(Value::as_bool);
     Ack { latches: latches.unwrap_or_default(), kept, text: answer.text("error").to_owned() }
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use skein_types::authority::LatchSet;
+use skein_types::fleet::LatchDurability;
 use skein_types::ids::AgentId;
 
 use crate::failure::Exit;
@@ -51,10 +52,21 @@ impl Path {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ack {
     pub latches: LatchSet,
-    /// It is on the robot's disk.
-    pub kept: bool,
+    /// It is on the robot's disk; unknown where only a peer spoke of the robot.
+    pub kept: Option<bool>,
     /// Why it is not.
     pub text: String,
+}
+
+impl Ack {
+    /// What a supervisor says that the robot reported; `None` while the robot still writes it to its disk.
+    pub(crate) fn reported(latches: LatchSet, durability: LatchDurability) -> Option<Self> {
+        match durability {
+            LatchDurability::Kept => Some(Self { latches, kept: Some(true), text: String::new() }),
+            LatchDurability::Saving => None,
+            LatchDurability::NotKept(text) => Some(Self { latches, kept: Some(false), text }),
+        }
+    }
 }
 
 /// What a path found out.
@@ -105,9 +117,16 @@ impl Entry {
         self.arrivals.first()
     }
 
+    /// What it obeys is on its disk, as far as any path said.
+    pub(crate) fn kept(&self) -> Option<bool> {
+        let mut said = self.arrivals.iter().filter_map(|arrival| arrival.ack.kept).peekable();
+        said.peek()?;
+        Some(said.all(|kept| kept))
+    }
+
     /// Why the robot has not acknowledged, or what is wrong although it has.
     pub(crate) fn remark(&self) -> String {
-        if let Some(Arrival { ack, .. }) = self.arrivals.iter().find(|arrival| !arrival.ack.kept) {
+        if let Some(Arrival { ack, .. }) = self.arrivals.iter().find(|arrival| arrival.ack.kept == Some(false)) {
             return format!("stopped, not kept: {}", ack.text);
         }
         if !self.arrivals.is_empty() {
@@ -253,7 +272,7 @@ mod tests {
     }
 
     fn ack() -> Ack {
-        Ack { latches: LatchSet::default(), kept: true, text: String::new() }
+        Ack { latches: LatchSet::default(), kept: Some(true), text: String::new() }
     }
 
     fn acknowledged(name: &str, path: Path) -> Finding {
@@ -287,6 +306,21 @@ mod tests {
         assert!(tally.is_over(ms(420)));
         tally.on_finding(ms(30), Finding::SupervisorFailed("no answer".into()));
         assert!(tally.is_over(ms(30)));
+    }
+
+    #[test]
+    fn a_stop_that_is_not_on_the_disk_is_said_whichever_path_brought_it() {
+        let mut tally = Tally::new(Some(vec![robot("r1")]));
+        let not_kept = LatchDurability::NotKept("disk full".into());
+        let ack = |durability| Ack::reported(LatchSet::default(), durability);
+        assert_eq!(ack(LatchDurability::Saving), None, "not before the robot knows");
+        let unknown = Ack { latches: LatchSet::default(), kept: None, text: String::new() };
+        tally.on_finding(ms(1), Finding::Acknowledged(robot("r1"), Path::Mesh(robot("r2")), unknown));
+        assert_eq!(tally.robots[&robot("r1")].kept(), None, "a peer does not know");
+        tally.on_finding(ms(2), Finding::Acknowledged(robot("r1"), Path::Supervisor, ack(not_kept).unwrap()));
+        tally.on_finding(ms(3), acknowledged("r1", Path::Direct));
+        let entry = &tally.robots[&robot("r1")];
+        assert_eq!((entry.kept(), entry.remark().as_str()), (Some(false), "stopped, not kept: disk full"));
     }
 
     #[test]
