@@ -18,10 +18,10 @@ use skein_wire::v1::mission_control_server::MissionControlServer;
 use skein_wire::{DESCRIPTOR_SET, MESSAGE_BYTES_MAX};
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
 use tonic_web::GrpcWebLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use uuid::Uuid;
@@ -200,14 +200,16 @@ fn start_core(
 }
 
 async fn serve(listener: TcpListener, routes: Router, closing: CancellationToken) -> Result<(), ServeError> {
+    // Set on each accepted connection: the server's own setting does not reach connections that it did not accept
+    // itself, and a STOP would then wait up to 40 ms for the robot's acknowledgement of the packet before it.
+    let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
     tonic::transport::Server::builder()
         .accept_http1(true)
-        .tcp_nodelay(true)
         .http2_keepalive_interval(Some(PING_EVERY))
         .http2_keepalive_timeout(Some(PING_WITHIN))
         .max_concurrent_streams(STREAMS_MAX)
         .add_routes(Routes::from(routes))
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), closing.cancelled_owned())
+        .serve_with_incoming_shutdown(connections, closing.cancelled_owned())
         .await
         .map_err(|error| ServeError::Transport(error.to_string()))
 }

@@ -13,6 +13,7 @@ use skein_body_remote::{Command, Connection, Listener, Welcome};
 use skein_types::body::BodyDescriptor;
 use skein_types::geometry::Pose;
 use skein_types::motion::DriveMode;
+use skein_types::time::MonoTime;
 
 use crate::clock::{now, sleep_until};
 
@@ -98,13 +99,22 @@ fn on_command(seen: &Seen, body: &mut PointBody, command: Command) {
             if frame.mode == DriveMode::Follow {
                 seen.halted_at.store(0, Ordering::Release);
                 seen.follows.fetch_add(1, Ordering::AcqRel);
-            } else if seen.halted_at.load(Ordering::Acquire) == 0 {
-                seen.follows.store(0, Ordering::Release);
-                seen.halted_at.store(at.as_nanos(), Ordering::Release);
+            } else {
+                note_halt(seen, at);
             }
             let _late_or_not_finite = body.actuate(at, &frame);
         }
-        Command::Halt => drop(body.halt(at)),
+        Command::Halt => {
+            note_halt(seen, at);
+            let _out_of_reach = body.halt(at);
+        }
         Command::RestorePower => drop(body.restore_power(at)),
+    }
+}
+
+fn note_halt(seen: &Seen, at: MonoTime) {
+    if seen.halted_at.load(Ordering::Acquire) == 0 {
+        seen.follows.store(0, Ordering::Release);
+        seen.halted_at.store(at.as_nanos(), Ordering::Release);
     }
 }

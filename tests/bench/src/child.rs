@@ -23,10 +23,11 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn start(role: Role, fleet: &FleetId) -> Result<Self> {
+    pub(crate) fn start(role: Role, fleets: &[FleetId]) -> Result<Self> {
         let name = role.to_possible_value().context("a name")?.get_name().to_owned();
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["--child", &name, "--fleet", fleet.as_str()])
+            .args(["--child", &name])
+            .args(fleets.iter().flat_map(|fleet| ["--fleet", fleet.as_str()]))
             .env(skein_mesh::RUNTIME_ENV.0, skein_mesh::RUNTIME_ENV.1)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

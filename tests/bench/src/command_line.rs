@@ -20,7 +20,7 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
     let name = format!("bench-cli-{}", std::process::id());
     let fleet = Fleet::start(&name, ROBOTS)?;
     let mut rows = vec![row(&fleet, "idle")?];
-    let flood = Peer::start(Role::Flood, &FleetId::new(name)?)?;
+    let flood = Peer::start(Role::Flood, &[FleetId::new(name)?])?;
     rows.push(row(&fleet, "beside a flood")?);
     flood.end()?;
     fleet.hang_cloud()?;

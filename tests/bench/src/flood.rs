@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use skein_types::coord::{AgentState, Intent, RightOfWay};
 use skein_types::geometry::{Point, Pose};
 use skein_types::ids::{AgentId, BootId, FleetId};
@@ -37,13 +37,20 @@ pub(crate) fn bare_session() -> Result<zenoh::Session> {
 }
 
 /// In a child: publishes until the input is closed, then prints how many messages went out.
-pub(crate) fn run(fleet: &FleetId) -> Result<()> {
+pub(crate) fn run(fleets: &[FleetId]) -> Result<()> {
     let session = bare_session()?;
-    let keys = SwarmKeys::new(fleet.clone());
     let agents: Vec<AgentId> = (0..NAMES).map(|i| AgentId::new(format!("flood-{i}"))).collect::<Result<_, _>>()?;
+    // The fleets take turns.
+    let keys: Vec<SwarmKeys> = fleets.iter().cloned().map(SwarmKeys::new).collect();
+    let name = |index: usize| {
+        let agent = agents.get(index % agents.len())?;
+        let keys = keys.get(index % keys.len())?;
+        Some((agent.clone(), keys.key(&SwarmKey::Presence(agent.clone()))))
+    };
+    let turns: Vec<(AgentId, String)> = (0..agents.len() * keys.len()).filter_map(name).collect();
     let stop = Arc::new(AtomicBool::new(false));
     let sent = std::thread::scope(|scope| -> Result<u64> {
-        let flooding = scope.spawn(|| flood(&session, &keys, &agents, &stop));
+        let flooding = scope.spawn(|| flood(&session, &turns, &stop));
         let closed = ready_until_closed();
         stop.store(true, Ordering::Relaxed);
         closed?;
@@ -53,16 +60,16 @@ pub(crate) fn run(fleet: &FleetId) -> Result<()> {
     Ok(())
 }
 
-fn flood(session: &zenoh::Session, keys: &SwarmKeys, agents: &[AgentId], stop: &AtomicBool) -> Result<u64> {
-    let names: Vec<String> = agents.iter().map(|agent| keys.key(&SwarmKey::Presence(agent.clone()))).collect();
+fn flood(session: &zenoh::Session, turns: &[(AgentId, String)], stop: &AtomicBool) -> Result<u64> {
+    ensure!(!turns.is_empty(), "no fleet to flood");
+    let round = turns.len() as u64;
     let per_burst = RATE * u64::try_from(BURST.as_millis())? / 1000;
     let (start, mut sent) = (now(), 0_u64);
     let mut burst = 0_u32;
     while !stop.load(Ordering::Relaxed) {
         for _ in 0..per_burst {
-            let index = usize::try_from(sent % NAMES)?;
-            let (Some(agent), Some(name)) = (agents.get(index), names.get(index)) else { continue };
-            let bytes = intent(agent, sent / NAMES + 1).to_bytes();
+            let Some((agent, name)) = turns.get(usize::try_from(sent % round)?) else { break };
+            let bytes = intent(agent, sent / round + 1).to_bytes();
             session.put(name.as_str(), bytes).wait().map_err(|e| anyhow!("{name}: {e}"))?;
             sent += 1;
         }

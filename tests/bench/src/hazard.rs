@@ -2,7 +2,9 @@
 //! and callback between the same two.
 //!
 //! The sender ticks at 100 Hz, each tick as another of its robots, because a receiver takes at most 10 hazards a second
-//! of one robot. A tick hands the hazard to a lane and wakes the thread that publishes, as in a robot's process.
+//! of one robot. Each of these robots has a fleet of its own with one receiver in the other process, so that a hazard has
+//! one subscriber, as the bare message has. A tick hands the hazard to a lane and wakes the thread that publishes, as in
+//! a robot's process.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,9 +56,10 @@ struct Delays {
 }
 
 pub(crate) fn rows() -> Result<Vec<Row>> {
-    let fleet = FleetId::new(format!("bench-{}", std::process::id()))?;
-    let idle = measure(&fleet, false)?;
-    let busy = measure(&fleet, true)?;
+    let name = |index: usize| FleetId::new(format!("bench-{}-{index}", std::process::id()));
+    let fleets: Vec<FleetId> = (0..SENDERS).map(name).collect::<Result<_, _>>()?;
+    let idle = measure(&fleets, false)?;
+    let busy = measure(&fleets, true)?;
     let (p50, bare_p50) = (quantile(&idle.hazards, 0.5), quantile(&idle.bare, 0.5));
     let (p99, busy_p99) = (quantile(&idle.hazards, 0.99), quantile(&busy.hazards, 0.99));
     let p999 = quantile(&idle.hazards, 0.999);
@@ -94,11 +97,11 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
     ])
 }
 
-fn measure(fleet: &FleetId, flooded: bool) -> Result<Delays> {
+fn measure(fleets: &[FleetId], flooded: bool) -> Result<Delays> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let receiver = Peer::start(Role::HazardReceiver, fleet)?;
-    let flood = if flooded { Some(Peer::start(Role::Flood, fleet)?) } else { None };
-    let meshes = runtime.block_on(open_senders(fleet))?;
+    let receiver = Peer::start(Role::HazardReceiver, fleets)?;
+    let flood = if flooded { Some(Peer::start(Role::Flood, fleets)?) } else { None };
+    let meshes = runtime.block_on(open_senders(fleets))?;
     let bare = bare_session()?;
     let sent = send(&meshes, &bare)?;
     let arrivals: Arrivals = serde_json::from_str(&receiver.end()?)?;
@@ -108,9 +111,9 @@ fn measure(fleet: &FleetId, flooded: bool) -> Result<Delays> {
     delays(&sent, &arrivals)
 }
 
-async fn open_senders(fleet: &FleetId) -> Result<Vec<(AgentId, Arc<Mesh>)>> {
+async fn open_senders(fleets: &[FleetId]) -> Result<Vec<(AgentId, Arc<Mesh>)>> {
     let mut meshes = Vec::new();
-    for index in 0..SENDERS {
+    for (index, fleet) in fleets.iter().enumerate() {
         let agent = AgentId::new(format!("sender-{index}"))?;
         let (mesh, _events) =
             Mesh::open(&MeshConfig::loopback(fleet.clone(), agent.clone()), MeshHooks::default()).await?;
@@ -189,7 +192,7 @@ fn delays(sent: &BTreeMap<(String, u64), MonoTime>, arrivals: &Arrivals) -> Resu
 }
 
 /// In a child: receives until the input is closed, then prints what arrived when.
-pub(crate) fn receive(fleet: &FleetId) -> Result<()> {
+pub(crate) fn receive(fleets: &[FleetId]) -> Result<()> {
     let arrivals = Arc::new(Mutex::new(Arrivals::default()));
     let (of_hazards, of_bare) = (Arc::clone(&arrivals), Arc::clone(&arrivals));
     let slots = Mutex::new(HazardSlots::default());
@@ -201,10 +204,14 @@ pub(crate) fn receive(fleet: &FleetId) -> Result<()> {
         arrivals.hazards.push((hazard.reporter.to_string(), hazard.sequence, at));
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let config = MeshConfig::loopback(fleet.clone(), AgentId::new("receiver")?);
     let hooks = MeshHooks { on_hazard: Some(on_hazard), ..MeshHooks::default() };
-    let (_mesh, mut events) = runtime.block_on(Mesh::open(&config, hooks))?;
-    runtime.spawn(async move { while events.recv().await.is_some() {} });
+    let mut meshes = Vec::new();
+    for fleet in fleets {
+        let config = MeshConfig::loopback(fleet.clone(), AgentId::new("receiver")?);
+        let (mesh, mut events) = runtime.block_on(Mesh::open(&config, hooks.clone()))?;
+        runtime.spawn(async move { while events.recv().await.is_some() {} });
+        meshes.push(mesh);
+    }
     let bare = bare_session()?;
     let subscriber = bare.declare_subscriber(BARE_KEY).callback(move |sample| {
         let at = now().as_nanos();

@@ -39,9 +39,9 @@ struct Options {
     /// What this process does for another one that measures.
     #[arg(long, hide = true, requires = "fleet")]
     child: Option<Role>,
-    /// Fleet of that measurement.
+    /// Fleets of that measurement.
     #[arg(long, hide = true)]
-    fleet: Option<FleetId>,
+    fleet: Vec<FleetId>,
 }
 
 type Group = (&'static str, fn() -> Result<Vec<Row>>);
@@ -60,10 +60,10 @@ const GROUPS: &[Group] = &[
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    if let (Some(role), Some(fleet)) = (options.child, &options.fleet) {
+    if let Some(role) = options.child {
         return match role {
-            Role::HazardReceiver => hazard::receive(fleet),
-            Role::Flood => flood::run(fleet),
+            Role::HazardReceiver => hazard::receive(&options.fleet),
+            Role::Flood => flood::run(&options.fleet),
         };
     }
     let mut rows = Vec::new();

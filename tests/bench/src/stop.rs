@@ -60,7 +60,7 @@ impl Path {
 pub(crate) fn rows() -> Result<Vec<Row>> {
     let mut rig = Rig::start()?;
     let mut rows = rig.rows("idle")?;
-    let flood = Peer::start(Role::Flood, &rig.fleet)?;
+    let flood = Peer::start(Role::Flood, std::slice::from_ref(&rig.fleet))?;
     rows.extend(rig.rows("beside a flood")?);
     flood.end()?;
     Ok(rows)
