@@ -13,7 +13,7 @@ use skein_types::ids::{AgentId, BootId};
 
 use crate::clock;
 use crate::heartbeat::Heartbeat;
-use crate::rt::{SensedEnd, Wake};
+use crate::rt::{SensedEnd, Wake, Wanted, privileges};
 
 /// Hazards of the agent that wait; it reports each place at most once a second.
 const REPORTED_MAX: usize = 32;
@@ -83,14 +83,18 @@ impl HazardThread {
         (this, HazardLane { reported: tell, wake })
     }
 
-    /// Starts the thread.
+    /// Starts the thread, with this priority of `SCHED_FIFO` where the system grants it.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(self) -> std::io::Result<HazardThreadHandle> {
+    pub fn start(self, priority: i32) -> std::io::Result<HazardThreadHandle> {
         let (ending, wake, heartbeat) =
             (Arc::clone(&self.ending), Arc::clone(&self.sensed.wake), Arc::clone(&self.heartbeat));
-        let thread = Builder::new().name("skein-hazard".into()).stack_size(STACK_BYTES).spawn(move || self.run())?;
+        let thread = Builder::new().name("skein-hazard".into()).stack_size(STACK_BYTES).spawn(move || {
+            let granted = privileges::ask(&Wanted { priority, cpu: None, lock_memory: false });
+            tracing::info!(scheduling = granted.scheduling, "the hazard thread runs");
+            self.run();
+        })?;
         Ok(HazardThreadHandle { thread, ending, wake, heartbeat })
     }
 

@@ -295,7 +295,7 @@ impl Base {
         }
         let runtime = spawner.heartbeat();
 
-        let hazards = Arc::new(hazard_thread.start().context("no hazard thread")?);
+        let hazards = Arc::new(hazard_thread.start(config.rt.priority - 1).context("no hazard thread")?);
         let (latch_seen, gauges_seen) = (Arc::clone(&latch), Arc::clone(&gauges));
         let sinks = Sinks {
             reflex: ends.agent,

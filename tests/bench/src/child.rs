@@ -12,7 +12,7 @@ use skein_types::ids::FleetId;
 pub(crate) enum Role {
     /// Receives hazards and bare messages and notes when.
     HazardReceiver,
-    /// Publishes 20,000 intents a second.
+    /// Publishes intents.
     Flood,
 }
 
@@ -23,10 +23,20 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// A child that publishes this many intents a second to these fleets in turn.
+    pub(crate) fn flood(fleets: &[FleetId], rate: u64) -> Result<Self> {
+        Self::spawn(Role::Flood, fleets, &["--rate", &rate.to_string()])
+    }
+
     pub(crate) fn start(role: Role, fleets: &[FleetId]) -> Result<Self> {
+        Self::spawn(role, fleets, &[])
+    }
+
+    fn spawn(role: Role, fleets: &[FleetId], more: &[&str]) -> Result<Self> {
         let name = role.to_possible_value().context("a name")?.get_name().to_owned();
         let mut child = Command::new(std::env::current_exe()?)
             .args(["--child", &name])
+            .args(more)
             .args(fleets.iter().flat_map(|fleet| ["--fleet", fleet.as_str()]))
             .env(skein_mesh::RUNTIME_ENV.0, skein_mesh::RUNTIME_ENV.1)
             .stdin(Stdio::piped())

@@ -7,7 +7,7 @@ use skein_e2e::fleet::Fleet;
 use skein_e2e::process::PATIENCE;
 use skein_types::ids::FleetId;
 
-use crate::child::{Peer, Role};
+use crate::child::Peer;
 use crate::flood::RATE;
 use crate::row::{Row, quantile};
 
@@ -20,7 +20,7 @@ pub(crate) fn rows() -> Result<Vec<Row>> {
     let name = format!("bench-cli-{}", std::process::id());
     let fleet = Fleet::start(&name, ROBOTS)?;
     let mut rows = vec![row(&fleet, "idle")?];
-    let flood = Peer::start(Role::Flood, &[FleetId::new(name)?])?;
+    let flood = Peer::flood(&[FleetId::new(name)?], RATE)?;
     rows.push(row(&fleet, "beside a flood")?);
     flood.end()?;
     fleet.hang_cloud()?;

@@ -17,7 +17,7 @@ use zenoh::Wait;
 use crate::child::ready_until_closed;
 use crate::clock::{now, sleep_until, wall};
 
-/// Messages a second.
+/// Messages a second of a hostile sender.
 pub(crate) const RATE: u64 = 20_000;
 const NAMES: u64 = 40;
 /// Period of a burst.
@@ -37,7 +37,7 @@ pub(crate) fn bare_session() -> Result<zenoh::Session> {
 }
 
 /// In a child: publishes until the input is closed, then prints how many messages went out.
-pub(crate) fn run(fleets: &[FleetId]) -> Result<()> {
+pub(crate) fn run(fleets: &[FleetId], rate: u64) -> Result<()> {
     let session = bare_session()?;
     let agents: Vec<AgentId> = (0..NAMES).map(|i| AgentId::new(format!("flood-{i}"))).collect::<Result<_, _>>()?;
     // The fleets take turns.
@@ -50,7 +50,7 @@ pub(crate) fn run(fleets: &[FleetId]) -> Result<()> {
     let turns: Vec<(AgentId, String)> = (0..agents.len() * keys.len()).filter_map(name).collect();
     let stop = Arc::new(AtomicBool::new(false));
     let sent = std::thread::scope(|scope| -> Result<u64> {
-        let flooding = scope.spawn(|| flood(&session, &turns, &stop));
+        let flooding = scope.spawn(|| flood(&session, &turns, rate, &stop));
         let closed = ready_until_closed();
         stop.store(true, Ordering::Relaxed);
         closed?;
@@ -60,10 +60,10 @@ pub(crate) fn run(fleets: &[FleetId]) -> Result<()> {
     Ok(())
 }
 
-fn flood(session: &zenoh::Session, turns: &[(AgentId, String)], stop: &AtomicBool) -> Result<u64> {
+fn flood(session: &zenoh::Session, turns: &[(AgentId, String)], rate: u64, stop: &AtomicBool) -> Result<u64> {
     ensure!(!turns.is_empty(), "no fleet to flood");
     let round = turns.len() as u64;
-    let per_burst = RATE * u64::try_from(BURST.as_millis())? / 1000;
+    let per_burst = rate * u64::try_from(BURST.as_millis())? / 1000;
     let (start, mut sent) = (now(), 0_u64);
     let mut burst = 0_u32;
     while !stop.load(Ordering::Relaxed) {

@@ -42,6 +42,9 @@ struct Options {
     /// Fleets of that measurement.
     #[arg(long, hide = true)]
     fleet: Vec<FleetId>,
+    /// Messages a second of that process.
+    #[arg(long, hide = true, default_value_t = flood::RATE)]
+    rate: u64,
 }
 
 type Group = (&'static str, fn() -> Result<Vec<Row>>);
@@ -63,7 +66,7 @@ fn main() -> Result<()> {
     if let Some(role) = options.child {
         return match role {
             Role::HazardReceiver => hazard::receive(&options.fleet),
-            Role::Flood => flood::run(&options.fleet),
+            Role::Flood => flood::run(&options.fleet, options.rate),
         };
     }
     let mut rows = Vec::new();

@@ -24,7 +24,7 @@ use tonic::transport::Channel;
 use uuid::Uuid;
 
 use crate::bodies::BodyServer;
-use crate::child::{Peer, Role};
+use crate::child::Peer;
 use crate::clock::{now, sleep_until, wall};
 use crate::flood::RATE;
 use crate::row::{Row, quantile};
@@ -60,7 +60,7 @@ impl Path {
 pub(crate) fn rows() -> Result<Vec<Row>> {
     let mut rig = Rig::start()?;
     let mut rows = rig.rows("idle")?;
-    let flood = Peer::start(Role::Flood, std::slice::from_ref(&rig.fleet))?;
+    let flood = Peer::flood(std::slice::from_ref(&rig.fleet), RATE)?;
     rows.extend(rig.rows("beside a flood")?);
     flood.end()?;
     Ok(rows)

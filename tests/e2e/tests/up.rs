@@ -127,6 +127,7 @@ fn stop_all_works_with_the_supervisor_hung_and_lasts_over_down_and_up() -> Resul
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long a STOP takes is what is tested")]
 fn a_robot_whose_agent_hangs_stands_takes_a_stop_and_comes_back_stopped() -> Result<()> {
     let up = Up::start(Place::two_rooms()?, 1)?;
     succeeds(&skein(&up.directory(), &["mission", "submit"])?)?;
