@@ -20,6 +20,7 @@ pub mod config;
 mod control;
 mod core_actor;
 mod events;
+mod extractors;
 mod latching;
 mod ledger;
 pub mod mapfile;

@@ -3,9 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, FromRequestParts, OriginalUri, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, OriginalUri, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -15,7 +13,6 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures::StreamExt;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use skein_supervisor::{LeaseView, OperatorCommand, Refusal, RobotTargets, StorageState};
 use skein_types::authority::{Epoch, LatchAction};
@@ -29,11 +26,10 @@ use uuid::Uuid;
 
 use crate::control::{Caller, LEASE_KEY, OPERATOR_KEY, Release, Services, StopCommand, parse_event, shown_lease};
 use crate::core_actor::CoreMessage;
+use crate::extractors::{BODY_BYTES_MAX, JsonBody, UrlPath, UrlQuery, too_large};
 use crate::problem::Problem;
 use crate::zone;
 
-/// Largest body that is read.
-pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Silence after which an event stream sends a keep-alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
@@ -66,11 +62,6 @@ pub(crate) fn routes(api: Api) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(axum::middleware::from_fn(not_too_large))
         .with_state(api)
-}
-
-fn too_large() -> Problem {
-    let detail = format!("the body has more than {BODY_BYTES_MAX} bytes");
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail, "draw the zone with fewer corners")
 }
 
 /// A body that says itself that it is too large is not waited for.
@@ -134,49 +125,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// Parts of the path, which must be UTF-8.
-struct UrlPath<T>(T);
-
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for UrlPath<T> {
-    type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let path = Path::<T>::from_request_parts(parts, state).await;
-        path.map(|Path(path)| Self(path)).map_err(|rejection| {
-            let text = rejection.body_text();
-            Problem::new(StatusCode::BAD_REQUEST, "bad_path", text, "encode the path as UTF-8, with % where needed")
-        })
-    }
-}
-
-/// A body as JSON; an empty one is an empty object.
-fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<T, Problem> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-        status => Problem::new(status, "bad_body", rejection.body_text(), "send it again"),
-    })?;
-    // A foreign page in a browser can send text to any address, but JSON only where it is allowed to. An empty body is no exception.
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !kind.split(';').next().is_some_and(|kind| kind.trim().ends_with("json")) {
-        return Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "no_json",
-            format!("the body is {kind:?}, not application/json"),
-            "add the header content-type: application/json",
-        ));
-    }
-    if body.is_empty() { from_json(b"{}") } else { from_json(&body) }
-}
-
-fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, "bad_json", error.to_string(), "correct the place that is named")
-    })
-}
-
-fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
-    query.map(|Query(query)| query).map_err(|rejection| {
-        Problem::new(StatusCode::BAD_REQUEST, "bad_query", rejection.body_text(), "correct the parameter that is named")
-    })
+fn no_such_action(what: &str, action: &str, hint: &'static str) -> Problem {
+    let detail = format!("{what} cannot be asked to {action:?}");
+    Problem::new(StatusCode::NOT_FOUND, "no_such_action", detail, hint)
 }
 
 fn parse_id(text: &str) -> Result<MissionId, Problem> {
@@ -221,9 +172,8 @@ async fn submit(
     State(api): State<Api>,
     caller: Caller,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    JsonBody(body): JsonBody<MissionBody>,
 ) -> Result<Response, Problem> {
-    let body: MissionBody = parse(&headers, body)?;
     let header_key = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let key = if body.idempotency_key.is_empty() { header_key.to_owned() } else { body.idempotency_key.clone() };
     let mission = api.services.submit(caller, key, body.into_spec(api.datum)?).await?;
@@ -231,12 +181,7 @@ async fn submit(
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(mission)).into_response())
 }
 
-async fn preview(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
-    let body: MissionBody = parse(&headers, body)?;
+async fn preview(State(api): State<Api>, JsonBody(body): JsonBody<MissionBody>) -> Result<Response, Problem> {
     Ok(Json(api.services.preview(body.into_spec(api.datum)?).await?).into_response())
 }
 
@@ -246,11 +191,8 @@ struct StateQuery {
     state: Option<MissionState>,
 }
 
-async fn list_missions(
-    State(api): State<Api>,
-    asked: Result<Query<StateQuery>, QueryRejection>,
-) -> Result<Response, Problem> {
-    let states = query(asked)?.state.into_iter().collect();
+async fn list_missions(State(api): State<Api>, UrlQuery(asked): UrlQuery<StateQuery>) -> Result<Response, Problem> {
+    let states = asked.state.into_iter().collect();
     let missions = api.services.core.ask(|reply| CoreMessage::Missions(states, reply)).await?;
     Ok(Json(json!({"missions": missions})).into_response())
 }
@@ -270,19 +212,14 @@ async fn act(
     State(api): State<Api>,
     caller: Caller,
     UrlPath((id, action)): UrlPath<(String, String)>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    JsonBody(ReasonBody { reason }): JsonBody<ReasonBody>,
 ) -> Result<Response, Problem> {
-    let ReasonBody { reason } = parse(&headers, body)?;
     let mission = parse_id(&id)?;
     let wanted = match action.as_str() {
         "pause" => OperatorCommand::Pause(mission),
         "resume" => OperatorCommand::Resume(mission),
         "cancel" => OperatorCommand::Cancel { mission, reason },
-        other => {
-            let detail = format!("a mission cannot be asked to {other:?}");
-            return Err(Problem::new(StatusCode::NOT_FOUND, "no_such_action", detail, "pause, resume or cancel"));
-        }
+        other => return Err(no_such_action("a mission", other, "pause, resume or cancel")),
     };
     Ok(Json(api.services.mission_request(caller, wanted).await?).into_response())
 }
@@ -353,9 +290,8 @@ fn checked(reason: String) -> Result<String, Problem> {
 async fn stop(
     State(api): State<Api>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    JsonBody(body): JsonBody<StopBody>,
 ) -> Result<Response, Problem> {
-    let body = parse::<StopBody>(&headers, body)?;
     let action = match body.level {
         StopLevel::Stop => LatchAction::Stop,
         StopLevel::Kill if body.reason.trim().is_empty() => return Err(Refusal::Missing("reason").into()),
@@ -401,10 +337,8 @@ struct EpochBody {
 async fn release(
     State(api): State<Api>,
     caller: Caller,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    JsonBody(body): JsonBody<ReleaseBody>,
 ) -> Result<Response, Problem> {
-    let body = parse::<ReleaseBody>(&headers, body)?;
     let (targets, reason) = (targets(body.robots, body.all)?, checked(body.reason)?);
     let epochs = body.epochs.into_iter().map(|named| (named.robot, named.epoch)).collect();
     let release = Release { targets, reason, id: body.request_id, epochs };
@@ -433,10 +367,9 @@ struct LeaseBody {
 async fn take_lease(
     State(api): State<Api>,
     caller: Caller,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    JsonBody(body): JsonBody<LeaseBody>,
 ) -> Result<Response, Problem> {
-    let LeaseBody { operator, robots, ttl_seconds } = parse(&headers, body)?;
+    let LeaseBody { operator, robots, ttl_seconds } = body;
     let time_to_live = Duration::from_secs(ttl_seconds.into());
     let command = OperatorCommand::TakeLease { id: Uuid::now_v7(), operator, robots, time_to_live };
     let lease = api.services.lease_request(caller, command).await?;
@@ -455,10 +388,8 @@ async fn act_on_lease(
     State(api): State<Api>,
     caller: Caller,
     UrlPath((id, action)): UrlPath<(String, String)>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    JsonBody(RenewBody { ttl_seconds }): JsonBody<RenewBody>,
 ) -> Result<Response, Problem> {
-    let RenewBody { ttl_seconds } = parse(&headers, body)?;
     let id = shown_lease(Some(&id))?.ok_or(Refusal::UnknownLease)?;
     match action.as_str() {
         "renew" => {
@@ -470,10 +401,7 @@ async fn act_on_lease(
             api.services.request(caller, OperatorCommand::ReleaseLease(id)).await?;
             Ok(StatusCode::NO_CONTENT.into_response())
         }
-        other => {
-            let detail = format!("a lease cannot be asked to {other:?}");
-            Err(Problem::new(StatusCode::NOT_FOUND, "no_such_action", detail, "renew or release"))
-        }
+        other => Err(no_such_action("a lease", other, "renew or release")),
     }
 }
 
@@ -514,9 +442,8 @@ fn wall(millis: i64) -> WallTime {
 async fn events(
     State(api): State<Api>,
     headers: HeaderMap,
-    asked: Result<Query<EventsQuery>, QueryRejection>,
+    UrlQuery(asked): UrlQuery<EventsQuery>,
 ) -> Result<Response, Problem> {
-    let asked = query(asked)?;
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let after = last.or(asked.after.as_deref()).map(parse_event).transpose()?;
     let filter = EventFilter {
@@ -549,7 +476,7 @@ struct AtQuery {
     at_unix_ms: i64,
 }
 
-async fn state_at(State(api): State<Api>, asked: Result<Query<AtQuery>, QueryRejection>) -> Result<Response, Problem> {
-    let at = wall(query(asked)?.at_unix_ms);
+async fn state_at(State(api): State<Api>, UrlQuery(asked): UrlQuery<AtQuery>) -> Result<Response, Problem> {
+    let at = wall(asked.at_unix_ms);
     Ok(Json(api.services.records.state_at(at).await?).into_response())
 }

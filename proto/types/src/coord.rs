@@ -55,6 +55,14 @@ pub struct RightOfWay {
     pub claimant: AgentId,
 }
 
+impl RightOfWay {
+    /// A robot's own claim on an ordinary mission: no emergency, no payload, not waiting.
+    #[must_use]
+    pub const fn ordinary(claimant: AgentId) -> Self {
+        Self { emergency: false, carrying: false, priority: Priority::NORMAL, waited_steps: 0, claimant }
+    }
+}
+
 /// The waiting time that counts as one step of [`RightOfWay::waited_steps`].
 pub const WAIT_STEP: Duration = Duration::from_secs(5);
 
@@ -87,6 +95,28 @@ pub struct Intent {
     pub cornered: bool,
     /// For whom it waits or moves aside.
     pub yields_to: Option<AgentId>,
+}
+
+impl Intent {
+    /// The first message of a robot that stands at a pose and claims nothing; others are made from it field by field.
+    #[must_use]
+    pub fn standing(sender: AgentId, boot: BootId, pose: Pose, radius: Meters) -> Self {
+        Self {
+            right_of_way: RightOfWay::ordinary(sender.clone()),
+            sender,
+            boot,
+            sequence: 1,
+            sent_at: WallTime::default(),
+            pose,
+            pose_age: Duration::ZERO,
+            velocity: Point::default(),
+            radius,
+            path: Vec::new(),
+            state: AgentState::Idle,
+            cornered: false,
+            yields_to: None,
+        }
+    }
 }
 
 /// What kind of danger.

@@ -8,7 +8,7 @@ use skein_coord::{Coord, CoordConfig, Guidance, Input, OwnState};
 use skein_space::map::{Cell, OccupancyMap};
 use skein_space::planning::{PlanningMap, PlanningParams};
 use skein_types::body::BodyDescriptor;
-use skein_types::coord::{AgentState, Intent, RightOfWay};
+use skein_types::coord::{AgentState, Intent};
 use skein_types::geometry::{Point, Pose};
 use skein_types::ids::{AgentId, BootId};
 use skein_types::mission::Priority;
@@ -23,27 +23,14 @@ fn peer(i: usize, sequence: u64) -> Result<Intent, Box<dyn std::error::Error>> {
     let angle = i as f64 * std::f64::consts::TAU / PEERS as f64;
     let place = Point::new(20.0, 20.0) + Point::from_heading(angle) * 3.0;
     let path = (1..20).map(|k| place - Point::from_heading(angle + 0.1 * f64::from(k)) * (0.4 * f64::from(k)));
+    let pose = Pose::new(place.x, place.y, angle);
     let sender = AgentId::new(format!("rover-{i}"))?;
     Ok(Intent {
-        boot: BootId(Default::default()),
         sequence,
-        sent_at: WallTime::default(),
-        pose: Pose::new(place.x, place.y, angle),
-        pose_age: Duration::ZERO,
         velocity: Point::from_heading(angle) * -0.5,
-        radius: Meters(0.25),
         path: path.collect(),
         state: AgentState::Executing,
-        right_of_way: RightOfWay {
-            emergency: false,
-            carrying: false,
-            priority: Priority::NORMAL,
-            waited_steps: 0,
-            claimant: sender.clone(),
-        },
-        cornered: false,
-        yields_to: None,
-        sender,
+        ..Intent::standing(sender, BootId(Default::default()), pose, Meters(0.25))
     })
 }
 

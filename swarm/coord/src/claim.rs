@@ -115,13 +115,7 @@ mod tests {
 
     fn claim(name: &str) -> Claim {
         let sender = AgentId::new(name).unwrap();
-        let right_of_way = RightOfWay {
-            emergency: false,
-            carrying: false,
-            priority: Priority::NORMAL,
-            waited_steps: 0,
-            claimant: sender.clone(),
-        };
+        let right_of_way = RightOfWay::ordinary(sender.clone());
         Claim { sender, cornered: false, wants: true, right_of_way }
     }
 

@@ -1,38 +1,22 @@
 //! What one robot's mesh costs: `crowd NAME SECONDS` publishes an intent ten times a second beside the other
-//! processes of this example, then
-//! prints one JSON line with its processor time, its memory and what it heard.
+//! processes of this example, then prints one JSON line with its processor time, its memory and what it heard.
 
 use std::time::Duration;
 
 use skein_mesh::{Mesh, MeshConfig, MeshEvent, MeshHooks};
-use skein_types::coord::{AgentState, Intent, RightOfWay};
+use skein_types::coord::{AgentState, Intent};
 use skein_types::geometry::{Point, Pose};
 use skein_types::ids::{AgentId, BootId, FleetId};
-use skein_types::mission::Priority;
-use skein_types::time::WallTime;
 use skein_types::units::Meters;
 
 fn intent(sender: &AgentId, sequence: u64) -> Intent {
+    let boot = BootId(uuid::Uuid::from_u128(1));
     Intent {
-        sender: sender.clone(),
-        boot: BootId(uuid::Uuid::from_u128(1)),
         sequence,
-        sent_at: WallTime::default(),
-        pose: Pose::new(1.0, 2.0, 0.5),
-        pose_age: Duration::ZERO,
         velocity: Point::new(0.5, 0.5),
-        radius: Meters(0.25),
         path: (0..12).map(|i| Point::new(f64::from(i), 2.0)).collect(),
         state: AgentState::Executing,
-        right_of_way: RightOfWay {
-            emergency: false,
-            carrying: false,
-            priority: Priority::NORMAL,
-            waited_steps: 0,
-            claimant: sender.clone(),
-        },
-        cornered: false,
-        yields_to: None,
+        ..Intent::standing(sender.clone(), boot, Pose::new(1.0, 2.0, 0.5), Meters(0.25))
     }
 }
 

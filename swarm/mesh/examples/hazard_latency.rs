@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use skein_mesh::{Mesh, MeshConfig, MeshHooks, RUNTIME_ENV};
-use skein_types::coord::{AgentState, Hazard, HazardKind, Intent, RightOfWay};
+use skein_types::coord::{AgentState, Hazard, HazardKind, Intent};
 use skein_types::geometry::{Point, Pose};
 use skein_types::ids::{AgentId, BootId, FleetId};
-use skein_types::mission::Priority;
 use skein_types::time::WallTime;
 use skein_types::units::Meters;
 use skein_wire::Wire;
@@ -105,27 +104,13 @@ async fn flood(seconds: u64, rate: u64, mesh_at: String) -> Result<(), Error> {
 }
 
 fn intent(sender: AgentId, sequence: u64) -> Intent {
-    let right_of_way = RightOfWay {
-        emergency: false,
-        carrying: false,
-        priority: Priority::NORMAL,
-        waited_steps: 0,
-        claimant: sender.clone(),
-    };
+    let boot = BootId(uuid::Uuid::nil());
     Intent {
-        sender,
-        boot: BootId(uuid::Uuid::nil()),
         sequence,
-        sent_at: WallTime::default(),
-        pose: Pose::new(1.0, 2.0, 0.5),
-        pose_age: Duration::ZERO,
         velocity: Point::new(0.5, 0.5),
-        radius: Meters(0.25),
         path: (0..12).map(|i| Point::new(f64::from(i), 2.0)).collect(),
         state: AgentState::Executing,
-        right_of_way,
-        cornered: false,
-        yields_to: None,
+        ..Intent::standing(sender, boot, Pose::new(1.0, 2.0, 0.5), Meters(0.25))
     }
 }
 

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use skein_mesh::{AccessRules, Mesh, MeshConfig, MeshEvent, MeshHooks, TlsFiles};
-use skein_types::coord::{AgentState, Intent, RightOfWay};
+use skein_types::coord::{AgentState, Intent};
 use skein_types::geometry::{Point, Pose};
 use skein_types::ids::{AgentId, BootId, FleetId};
-use skein_types::mission::Priority;
 use skein_types::time::WallTime;
 use skein_types::units::Meters;
 use skein_wire::Wire;
@@ -74,25 +73,10 @@ fn config(name: &str, tls: Option<TlsFiles>, connect: &[String]) -> MeshConfig {
 
 fn intent(name: &str) -> Intent {
     Intent {
-        sender: agent(name),
-        boot: BootId(uuid::Uuid::from_u128(7)),
-        sequence: 1,
         sent_at: WallTime::from_unix_nanos(1),
-        pose: Pose::new(1.0, 2.0, 0.5),
-        pose_age: Duration::ZERO,
         velocity: Point::new(0.1, 0.2),
-        radius: Meters(0.25),
-        path: Vec::new(),
         state: AgentState::Executing,
-        right_of_way: RightOfWay {
-            emergency: false,
-            carrying: false,
-            priority: Priority::NORMAL,
-            waited_steps: 0,
-            claimant: agent(name),
-        },
-        cornered: false,
-        yields_to: None,
+        ..Intent::standing(agent(name), BootId(uuid::Uuid::from_u128(7)), Pose::new(1.0, 2.0, 0.5), Meters(0.25))
     }
 }
 
