@@ -62,7 +62,7 @@ mutants: ## plant mutants in reflex, envelope and latch and see which no test ki
 	@command -v cargo-mutants >/dev/null || cargo install --locked cargo-mutants --root .skein/tools
 	cargo mutants -p skein-reflex -p skein-body -p skein-robot -p skein-types --no-shuffle --output .skein \
 		$(if $(SHARD),--shard $(SHARD)) --file 'edge/reflex/src/*.rs' --file 'hal/body/src/safe.rs' --file 'hal/body/src/fence.rs' \
-		--file 'edge/robot/src/latch/*.rs' --file 'proto/types/src/authority.rs' --file 'proto/types/src/failsafe.rs'
+		--file 'edge/robot/src/latch/*.rs' --file 'proto/types/src/authority/*.rs' --file 'proto/types/src/failsafe.rs'
 
 fuzz: ## hostile bytes for every decoder, SECONDS=30 for each target (needs a nightly toolchain)
 	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz --root .skein/tools

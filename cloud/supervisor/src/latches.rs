@@ -31,7 +31,7 @@ const EPOCH_MAX: u64 = 1 << 48;
 
 /// A register and the stopping requests that may not have reached every robot it is for.
 #[derive(Clone, Debug, Default)]
-struct Wanted {
+struct WantedRegister {
     register: LatchRegister,
     pending: Vec<LatchRequest>,
     /// Stopping requests that the register has known, the latest last: a release is about these and no others.
@@ -40,7 +40,7 @@ struct Wanted {
     release: Option<LatchRequest>,
 }
 
-impl Wanted {
+impl WantedRegister {
     fn apply(&mut self, request: &LatchRequest) -> Result<(), ReleaseRefused> {
         self.register = self.register.apply(request)?;
         self.release = None;
@@ -106,7 +106,7 @@ impl Wanted {
 /// What one robot should have.
 #[derive(Clone, Debug, Default)]
 struct RobotWanted {
-    own: Wanted,
+    own: WantedRegister,
     /// The fleet's request that reached this robot last.
     fleet_reached: Option<CommandId>,
 }
@@ -116,7 +116,7 @@ struct RobotWanted {
 pub(crate) struct WantedLatches {
     /// Requests that were executed, so that the same id takes effect once.
     executed: RecentIds,
-    fleet: Wanted,
+    fleet: WantedRegister,
     robots: BTreeMap<AgentId, RobotWanted>,
 }
 
@@ -234,8 +234,12 @@ impl WantedLatches {
     }
 
     pub(crate) fn restore(&mut self, record: LatchRecord) {
-        let wanted =
-            Wanted { register: record.register, pending: record.pending, seen: record.seen.into(), release: None };
+        let wanted = WantedRegister {
+            register: record.register,
+            pending: record.pending,
+            seen: record.seen.into(),
+            release: None,
+        };
         match record.target {
             None => self.fleet = wanted,
             Some(agent) => {

@@ -13,7 +13,7 @@ use crate::client::{ANSWER_WITHIN, Cloud};
 use crate::failure::{Exit, Failure};
 use crate::latch_request::Caller;
 use crate::output::{Format, talk};
-use crate::run::{Record, RunDirectory};
+use crate::run::{RunDirectory, RunRecord};
 
 /// Run directory when none is named.
 const DEFAULT_DIR: &str = ".skein";
@@ -30,7 +30,7 @@ pub(crate) struct Target {
     /// Address of the supervisor.
     pub cloud: String,
     /// What `up` or `demo` recorded, when the fleet was started from the run directory.
-    pub record: Option<Record>,
+    pub record: Option<RunRecord>,
 }
 
 impl Context {
@@ -49,7 +49,7 @@ impl Context {
     }
 
     /// The fleet that is up in the run directory, whatever `--cloud` says.
-    pub(crate) fn current(&self) -> Result<Option<Record>, Failure> {
+    pub(crate) fn current(&self) -> Result<Option<RunRecord>, Failure> {
         self.directory.current()
     }
 
@@ -68,7 +68,7 @@ impl Context {
         }
     }
 
-    fn two_fleets(&self, cloud: &str, current: Option<&Record>) -> Failure {
+    fn two_fleets(&self, cloud: &str, current: Option<&RunRecord>) -> Failure {
         let dir = self.dir();
         let message = match current {
             Some(record) => format!("the supervisor of {} is {}, not {cloud}", dir.display(), record.cloud),

@@ -13,7 +13,7 @@ use skein_types::ids::{AgentId, BootId};
 
 use crate::clock;
 use crate::heartbeat::Heartbeat;
-use crate::rt::{SensedEnd, Wake, Wanted, privileges};
+use crate::rt::{SensedEnd, Wake, WantedPrivileges, privileges};
 
 /// Hazards of the agent that wait; it reports each place at most once a second.
 const REPORTED_MAX: usize = 32;
@@ -91,7 +91,7 @@ impl HazardThread {
         let (ending, wake, heartbeat) =
             (Arc::clone(&self.ending), Arc::clone(&self.sensed.wake), Arc::clone(&self.heartbeat));
         let thread = Builder::new().name("skein-hazard".into()).stack_size(STACK_BYTES).spawn(move || {
-            let granted = privileges::ask(&Wanted { priority, cpu: None, lock_memory: false });
+            let granted = privileges::ask(&WantedPrivileges { priority, cpu: None, lock_memory: false });
             tracing::info!(scheduling = granted.scheduling, "the hazard thread runs");
             self.run();
         })?;

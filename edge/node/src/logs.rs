@@ -68,7 +68,7 @@ pub struct Ring {
 
 /// Which lines are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct LogFilter {
     /// This bad or worse.
     pub worst: Severity,
     /// After this sequence.
@@ -122,22 +122,22 @@ impl Ring {
         Arc::new(Self { lines: Mutex::new(VecDeque::with_capacity(kept)), kept, more: Notify::new() })
     }
 
-    /// The kept lines that are wanted, oldest first.
+    /// The kept lines that pass the filter, oldest first.
     #[must_use]
-    pub fn read(&self, wanted: &Wanted) -> Vec<Arc<Line>> {
+    pub fn read(&self, filter: &LogFilter) -> Vec<Arc<Line>> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().filter(|line| wanted.takes(line)).cloned().collect()
+        lines.iter().filter(|line| filter.takes(line)).cloned().collect()
     }
 
-    /// Waits for lines after those that `wanted` has seen, and takes them.
-    pub async fn follow(&self, wanted: &mut Wanted) -> Vec<Arc<Line>> {
+    /// Waits for lines after the last that `filter` let through, and takes them.
+    pub async fn follow(&self, filter: &mut LogFilter) -> Vec<Arc<Line>> {
         loop {
             let mut waiting = std::pin::pin!(self.more.notified());
             waiting.as_mut().enable();
             let newest = self.newest();
-            let lines = self.read(wanted);
+            let lines = self.read(filter);
             // What was filtered out has been seen as well.
-            wanted.after = wanted.after.max(newest);
+            filter.after = filter.after.max(newest);
             if !lines.is_empty() {
                 return lines;
             }
@@ -162,7 +162,7 @@ impl Ring {
     }
 }
 
-impl Wanted {
+impl LogFilter {
     /// Everything from this level up.
     #[must_use]
     pub const fn from_level(worst: Severity) -> Self {
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn the_ring_keeps_the_last_lines_and_their_numbers_go_on() {
         let ring = logged(16, || (0..100).for_each(|i| tracing::info!(i, "line")));
-        let lines = ring.read(&Wanted::from_level(Severity::Info));
+        let lines = ring.read(&LogFilter::from_level(Severity::Info));
         assert_eq!(lines.len(), 16);
         assert_eq!(lines.last().unwrap().sequence, 100);
         assert_eq!(lines.last().unwrap().fields["i"], 99);
@@ -308,11 +308,11 @@ mod tests {
             tracing::warn!(value = 1.5, "odd");
         });
         let messages =
-            |wanted: &Wanted| -> Vec<String> { ring.read(wanted).iter().map(|line| line.message.clone()).collect() };
-        assert_eq!(messages(&Wanted::from_level(Severity::Warn)), ["bad", "odd"]);
-        let after = Wanted { after: Some(1), ..Wanted::from_level(Severity::Trace) };
+            |filter: &LogFilter| -> Vec<String> { ring.read(filter).iter().map(|line| line.message.clone()).collect() };
+        assert_eq!(messages(&LogFilter::from_level(Severity::Warn)), ["bad", "odd"]);
+        let after = LogFilter { after: Some(1), ..LogFilter::from_level(Severity::Trace) };
         assert_eq!(messages(&after), ["fine", "odd"]);
-        let future = Wanted { from_unix_millis: Some(i64::MAX), ..after };
+        let future = LogFilter { from_unix_millis: Some(i64::MAX), ..after };
         assert!(messages(&future).is_empty());
         assert!("loud".parse::<Severity>().unwrap_err().contains("error, warn"));
     }
@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn a_long_field_is_cut_between_characters() {
         let ring = logged(16, || tracing::info!("{}", "ü".repeat(5_000)));
-        let line = ring.read(&Wanted::from_level(Severity::Trace)).remove(0);
+        let line = ring.read(&LogFilter::from_level(Severity::Trace)).remove(0);
         assert!(line.message.len() <= FIELD_BYTES_MAX + 3 && line.message.ends_with("ü…"));
     }
 
@@ -339,12 +339,12 @@ mod tests {
                 unix_millis: 0,
             });
         };
-        let mut wanted = Wanted::from_level(Severity::Info);
+        let mut filter = LogFilter::from_level(Severity::Info);
         put(Level::INFO);
-        assert_eq!(ring.follow(&mut wanted).await.len(), 1);
+        assert_eq!(ring.follow(&mut filter).await.len(), 1);
         put(Level::DEBUG);
         put(Level::WARN);
-        let lines = ring.follow(&mut wanted).await;
+        let lines = ring.follow(&mut filter).await;
         assert_eq!(lines.iter().map(|line| line.sequence).collect::<Vec<_>>(), [3]);
     }
 }

@@ -49,7 +49,7 @@ use crate::notify::Notify;
 use crate::outbox::SharedOutbox;
 use crate::place::{hash_of, load_fence, load_map};
 use crate::robot_key::KeyFile;
-use crate::rt::{Ending, Ends, Gauges, Requests, RtThread, Ticker, Wanted, exchange};
+use crate::rt::{Ending, Ends, Gauges, Requests, RtThread, Ticker, WantedPrivileges, exchange};
 use crate::supervise::{Restarts, supervised};
 use crate::uplink::Uplink;
 use crate::vitals::Vitals;
@@ -511,8 +511,8 @@ fn token(config: &Config) -> anyhow::Result<Option<Token>> {
     }
 }
 
-fn wanted(config: &Config) -> Wanted {
-    Wanted { priority: config.rt.priority, cpu: config.rt.cpu, lock_memory: config.rt.lock_memory }
+fn wanted(config: &Config) -> WantedPrivileges {
+    WantedPrivileges { priority: config.rt.priority, cpu: config.rt.cpu, lock_memory: config.rt.lock_memory }
 }
 
 /// One line of JSON on standard output, for the program that started the process.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use skein_body::{Fence, SafeBody};
 use skein_body_remote::{Command, Connection, Listener, Options, RemoteBody, Welcome};
 use skein_edge::clock;
-use skein_edge::rt::{Ending, Ends, Gauges, RtThread, Ticker, Wanted, exchange};
+use skein_edge::rt::{Ending, Ends, Gauges, RtThread, Ticker, WantedPrivileges, exchange};
 use skein_reflex::{Reflex, ReflexConfig};
 use skein_types::body::BodyDescriptor;
 use skein_types::geometry::{Pose, Twist};
@@ -139,7 +139,7 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 fn start(body: &FarBody, ends: Ends<RemoteBody>) -> (RtThread, Rest) {
     let reflex = Reflex::new(ReflexConfig::new(BodyDescriptor::rover()));
     let ticker = Ticker::new(body.connect(), reflex, ends.reflex);
-    let wanted = Wanted { priority: 0, cpu: None, lock_memory: false };
+    let wanted = WantedPrivileges { priority: 0, cpu: None, lock_memory: false };
     let thread = RtThread::start(ticker, Arc::clone(&ends.gauges), wanted).expect("a thread");
     let rest = Rest { agent: ends.agent, body: ends.body, requests: ends.requests, gauges: ends.gauges };
     (thread, rest)

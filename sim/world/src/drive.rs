@@ -21,7 +21,7 @@ const GRAVITY: f64 = 9.81;
 
 /// What the motors are told to do.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Wish {
+pub(crate) enum DriveCommand {
     /// Follow this velocity.
     Follow(Twist),
     /// Brake or hover.
@@ -32,7 +32,7 @@ pub(crate) enum Wish {
     Powerless,
 }
 
-impl Wish {
+impl DriveCommand {
     /// As a velocity the body can do.
     fn velocity(self, body: &BodyDescriptor) -> Twist {
         match self {
@@ -61,16 +61,16 @@ fn within_limits(body: &BodyDescriptor, twist: Twist) -> Twist {
 }
 
 /// The velocity one step later. Speeding up is limited by the acceleration, slowing down by the brakes.
-pub(crate) fn follow(body: &BodyDescriptor, now: Twist, wish: Wish) -> Twist {
-    let wanted = wish.velocity(body);
+pub(crate) fn follow(body: &BodyDescriptor, now: Twist, command: DriveCommand) -> Twist {
+    let wanted = command.velocity(body);
     let velocity = Point::new(now.vx, now.vy);
     let change = Point::new(wanted.vx, wanted.vy) - velocity;
     let slows = change.dot(velocity) < 0.0;
     let hardest = if slows { body.braking_max.0 } else { body.acceleration_max.0 };
     let next = velocity + limited(change, hardest * STEP_S);
     let turn = limited_1d(wanted.yaw_rate - now.yaw_rate, body.yaw_rate_max.0 / TURN_UP_S * STEP_S);
-    let vz = match (body.drive, wish) {
-        (Drive::Multirotor, Wish::Powerless) => now.vz - GRAVITY * STEP_S,
+    let vz = match (body.drive, command) {
+        (Drive::Multirotor, DriveCommand::Powerless) => now.vz - GRAVITY * STEP_S,
         (Drive::Multirotor, _) => now.vz + limited_1d(wanted.vz - now.vz, body.acceleration_max.0 * STEP_S),
         (Drive::Differential | Drive::Holonomic, _) => 0.0,
     };
@@ -148,10 +148,10 @@ mod tests {
         assert!((LAG_SHARE - (1.0 - (-STEP_S / LAG_S).exp())).abs() < 1e-12);
     }
 
-    fn drive_for(body: &BodyDescriptor, mut twist: Twist, wish: Wish, steps: u32) -> (Twist, f64) {
+    fn drive_for(body: &BodyDescriptor, mut twist: Twist, command: DriveCommand, steps: u32) -> (Twist, f64) {
         let mut way = 0.0;
         for _ in 0..steps {
-            twist = follow(body, twist, wish);
+            twist = follow(body, twist, command);
             way += twist.speed() * STEP_S;
         }
         (twist, way)
@@ -160,9 +160,9 @@ mod tests {
     #[test]
     fn it_reaches_the_wanted_speed_and_brakes_within_its_braking_distance_and_the_lag() {
         let body = BodyDescriptor::rover();
-        let (cruising, _) = drive_for(&body, Twist::ZERO, Wish::Follow(Twist::planar(1.0, 0.0)), 200);
+        let (cruising, _) = drive_for(&body, Twist::ZERO, DriveCommand::Follow(Twist::planar(1.0, 0.0)), 200);
         assert!((cruising.vx - 1.0).abs() < 1e-3);
-        let (standing, way) = drive_for(&body, cruising, Wish::Halt, 100);
+        let (standing, way) = drive_for(&body, cruising, DriveCommand::Halt, 100);
         assert_eq!(standing, Twist::ZERO);
         let braking = 1.0 / (2.0 * body.braking_max.0);
         assert!(way > braking - STEP_S && way < braking + LAG_S, "{way}");
@@ -170,9 +170,9 @@ mod tests {
 
     #[test]
     fn without_power_a_multirotor_falls_and_a_rover_brakes() {
-        let (falling, _) = drive_for(&BodyDescriptor::multirotor(), Twist::ZERO, Wish::Powerless, 50);
+        let (falling, _) = drive_for(&BodyDescriptor::multirotor(), Twist::ZERO, DriveCommand::Powerless, 50);
         assert!((falling.vz + GRAVITY * 0.5).abs() < 1e-9);
-        let (rover, _) = drive_for(&BodyDescriptor::rover(), Twist::planar(0.5, 1.0), Wish::Powerless, 100);
+        let (rover, _) = drive_for(&BodyDescriptor::rover(), Twist::planar(0.5, 1.0), DriveCommand::Powerless, 100);
         assert_eq!(rover, Twist::ZERO);
     }
 
@@ -180,7 +180,7 @@ mod tests {
     fn a_multirotor_tilts_as_it_brakes_and_a_rover_does_not() {
         let fast = Twist::planar(3.0, 0.0);
         let body = BodyDescriptor::multirotor();
-        let braked = follow(&body, fast, Wish::Halt);
+        let braked = follow(&body, fast, DriveCommand::Halt);
         assert!((tilt(&body, &fast, &braked) - (body.braking_max.0 / GRAVITY).atan()).abs() < 1e-9);
         assert_eq!(tilt(&BodyDescriptor::rover(), &fast, &braked), 0.0);
     }
@@ -194,7 +194,7 @@ mod tests {
             let mut now = Twist::ZERO;
             for (vx, vy, vz, yaw_rate) in wishes {
                 for _ in 0..7 {
-                    let next = follow(&body, now, Wish::Follow(Twist { vx, vy, vz, yaw_rate }));
+                    let next = follow(&body, now, DriveCommand::Follow(Twist { vx, vy, vz, yaw_rate }));
                     let hardest = body.braking_max.0.max(body.acceleration_max.0) * STEP_S + 1e-9;
                     prop_assert!((next.vx - now.vx).hypot(next.vy - now.vy) <= hardest + 2.0 * STANDING);
                     prop_assert!(next.speed() <= body.speed_max.0 + 1e-9);

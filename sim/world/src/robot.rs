@@ -12,7 +12,7 @@ use skein_types::units::{Kilograms, Percent, Radians};
 
 use crate::chance::{Chance, LIFE_STREAM};
 use crate::config::{Noise, RobotSpec, STEP_S};
-use crate::drive::{Slip, Wish, follow, tilt};
+use crate::drive::{DriveCommand, Slip, follow, tilt};
 use crate::localiser::{Localiser, Odometry};
 use crate::terrain::Terrain;
 
@@ -52,7 +52,7 @@ pub(crate) struct Robot {
     pub(crate) estop: bool,
     pub(crate) fell: bool,
     pub(crate) swept_from: Option<Point>,
-    wish: Wish,
+    command: DriveCommand,
     told_at: MonoTime,
     slip: Slip,
     odometry: Odometry,
@@ -78,7 +78,7 @@ impl Robot {
             estop: false,
             fell: false,
             swept_from: None,
-            wish: Wish::Halt,
+            command: DriveCommand::Halt,
             told_at: now,
             slip: Slip::default(),
             odometry: Odometry::new(noise, &mut life),
@@ -94,37 +94,37 @@ impl Robot {
     /// What the motors are told; the caller has checked its age and its numbers.
     pub(crate) fn tell(&mut self, now: MonoTime, frame: &ActuatorFrame) {
         self.told_at = now;
-        self.wish = match frame.mode {
-            DriveMode::Follow => Wish::Follow(frame.twist),
-            DriveMode::Halt => Wish::Halt,
-            DriveMode::Land => Wish::Land,
+        self.command = match frame.mode {
+            DriveMode::Follow => DriveCommand::Follow(frame.twist),
+            DriveMode::Halt => DriveCommand::Halt,
+            DriveMode::Land => DriveCommand::Land,
             DriveMode::CutPower => {
                 self.powered = false;
-                Wish::Halt
+                DriveCommand::Halt
             }
         };
     }
 
     pub(crate) fn halt(&mut self) {
-        self.wish = Wish::Halt;
+        self.command = DriveCommand::Halt;
     }
 
     /// Power comes back, movement does not. What fell down a drop-off stays there.
     pub(crate) fn restore_power(&mut self) -> bool {
-        self.wish = Wish::Halt;
+        self.command = DriveCommand::Halt;
         self.powered = self.charge_wh > 0.0 && !self.fell;
         self.powered
     }
 
     /// Moves on by one step. `true` when it met something solid.
     pub(crate) fn drive(&mut self, now: MonoTime, noise: &Noise, terrain: &Terrain) -> bool {
-        let wish = match self.wish {
-            _ if !self.powered => Wish::Powerless,
-            Wish::Follow(_) if now.since(self.told_at) > SILENCE_MAX => Wish::Halt,
-            wish => wish,
+        let command = match self.command {
+            _ if !self.powered => DriveCommand::Powerless,
+            DriveCommand::Follow(_) if now.since(self.told_at) > SILENCE_MAX => DriveCommand::Halt,
+            command => command,
         };
         let before = self.twist;
-        self.twist = follow(&self.spec.descriptor, before, wish);
+        self.twist = follow(&self.spec.descriptor, before, command);
         self.tilt = tilt(&self.spec.descriptor, &before, &self.twist);
         if noise.slip > 0.0 {
             self.slip.wander(&mut self.chance, noise.slip);

@@ -16,7 +16,7 @@ pub(crate) const STEPS: [(i32, i32); 8] = [(1, 0), (0, 1), (-1, 0), (0, -1), (1,
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JumpTable {
     pub(crate) width: u32,
-    pub(crate) cells: Vec<Record>,
+    pub(crate) cells: Vec<JumpRecord>,
     /// Cells with the same number can reach each other.
     pub(crate) areas: Vec<u32>,
     /// What distances to landmarks are counted in.
@@ -26,7 +26,7 @@ pub struct JumpTable {
 /// What is known about a cell beforehand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(align(32))]
-pub(crate) struct Record {
+pub(crate) struct JumpRecord {
     pub(crate) steps: [i16; 8],
     pub(crate) far: Far,
 }
@@ -40,7 +40,7 @@ impl JumpTable {
         if !fits {
             return None;
         }
-        let mut cells = vec![Record::default(); width as usize * height as usize];
+        let mut cells = vec![JumpRecord::default(); width as usize * height as usize];
         let (areas, unit) = landmarks::survey(bits, |cell, which, far| cells[cell].far[which] = far);
         let mut table = Self { width, cells, areas, unit };
         for way in 0..8 {
@@ -51,7 +51,7 @@ impl JumpTable {
 
     /// The record of a cell of the grid.
     #[inline]
-    pub(crate) fn at(&self, x: i32, y: i32) -> &Record {
+    pub(crate) fn at(&self, x: i32, y: i32) -> &JumpRecord {
         &self.cells[y as usize * self.width as usize + x as usize]
     }
 

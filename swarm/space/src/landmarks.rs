@@ -5,7 +5,7 @@
 //! a bound never exceeds the distance.
 
 use crate::bit_grid::BitGrid;
-use crate::terrain::Terrain;
+use crate::padded_grid::PaddedGrid;
 
 /// Landmarks of each area.
 pub(crate) const LANDMARKS: usize = 8;
@@ -33,22 +33,22 @@ pub(crate) fn apart(a: &Far, b: &Far, unit: u32) -> f64 {
 /// area of every cell, one number for all that can reach each other, and the unit.
 pub(crate) fn survey(bits: &BitGrid, mut tell: impl FnMut(usize, usize, u16)) -> (Vec<u32>, u32) {
     let (width, height) = (bits.width(), bits.height());
-    let terrain = Terrain::new(width, height, |cell| bits.free(cell));
-    let areas = Areas::of(&terrain);
+    let padded = PaddedGrid::new(width, height, |cell| bits.free(cell));
+    let areas = Areas::of(&padded);
     let places = || {
         let rows = (0..height).flat_map(|row| (0..width).map(move |column| (row, column)));
-        rows.map(|(row, column)| terrain.at(column, row)).enumerate()
+        rows.map(|(row, column)| padded.at(column, row)).enumerate()
     };
     let mut flood = Flood::default();
-    flood.run(&terrain, &areas.seeds);
+    flood.run(&padded, &areas.seeds);
     // Two cells are no farther apart than both are from a third.
     let farthest = flood.distance.iter().max().map_or(0, |&distance| distance);
     let unit = farthest / u32::from(u16::MAX / 2) + 1;
-    let mut nearest = vec![u32::MAX; terrain.places()];
+    let mut nearest = vec![u32::MAX; padded.places()];
     for which in 0..LANDMARKS {
         // The next landmark is the cell farthest from all so far.
         let mut landmarks: Vec<(u32, u32)> = areas.seeds.iter().map(|&seed| (0, seed)).collect();
-        for (cell, place) in places().filter(|&(_, place)| terrain.is_open(place)) {
+        for (cell, place) in places().filter(|&(_, place)| padded.is_open(place)) {
             let distance = flood.distance[place as usize];
             tell(cell, which, (distance / unit) as u16);
             let nearest = &mut nearest[place as usize];
@@ -60,14 +60,14 @@ pub(crate) fn survey(bits: &BitGrid, mut tell: impl FnMut(usize, usize, u16)) ->
         }
         if which + 1 < LANDMARKS {
             let landmarks: Vec<u32> = landmarks.into_iter().map(|(_, place)| place).collect();
-            flood.run(&terrain, &landmarks);
+            flood.run(&padded, &landmarks);
         }
     }
     let numbers = places().map(|(_, place)| areas.numbers[place as usize]).collect();
     (numbers, unit)
 }
 
-/// The area of every place of a terrain.
+/// The area of every place of a padded grid.
 struct Areas {
     numbers: Vec<u32>,
     /// A place of each area.
@@ -75,10 +75,10 @@ struct Areas {
 }
 
 impl Areas {
-    fn of(terrain: &Terrain) -> Self {
-        let mut areas = Self { numbers: vec![NO_AREA; terrain.places()], seeds: Vec::new() };
+    fn of(padded: &PaddedGrid) -> Self {
+        let mut areas = Self { numbers: vec![NO_AREA; padded.places()], seeds: Vec::new() };
         let mut stack = Vec::new();
-        for seed in (0..terrain.places() as u32).filter(|&place| terrain.is_open(place)) {
+        for seed in (0..padded.places() as u32).filter(|&place| padded.is_open(place)) {
             if areas.numbers[seed as usize] != NO_AREA {
                 continue;
             }
@@ -87,8 +87,8 @@ impl Areas {
             areas.numbers[seed as usize] = number;
             stack.push(seed);
             while let Some(place) = stack.pop() {
-                for beside in terrain.beside(place) {
-                    if terrain.is_open(beside) && areas.numbers[beside as usize] == NO_AREA {
+                for beside in padded.beside(place) {
+                    if padded.is_open(beside) && areas.numbers[beside as usize] == NO_AREA {
                         areas.numbers[beside as usize] = number;
                         stack.push(beside);
                     }
@@ -108,11 +108,11 @@ struct Flood {
 }
 
 impl Flood {
-    fn run(&mut self, terrain: &Terrain, seeds: &[u32]) {
+    fn run(&mut self, padded: &PaddedGrid, seeds: &[u32]) {
         self.distance.clear();
         // Closed places are as near as can be, so nothing is ever offered to them.
-        let places = 0..terrain.places() as u32;
-        self.distance.extend(places.map(|place| if terrain.is_open(place) { u32::MAX } else { 0 }));
+        let places = 0..padded.places() as u32;
+        self.distance.extend(places.map(|place| if padded.is_open(place) { u32::MAX } else { 0 }));
         seeds.iter().for_each(|&seed| self.offer(seed, 0));
         let mut level = 0;
         while self.held > 0 {
@@ -121,7 +121,7 @@ impl Flood {
             for place in bucket.drain(..) {
                 let distance = self.distance[place as usize];
                 if distance / STRAIGHT == level {
-                    self.spread(terrain, place, distance);
+                    self.spread(padded, place, distance);
                 }
             }
             self.ring[level as usize % 4] = bucket;
@@ -130,9 +130,9 @@ impl Flood {
     }
 
     #[inline]
-    fn spread(&mut self, terrain: &Terrain, place: u32, distance: u32) {
-        let sides = terrain.beside(place);
-        let [east, west, north, south] = sides.map(|side| terrain.is_open(side));
+    fn spread(&mut self, padded: &PaddedGrid, place: u32, distance: u32) {
+        let sides = padded.beside(place);
+        let [east, west, north, south] = sides.map(|side| padded.is_open(side));
         for side in sides {
             self.offer(side, distance + STRAIGHT);
         }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
-use skein_edge::rt::Wanted;
+use skein_edge::rt::WantedPrivileges;
 use skein_edge::rt::privileges::ask;
 use skein_mesh::{Mesh, MeshConfig, MeshHooks};
 use skein_robot::hazard::{HazardSender, HazardSlots, SensedHazard};
@@ -165,7 +165,7 @@ fn publish(
     stop: &AtomicBool,
 ) -> Result<BTreeMap<(String, u64), MonoTime>> {
     // As the thread of a robot's process.
-    let _refused_to_a_normal_user = ask(&Wanted { priority: HAZARD_PRIORITY, cpu: None, lock_memory: false });
+    let _refused_to_a_normal_user = ask(&WantedPrivileges { priority: HAZARD_PRIORITY, cpu: None, lock_memory: false });
     let boot = BootId(uuid::Uuid::new_v4());
     let mut senders: Vec<HazardSender> =
         meshes.iter().map(|(agent, _)| HazardSender::new(agent.clone(), boot)).collect();

@@ -26,7 +26,7 @@ const MEMLOCK_BYTES: u64 = 64 * 1024 * 1024;
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Verdict {
+enum CheckOutcome {
     Ok,
     /// It works, less well.
     Warning,
@@ -37,14 +37,14 @@ enum Verdict {
 #[derive(Debug, Serialize)]
 struct Check {
     name: String,
-    verdict: Verdict,
+    verdict: CheckOutcome,
     found: String,
     fix: String,
 }
 
 impl Check {
-    fn new(name: impl Into<String>, verdict: Verdict, found: impl Into<String>, fix: impl Into<String>) -> Self {
-        let fix = if verdict == Verdict::Ok { String::new() } else { fix.into() };
+    fn new(name: impl Into<String>, verdict: CheckOutcome, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        let fix = if verdict == CheckOutcome::Ok { String::new() } else { fix.into() };
         Self { name: name.into(), verdict, found: found.into(), fix }
     }
 }
@@ -65,7 +65,7 @@ pub(super) fn doctor(context: &Context, args: &Doctor) -> Result<Exit, Failure> 
         }
         table
     })?;
-    let worst = checks.iter().filter(|check| check.verdict == Verdict::Error).count();
+    let worst = checks.iter().filter(|check| check.verdict == CheckOutcome::Error).count();
     if worst == 0 {
         return Ok(Exit::Ok);
     }
@@ -77,13 +77,13 @@ fn program(name: &str) -> Check {
     let fix = "build the programs with `make build`, or put their folder on PATH";
     let own = env!("CARGO_PKG_VERSION");
     match (programs::find(name), version::of_program(name)) {
-        (Err(failure), _) => Check::new(name, Verdict::Error, failure.to_string(), fix),
+        (Err(failure), _) => Check::new(name, CheckOutcome::Error, failure.to_string(), fix),
         (Ok(path), Some(version)) if version == own => {
-            Check::new(name, Verdict::Ok, format!("{version} at {}", path.display()), fix)
+            Check::new(name, CheckOutcome::Ok, format!("{version} at {}", path.display()), fix)
         }
         (Ok(path), version) => {
             let version = version.unwrap_or_else(|| "no version".to_owned());
-            Check::new(name, Verdict::Warning, format!("{version} at {}, this is {own}", path.display()), fix)
+            Check::new(name, CheckOutcome::Warning, format!("{version} at {}, this is {own}", path.display()), fix)
         }
     }
 }
@@ -92,9 +92,9 @@ fn port(name: &str, port: u16, flag: &str) -> Check {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let fix = format!("end what listens there (`ss -ltnp`), or choose another port with {flag}");
     if is_free(address) {
-        Check::new(name, Verdict::Ok, format!("{address} is free"), fix)
+        Check::new(name, CheckOutcome::Ok, format!("{address} is free"), fix)
     } else {
-        Check::new(name, Verdict::Warning, format!("{address} is in use"), fix)
+        Check::new(name, CheckOutcome::Warning, format!("{address} is in use"), fix)
     }
 }
 
@@ -104,11 +104,11 @@ fn debug_ports(args: &Doctor) -> Check {
         (args.debug_port..=last).filter(|port| !is_free(SocketAddr::from((Ipv4Addr::LOCALHOST, *port)))).collect();
     let name = "ports of the robots";
     if taken.is_empty() {
-        return Check::new(name, Verdict::Ok, format!("{} to {last} are free", args.debug_port), "");
+        return Check::new(name, CheckOutcome::Ok, format!("{} to {last} are free", args.debug_port), "");
     }
     let fix = "robots take other ports by themselves; or choose them with --debug-port PORT";
     let taken: Vec<String> = taken.iter().map(u16::to_string).collect();
-    Check::new(name, Verdict::Warning, format!("in use: {}", taken.join(", ")), fix)
+    Check::new(name, CheckOutcome::Warning, format!("in use: {}", taken.join(", ")), fix)
 }
 
 fn processors(robots: u16) -> Check {
@@ -116,7 +116,7 @@ fn processors(robots: u16) -> Check {
     // A robot takes up to 8 % of a core; half of the machine is left for the world and everything else.
     let needed = (f64::from(robots) * 0.08 * 2.0).ceil().max(2.0) as usize;
     let found = format!("{cores} cores for {robots} robots");
-    let verdict = if cores >= needed { Verdict::Ok } else { Verdict::Warning };
+    let verdict = if cores >= needed { CheckOutcome::Ok } else { CheckOutcome::Warning };
     Check::new(
         "processors",
         verdict,
@@ -136,7 +136,7 @@ fn real_time() -> Check {
     let may = has_capability(CAP_SYS_NICE) || limit > 0;
     let found = if may { "reflex threads may be SCHED_FIFO" } else { "reflex threads may not be SCHED_FIFO" };
     let fix = "add `@robots - rtprio 80` to /etc/security/limits.d/skein.conf, or `setcap cap_sys_nice,cap_ipc_lock+ep skein-edge`";
-    Check::new("real time", if may { Verdict::Ok } else { Verdict::Warning }, found, fix)
+    Check::new("real time", if may { CheckOutcome::Ok } else { CheckOutcome::Warning }, found, fix)
 }
 
 fn locked_memory() -> Check {
@@ -145,15 +145,17 @@ fn locked_memory() -> Check {
     let found =
         if may { "a robot's memory can be locked".to_owned() } else { format!("only {limit} bytes may be locked") };
     let fix = "add `@robots - memlock 131072` to /etc/security/limits.d/skein.conf, or give skein-edge cap_ipc_lock";
-    Check::new("locked memory", if may { Verdict::Ok } else { Verdict::Warning }, found, fix)
+    Check::new("locked memory", if may { CheckOutcome::Ok } else { CheckOutcome::Warning }, found, fix)
 }
 
 fn multicast() -> Check {
     let fix =
         "`ip link set lo multicast on` and `ip route add 224.0.0.0/4 dev lo`, or connect robots with --mesh-connect";
     match multicast_on_loopback() {
-        Ok(()) => Check::new("multicast", Verdict::Ok, "works on the loopback interface", fix),
-        Err(error) => Check::new("multicast", Verdict::Error, format!("not on the loopback interface: {error}"), fix),
+        Ok(()) => Check::new("multicast", CheckOutcome::Ok, "works on the loopback interface", fix),
+        Err(error) => {
+            Check::new("multicast", CheckOutcome::Error, format!("not on the loopback interface: {error}"), fix)
+        }
     }
 }
 
@@ -175,6 +177,6 @@ fn writable(context: &Context) -> Check {
     let at = root.ancestors().find(|folder| folder.is_dir()).unwrap_or(root);
     let may = rustix::fs::access(at, rustix::fs::Access::WRITE_OK).is_ok();
     let found = format!("{} {} be written", at.display(), if may { "can" } else { "cannot" });
-    let verdict = if may { Verdict::Ok } else { Verdict::Error };
+    let verdict = if may { CheckOutcome::Ok } else { CheckOutcome::Error };
     Check::new("run directory", verdict, found, "choose another folder with --dir FOLDER")
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use serde_json::{Value, json};
 use skein_types::ids::OperatorId;
 
-use super::latch::{Door, of_record};
+use super::latch::{DebugEndpoint, of_record};
 use super::robot::{escaped, refused};
 use crate::args::Override;
 use crate::client::Cloud;
@@ -23,7 +23,7 @@ const COMMAND_PERIOD: Duration = Duration::from_millis(200);
 /// The robot's debug API and what is sent with each request.
 struct Session {
     http: Http,
-    door: Door,
+    endpoint: DebugEndpoint,
     credentials: Credentials,
     operator: OperatorId,
     within: Duration,
@@ -39,20 +39,20 @@ impl Session {
         let operator = context.operator()?;
         let target = context.target()?;
         context.announce(&target);
-        let mut doors = of_record(target.record.as_ref());
-        let door = match doors.remove(&args.robot) {
-            Some(door) => door,
+        let mut endpoints = of_record(target.record.as_ref());
+        let endpoint = match endpoints.remove(&args.robot) {
+            Some(endpoint) => endpoint,
             None => {
                 let view = Cloud::connect(&target.cloud, context.answer_within()).await?.robot(&args.robot).await?;
-                Door { address: view.debug_address, token_file: None }
+                DebugEndpoint { address: view.debug_address, token_file: None }
             }
         };
-        if door.address.is_empty() {
+        if endpoint.address.is_empty() {
             return Err(Failure::new(Exit::NotFound, format!("{} has no debug API", args.robot))
                 .help("start the robot with --debug ADDRESS"));
         }
-        let credentials = Credentials { token: door.token(), lease: context.caller()?.lease };
-        Ok(Self { http: Http::new(), door, credentials, operator, within: context.answer_within() })
+        let credentials = Credentials { token: endpoint.token(), lease: context.caller()?.lease };
+        Ok(Self { http: Http::new(), endpoint, credentials, operator, within: context.answer_within() })
     }
 
     async fn drive(&self, context: &Context, args: &Override) -> Result<Exit, Failure> {
@@ -69,7 +69,7 @@ impl Session {
             });
             if !left.is_zero() {
                 let posted =
-                    self.http.post(&self.door.address, "/api/v1/override", &self.credentials, &body, self.within);
+                    self.http.post(&self.endpoint.address, "/api/v1/override", &self.credentials, &body, self.within);
                 answer = self.check(args, posted.await)?.body;
             }
             if left <= COMMAND_TTL {
@@ -84,14 +84,14 @@ impl Session {
 
     async fn give_back(&self, context: &Context, args: &Override) -> Result<Exit, Failure> {
         let path = format!("/api/v1/override?lease={}", escaped(self.operator.as_str()));
-        let deleted = self.http.delete(&self.door.address, &path, &self.credentials, self.within).await;
+        let deleted = self.http.delete(&self.endpoint.address, &path, &self.credentials, self.within).await;
         let answer = self.check(args, deleted)?.body;
         self.print(context, args, "given back", &answer)
     }
 
     fn check(&self, args: &Override, answer: Result<Answer, crate::http::HttpError>) -> Result<Answer, Failure> {
         let answer = answer.map_err(|error| {
-            let address = &self.door.address;
+            let address = &self.endpoint.address;
             Failure::new(Exit::Unreachable, format!("{} does not answer at {address}: {error}", args.robot))
                 .help("its debug API listens on its own machine; run this command there")
         })?;

@@ -5,7 +5,7 @@ mod doctor;
 mod drill;
 mod latch;
 mod lease;
-mod life;
+mod lifecycle;
 mod manual;
 mod mission;
 mod report;
@@ -27,7 +27,7 @@ use crate::interrupt::Interrupt;
 pub(crate) async fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Demo(args) => demo::demo(context, args).await,
-        Command::Up(args) => life::up(context, args).await,
+        Command::Up(args) => lifecycle::up(context, args).await,
         Command::Drill(args) => drill::drill(context, args).await,
         other => {
             let mut interrupt = Interrupt::listen()?;
@@ -42,7 +42,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Exit, Fai
 /// Commands that own no processes: they can be dropped at any moment.
 async fn run_droppable(context: &Context, command: Command) -> Result<Exit, Failure> {
     match command {
-        Command::Down => life::down(context).await,
+        Command::Down => lifecycle::down(context).await,
         Command::Status => status::status(context).await,
         Command::Doctor(args) => doctor::doctor(context, &args),
         Command::Mission(verb) => mission::mission(context, verb).await,

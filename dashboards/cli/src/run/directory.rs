@@ -23,7 +23,7 @@ use crate::failure::{Exit, Failure};
 
 /// What `up` or `demo` wrote down about itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Record {
+pub(crate) struct RunRecord {
     /// Of the `skein` that keeps the fleet.
     pub pid: u32,
     /// When it was started, nanoseconds since 1970.
@@ -175,7 +175,7 @@ impl RunDirectory {
     }
 
     /// What was written down; none when nothing was.
-    pub(crate) fn record(&self) -> Result<Option<Record>, Failure> {
+    pub(crate) fn record(&self) -> Result<Option<RunRecord>, Failure> {
         let path = self.file("run.json");
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
@@ -189,12 +189,12 @@ impl RunDirectory {
     }
 
     /// The fleet that is up here now.
-    pub(crate) fn current(&self) -> Result<Option<Record>, Failure> {
+    pub(crate) fn current(&self) -> Result<Option<RunRecord>, Failure> {
         if self.is_up() { self.record() } else { Ok(None) }
     }
 
     /// Writes it down, whole or not at all.
-    pub(crate) fn write_record(&self, record: &Record) -> Result<(), Failure> {
+    pub(crate) fn write_record(&self, record: &RunRecord) -> Result<(), Failure> {
         let text = crate::output::json(record)?;
         write_whole(&self.file("run.json"), text.as_bytes())
     }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use skein_types::fleet::RobotView;
 use skein_types::ids::AgentId;
 
-use super::directory::{Lock, Record, RunDirectory};
+use super::directory::{Lock, RunDirectory, RunRecord};
 use super::plan::{Plan, Purpose, clear};
 use super::process::{Measured, Process, Start};
 use super::recipes::{self, CLOUD, WORLD, is_robot};
@@ -40,7 +40,7 @@ const END_WITHIN: Duration = Duration::from_secs(8);
 pub(crate) struct Fleet {
     directory: RunDirectory,
     _lock: Lock,
-    record: Record,
+    record: RunRecord,
     processes: Vec<Supervised>,
     restart: bool,
     restart_world: bool,
@@ -67,7 +67,7 @@ impl Fleet {
         interrupt: &mut Interrupt,
     ) -> Result<Self, Failure> {
         clear(&directory, plan)?;
-        let record = Record {
+        let record = RunRecord {
             pid: std::process::id(),
             started_at_unix_nanos: clock::unix_nanos(),
             cloud: plan.cloud_url(),
@@ -105,7 +105,7 @@ impl Fleet {
         }
     }
 
-    pub(crate) fn record(&self) -> &Record {
+    pub(crate) fn record(&self) -> &RunRecord {
         &self.record
     }
 

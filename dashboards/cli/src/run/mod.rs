@@ -14,7 +14,7 @@ mod sample;
 mod supervised;
 
 pub(crate) use child::become_child_if_asked;
-pub(crate) use directory::{ProcessRecord, Record, RunDirectory, write_whole};
+pub(crate) use directory::{ProcessRecord, RunDirectory, RunRecord, write_whole};
 pub(crate) use fleet::Fleet;
 pub(crate) use plan::{Plan, Purpose};
 pub(crate) use ports::is_free;

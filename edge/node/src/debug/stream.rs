@@ -17,7 +17,7 @@ use utoipa::IntoParams;
 use super::Api;
 use super::problem::Problem;
 use crate::clock;
-use crate::logs::{Severity, Wanted};
+use crate::logs::{LogFilter, Severity};
 
 /// A quiet stream says this often that it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -94,46 +94,46 @@ pub(super) async fn logs(
     query: Result<Query<LogsQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let query = checked(query)?;
-    let mut wanted = wanted(&query)?;
+    let mut filter = filter(&query)?;
     let as_events =
         headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains("text/event-stream"));
     if as_events {
         let permit = api.stream_permit()?;
-        let lines = log_lines(&api, wanted).map(|line| event("log", line.sequence, &*line));
+        let lines = log_lines(&api, filter).map(|line| event("log", line.sequence, &*line));
         return Ok(sse(&api, lines, permit));
     }
     if query.follow == Some(true) {
         let permit = api.stream_permit()?;
-        let lines = until_cancelled(&api, log_lines(&api, wanted).map(|line| Ok::<_, Infallible>(json_line(&*line))));
+        let lines = until_cancelled(&api, log_lines(&api, filter).map(|line| Ok::<_, Infallible>(json_line(&*line))));
         return Ok(ndjson(Body::from_stream(held(lines, permit))));
     }
-    wanted.after = wanted.after.or(Some(0));
-    let text: String = api.ring.read(&wanted).iter().map(|line| json_line(&**line)).collect();
+    filter.after = filter.after.or(Some(0));
+    let text: String = api.ring.read(&filter).iter().map(|line| json_line(&**line)).collect();
     Ok(ndjson(Body::from(text)))
 }
 
-fn log_lines(api: &Api, wanted: Wanted) -> impl Stream<Item = std::sync::Arc<crate::logs::Line>> + Send + use<> {
+fn log_lines(api: &Api, filter: LogFilter) -> impl Stream<Item = std::sync::Arc<crate::logs::Line>> + Send + use<> {
     let ring = std::sync::Arc::clone(&api.ring);
-    stream::unfold((ring, wanted), |(ring, mut wanted)| async move {
-        let lines = ring.follow(&mut wanted).await;
-        Some((stream::iter(lines), (ring, wanted)))
+    stream::unfold((ring, filter), |(ring, mut filter)| async move {
+        let lines = ring.follow(&mut filter).await;
+        Some((stream::iter(lines), (ring, filter)))
     })
     .flatten()
 }
 
-fn wanted(query: &LogsQuery) -> Result<Wanted, Problem> {
+fn filter(query: &LogsQuery) -> Result<LogFilter, Problem> {
     let bad = |detail: String, hint: &str| Problem::new(StatusCode::BAD_REQUEST, "bad_query", detail, hint);
     let worst = query.level.as_deref().unwrap_or("info").parse::<Severity>();
-    let mut wanted = Wanted::from_level(worst.map_err(|e| bad(e, "such as ?level=warn"))?);
-    let Some(since) = &query.since else { return Ok(wanted) };
+    let mut filter = LogFilter::from_level(worst.map_err(|e| bad(e, "such as ?level=warn"))?);
+    let Some(since) = &query.since else { return Ok(filter) };
     if let Ok(sequence) = since.parse::<u64>() {
-        wanted.after = Some(sequence);
+        filter.after = Some(sequence);
     } else if let Some(seconds) = span_seconds(since) {
-        wanted.from_unix_millis = Some(clock::wall().unix_millis().saturating_sub(seconds.saturating_mul(1000)));
+        filter.from_unix_millis = Some(clock::wall().unix_millis().saturating_sub(seconds.saturating_mul(1000)));
     } else {
         return Err(bad(format!("since={since:?} is neither a number nor a span"), "such as ?since=120 or ?since=30s"));
     }
-    Ok(wanted)
+    Ok(filter)
 }
 
 /// `30s`, `5m`, `2h`.

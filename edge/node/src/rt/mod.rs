@@ -16,7 +16,7 @@ mod wake;
 pub use exchange::{AgentEnd, BodyEnd, Ends, HazardEnd, ReflexEnd, Requests, SensedEnd, TickRecord, exchange};
 pub use gauges::Gauges;
 pub use latch_cell::LatchCell;
-pub use privileges::{Granted, Wanted};
+pub use privileges::{Granted, WantedPrivileges};
 pub use skein_robot::rt::PERIOD;
 pub use tick::Ticker;
 pub use wake::Wake;
@@ -63,7 +63,7 @@ impl RtThread {
     pub fn start<B: Body + Send + 'static>(
         ticker: Ticker<B>,
         gauges: std::sync::Arc<Gauges>,
-        wanted: Wanted,
+        wanted: WantedPrivileges,
     ) -> std::io::Result<Self> {
         let (tell, granted) = sync_channel(1);
         let thread = Builder::new()
@@ -92,7 +92,12 @@ impl RtThread {
     }
 }
 
-fn prepared<B: Body>(ticker: Ticker<B>, gauges: &Gauges, wanted: &Wanted, tell: &SyncSender<Granted>) -> Ending {
+fn prepared<B: Body>(
+    ticker: Ticker<B>,
+    gauges: &Gauges,
+    wanted: &WantedPrivileges,
+    tell: &SyncSender<Granted>,
+) -> Ending {
     // The receiver may be gone already when the process ends at once.
     let _nobody_asks = tell.send(privileges::ask(wanted));
     touch_stack();

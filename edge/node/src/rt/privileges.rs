@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted {
+pub struct WantedPrivileges {
     /// Of `SCHED_FIFO`; 0 asks for nothing.
     pub priority: i32,
     /// The processor to pin the thread to.
@@ -28,7 +28,7 @@ pub struct Granted {
 
 /// Asks for all of it on the calling thread. Nothing that is refused is an error: the loop measures its lateness.
 #[must_use]
-pub fn ask(wanted: &Wanted) -> Granted {
+pub fn ask(wanted: &WantedPrivileges) -> Granted {
     Granted {
         scheduling: scheduling(wanted.priority),
         processor: wanted.cpu.map_or_else(|| "any".into(), pinned),
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn what_is_not_asked_for_is_not_done_and_what_cannot_be_is_said() {
-        let granted = ask(&Wanted { priority: 0, cpu: Some(usize::MAX), lock_memory: false });
+        let granted = ask(&WantedPrivileges { priority: 0, cpu: Some(usize::MAX), lock_memory: false });
         assert_eq!(granted.scheduling, "normal");
         assert!(granted.processor.starts_with("any (there is no processor"));
         assert_eq!(granted.memory, "not locked");

@@ -1,6 +1,6 @@
 //! Mends slices that are torn and evens them out over their common borders.
 //!
-//! Indexing: vectors over places have one entry for each place of the terrain, the others one for each slice.
+//! Indexing: vectors over places have one entry for each place of the padded grid, the others one for each slice.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,7 +44,7 @@ pub(super) fn mend(ground: &Ground, slices: usize, owner: &mut [u32]) {
 
 /// The connected parts of a slice.
 fn parts(ground: &Ground, owner: &[u32], slice: u32) -> Vec<Vec<u32>> {
-    let mut known = vec![false; ground.terrain.places()];
+    let mut known = vec![false; ground.padded.places()];
     let mut parts = Vec::new();
     for &first in ground.places.iter().filter(|&&place| owner[place as usize] == slice) {
         if std::mem::replace(&mut known[first as usize], true) {
@@ -53,7 +53,7 @@ fn parts(ground: &Ground, owner: &[u32], slice: u32) -> Vec<Vec<u32>> {
         let (mut part, mut next) = (vec![first], 0);
         while let Some(&place) = part.get(next) {
             next += 1;
-            for beside in ground.terrain.beside(place) {
+            for beside in ground.padded.beside(place) {
                 if owner[beside as usize] == slice && !std::mem::replace(&mut known[beside as usize], true) {
                     part.push(beside);
                 }
@@ -68,7 +68,7 @@ fn parts(ground: &Ground, owner: &[u32], slice: u32) -> Vec<Vec<u32>> {
 fn neighbour(ground: &Ground, owner: &[u32], part: &[u32]) -> Option<u32> {
     let own = part.first().map(|&place| owner[place as usize])?;
     let mut borders: BTreeMap<u32, usize> = BTreeMap::new();
-    for next in part.iter().flat_map(|&place| ground.terrain.beside(place)) {
+    for next in part.iter().flat_map(|&place| ground.padded.beside(place)) {
         let slice = owner[next as usize];
         if slice != own && slice != NOBODY {
             *borders.entry(slice).or_default() += 1;
@@ -129,7 +129,7 @@ impl Exchange<'_> {
         let mut last = (NOBODY, NOBODY);
         for &place in &self.ground.places {
             let here = owner[place as usize];
-            for next in self.ground.terrain.ahead(place) {
+            for next in self.ground.padded.ahead(place) {
                 let there = owner[next as usize];
                 if here != there && here != NOBODY && there != NOBODY && (here, there) != last {
                     last = (here, there);
@@ -189,7 +189,7 @@ impl Exchange<'_> {
 
     /// The places of `from` nearest to its border with `to`, as many as hold the amount.
     fn nearest(&self, owner: &[u32], from: u32, to: u32, amount: f64) -> Vec<u32> {
-        let at_border = |place: u32| self.ground.terrain.beside(place).into_iter().any(|n| owner[n as usize] == to);
+        let at_border = |place: u32| self.ground.padded.beside(place).into_iter().any(|n| owner[n as usize] == to);
         let own = self.ground.places.iter().copied().filter(|&place| owner[place as usize] == from);
         let border = own.filter(|&place| at_border(place)).collect();
         self.gather(owner, from, border, amount)
@@ -197,13 +197,13 @@ impl Exchange<'_> {
 
     /// Places of a slice in order of their distance from some of them, as many as hold the amount.
     fn gather(&self, owner: &[u32], slice: u32, first: Vec<u32>, amount: f64) -> Vec<u32> {
-        let terrain = &self.ground.terrain;
-        let mut known = vec![false; terrain.places()];
+        let padded = &self.ground.padded;
+        let mut known = vec![false; padded.places()];
         first.iter().for_each(|&place| known[place as usize] = true);
         let (mut places, mut next) = (first, 0);
         while let Some(&place) = places.get(next).filter(|_| ((next + 1) as f64) <= amount) {
             next += 1;
-            for beside in terrain.beside(place) {
+            for beside in padded.beside(place) {
                 if owner[beside as usize] == slice && !std::mem::replace(&mut known[beside as usize], true) {
                     places.push(beside);
                 }
@@ -217,7 +217,7 @@ impl Exchange<'_> {
     fn cut_off(&self, owner: &[u32], slice: u32, taken: &[u32]) -> Vec<u32> {
         let mut at_edge = vec![false; owner.len()];
         for &place in taken {
-            self.ground.terrain.beside(place).into_iter().for_each(|next| at_edge[next as usize] = true);
+            self.ground.padded.beside(place).into_iter().for_each(|next| at_edge[next as usize] = true);
         }
         let mut parts = parts(self.ground, owner, slice);
         parts.retain(|part| part.iter().any(|&place| at_edge[place as usize]));

@@ -8,9 +8,9 @@ use skein_types::geometry::Point;
 use skein_types::region::{Region, RegionFrame};
 use skein_types::units::Meters;
 
+use crate::padded_grid::PaddedGrid;
 use crate::path::{Coarse, Flood, Seed};
 use crate::planning::{PlanningMap, nearest_traversable, region_where};
-use crate::terrain::Terrain;
 use voronoi::Voronoi;
 
 /// One who takes part: where it is and how much it can do compared with the others.
@@ -81,7 +81,7 @@ fn shares(sites: &[Site], mass: f64) -> Vec<f64> {
 /// Open ground, and which of it is to be split.
 struct Ground {
     frame: RegionFrame,
-    terrain: Terrain,
+    padded: PaddedGrid,
     /// By place: how many cells of the region it stands for.
     weight: Vec<u8>,
     /// Places with a weight.
@@ -95,11 +95,11 @@ struct Ground {
 impl Ground {
     fn new(map: &PlanningMap, region: &Region) -> Self {
         let frame = *map.frame();
-        let terrain = Terrain::new(frame.width, frame.height, |cell| !map.blocked(cell));
-        let mut weight = vec![0; terrain.places()];
+        let padded = PaddedGrid::new(frame.width, frame.height, |cell| !map.blocked(cell));
+        let mut weight = vec![0; padded.places()];
         let (mut places, mut closed) = (Vec::new(), Vec::new());
         for cell in region.cells() {
-            match terrain.place(cell) {
+            match padded.place(cell) {
                 Some(place) => {
                     weight[place as usize] = 1;
                     places.push(place);
@@ -108,7 +108,7 @@ impl Ground {
             }
         }
         let mass = places.len() as f64;
-        Self { frame, terrain, weight, places, closed, mass }
+        Self { frame, padded, weight, places, closed, mass }
     }
 
     /// The same ground on cells so many times as large, for an area of many cells. A large cell is open when more
@@ -130,28 +130,28 @@ impl Ground {
         };
         let (mut open, mut inside) = (vec![0_u8; frame.cells() as usize], vec![0_u8; frame.cells() as usize]);
         for cell in 0..self.frame.cells() as u32 {
-            if let Some(place) = self.terrain.place(cell) {
+            if let Some(place) = self.padded.place(cell) {
                 open[large(cell)] += 1;
                 inside[large(cell)] += self.weight[place as usize];
             }
         }
-        let terrain =
-            Terrain::new(frame.width, frame.height, |cell| 2 * u32::from(open[cell as usize]) > factor * factor);
-        let mut weight = vec![0; terrain.places()];
+        let padded =
+            PaddedGrid::new(frame.width, frame.height, |cell| 2 * u32::from(open[cell as usize]) > factor * factor);
+        let mut weight = vec![0; padded.places()];
         let mut places = Vec::new();
         for (cell, &count) in (0_u32..).zip(&inside) {
-            if let Some(place) = terrain.place(cell).filter(|_| count > 0) {
+            if let Some(place) = padded.place(cell).filter(|_| count > 0) {
                 weight[place as usize] = count;
                 places.push(place);
             }
         }
         let mass: f64 = places.iter().map(|&place| f64::from(weight[place as usize])).sum();
-        let coarse = Self { frame, terrain, weight, places, closed: Vec::new(), mass };
+        let coarse = Self { frame, padded, weight, places, closed: Vec::new(), mass };
         (mass > 0.5 * self.mass).then_some((coarse, factor))
     }
 
     fn at(&self, place: u32) -> Point {
-        self.frame.center_of(self.terrain.cell(place))
+        self.frame.center_of(self.padded.cell(place))
     }
 
     /// The open place nearest to a point, of those in a box around it that holds some.
@@ -162,7 +162,7 @@ impl Ground {
             let rows = (row - reach).max(0)..=(row + reach).min(i64::from(self.frame.height) - 1);
             let columns = (column - reach).max(0)..=(column + reach).min(i64::from(self.frame.width) - 1);
             let cells = rows.flat_map(|y| columns.clone().map(move |x| (y * i64::from(self.frame.width) + x) as u32));
-            let places = cells.filter_map(|cell| self.terrain.place(cell));
+            let places = cells.filter_map(|cell| self.padded.place(cell));
             places.min_by(|&a, &b| self.at(a).distance(point).total_cmp(&self.at(b).distance(point)))
         });
         found.or(self.places.first().copied()).unwrap_or(0)
@@ -177,7 +177,7 @@ impl Ground {
             (0_u32..).zip(seeds).min_by(|a, b| distance(*a.1).total_cmp(&distance(*b.1))).map_or(0, |(slice, _)| slice)
         };
         for &place in &self.places {
-            let (cell, slice) = (self.terrain.cell(place), owner[place as usize]);
+            let (cell, slice) = (self.padded.cell(place), owner[place as usize]);
             of_cell[cell as usize] = if slice == NOBODY { nearest(cell) } else { slice };
         }
         for &cell in &self.closed {
@@ -192,13 +192,13 @@ impl Ground {
 /// The slice of each site, so that all together drive least to get there and get about what their weight asks for.
 fn match_to_sites(map: &PlanningMap, ground: &Ground, seeds: &[u32], wanted: &[f64], sites: &[Site]) -> Vec<usize> {
     let coarse = Coarse::new(map);
-    let goals: Vec<u32> = seeds.iter().map(|&seed| coarse.place(map, ground.terrain.cell(seed))).collect();
+    let goals: Vec<u32> = seeds.iter().map(|&seed| coarse.place(map, ground.padded.cell(seed))).collect();
     let mut flood = Flood::default();
     let mut costs = Vec::with_capacity(sites.len());
     for (site, own) in sites.iter().zip(wanted) {
         let from = nearest_traversable(map, site.at, Meters(2.0)).map_or(0, |cell| coarse.place(map, cell));
         let seed = [Seed { place: from, owner: 0, offset: 0.0 }];
-        flood.run(&coarse.terrain, &seed, f32::INFINITY, |_, _, _| {});
+        flood.run(&coarse.padded, &seed, f32::INFINITY, |_, _, _| {});
         let row = goals.iter().zip(wanted).map(|(&goal, share)| {
             let reach = f64::from(flood.distance(goal));
             let misfit = (share / own).max(own / share) - 1.0;

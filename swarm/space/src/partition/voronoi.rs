@@ -3,7 +3,7 @@
 //! A slice with its weight is star-shaped over shortest ways: with a place it holds the whole way from its seed. So
 //! slices are connected.
 //!
-//! Indexing: vectors over places have one entry for each place of the terrain, the others one for each slice.
+//! Indexing: vectors over places have one entry for each place of the padded grid, the others one for each slice.
 
 use skein_types::geometry::Point;
 
@@ -35,11 +35,11 @@ impl<'a> Voronoi<'a> {
     /// Seeds far from each other: each as far as possible from those before (Gonzalez 1985).
     pub(super) fn spread(&mut self) {
         let mut next = self.ground.places.first().copied().unwrap_or(0);
-        self.flood.run(&self.ground.terrain, &[], f32::INFINITY, |_, _, _| {});
+        self.flood.run(&self.ground.padded, &[], f32::INFINITY, |_, _, _| {});
         while self.seeds.len() < self.wanted.len() {
             self.seeds.push(next);
             let seed = [Seed { place: next, owner: 0, offset: 0.0 }];
-            self.flood.run_on(&self.ground.terrain, &seed, f32::INFINITY, |_, _, _| {});
+            self.flood.run_on(&self.ground.padded, &seed, f32::INFINITY, |_, _, _| {});
             let farther = |a: u32, b: u32| self.flood.distance(a).total_cmp(&self.flood.distance(b));
             next = self.ground.places.iter().copied().max_by(|&a, &b| farther(a, b)).unwrap_or(0);
         }
@@ -79,12 +79,12 @@ impl<'a> Voronoi<'a> {
 
     fn assign(&mut self) {
         self.owner.clear();
-        self.owner.resize(self.ground.terrain.places(), NOBODY);
+        self.owner.resize(self.ground.padded.places(), NOBODY);
         let numbered = (0_u32..).zip(self.seeds.iter().zip(&self.offsets));
         let seeds: Vec<Seed> =
             numbered.map(|(owner, (&place, &offset))| Seed { place, owner, offset: offset as f32 }).collect();
         let owners = &mut self.owner;
-        self.flood.run(&self.ground.terrain, &seeds, f32::INFINITY, |place, owner, _| owners[place as usize] = owner);
+        self.flood.run(&self.ground.padded, &seeds, f32::INFINITY, |place, owner, _| owners[place as usize] = owner);
     }
 
     fn areas(&self) -> Vec<f64> {

@@ -6,8 +6,8 @@
 use skein_types::region::RegionFrame;
 use skein_types::units::Meters;
 
+use crate::padded_grid::PaddedGrid;
 use crate::planning::{PlanningMap, nearest_traversable};
-use crate::terrain::Terrain;
 
 /// A coarse cell is open when any cell in it is traversable.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub(crate) struct Coarse {
     fine: RegionFrame,
     coarse: RegionFrame,
     factor: u32,
-    pub(crate) terrain: Terrain,
+    pub(crate) padded: PaddedGrid,
 }
 
 impl Coarse {
@@ -29,12 +29,12 @@ impl Coarse {
             height: fine.height.div_ceil(factor),
             ..fine
         };
-        let terrain = Terrain::new(coarse.width, coarse.height, |cell| {
+        let padded = PaddedGrid::new(coarse.width, coarse.height, |cell| {
             let (column, row) = (cell % coarse.width * factor, cell / coarse.width * factor);
             (row..(row + factor).min(fine.height))
                 .any(|y| (column..(column + factor).min(fine.width)).any(|x| map.traversable(y * fine.width + x)))
         });
-        Self { fine, coarse, factor, terrain }
+        Self { fine, coarse, factor, padded }
     }
 
     /// Side of a coarse cell, metres.
@@ -54,12 +54,12 @@ impl Coarse {
 
     fn open_place(&self, cell: u32) -> Option<u32> {
         let (column, row) = (cell % self.fine.width / self.factor, cell / self.fine.width / self.factor);
-        self.terrain.place(row * self.coarse.width + column)
+        self.padded.place(row * self.coarse.width + column)
     }
 
     /// A cell of the map in the middle of a place, traversable or not.
     pub(crate) fn middle_of(&self, place: u32) -> u32 {
-        let coarse = self.terrain.cell(place);
+        let coarse = self.padded.cell(place);
         let (column, row) = (coarse % self.coarse.width * self.factor, coarse / self.coarse.width * self.factor);
         let column = (column + self.factor / 2).min(self.fine.width - 1);
         (row + self.factor / 2).min(self.fine.height - 1) * self.fine.width + column

@@ -3,15 +3,15 @@
 //! A step is at least one cell long, so all cells whose distance has the same whole part are final together and
 //! need no order among themselves (Dial 1969, with buckets as wide as the shortest step).
 //!
-//! Indexing: the eight neighbours of an open place of a [`Terrain`] exist.
+//! Indexing: the eight neighbours of an open place of a [`PaddedGrid`] exist.
 
 use skein_types::geometry::Point;
 use skein_types::region::RegionFrame;
 use skein_types::units::Meters;
 
 use super::Search;
+use crate::padded_grid::PaddedGrid;
 use crate::planning::Traversable;
-use crate::terrain::Terrain;
 
 /// Length of the shortest way from one place to every cell.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,13 +51,13 @@ impl DistanceField {
 #[must_use]
 pub fn distances(search: &mut Search, grid: &impl Traversable, from: u32, limit: Meters) -> DistanceField {
     let frame = *grid.frame();
-    let terrain = Terrain::new(frame.width, frame.height, |cell| grid.traversable(cell));
+    let padded = PaddedGrid::new(frame.width, frame.height, |cell| grid.traversable(cell));
     let limit_cells = (limit.0 / frame.resolution) as f32;
     let mut meters = vec![f32::INFINITY; frame.cells() as usize];
-    if let Some(place) = terrain.place(from) {
+    if let Some(place) = padded.place(from) {
         let seeds = [Seed { place, owner: 0, offset: 0.0 }];
-        search.flood.run(&terrain, &seeds, limit_cells, |place, _, distance| {
-            meters[terrain.cell(place) as usize] = (f64::from(distance) * frame.resolution) as f32;
+        search.flood.run(&padded, &seeds, limit_cells, |place, _, distance| {
+            meters[padded.cell(place) as usize] = (f64::from(distance) * frame.resolution) as f32;
         });
     }
     DistanceField { frame, meters }
@@ -96,21 +96,21 @@ impl Flood {
 
     /// Floods from all seeds at once; `settle` hears of every place reached within the limit once, with its owner and
     /// distance, in order of whole distance.
-    pub(crate) fn run(&mut self, terrain: &Terrain, seeds: &[Seed], limit: f32, settle: impl FnMut(u32, u32, f32)) {
+    pub(crate) fn run(&mut self, padded: &PaddedGrid, seeds: &[Seed], limit: f32, settle: impl FnMut(u32, u32, f32)) {
         self.distance.clear();
-        self.distance.resize(terrain.places(), f32::INFINITY);
-        self.run_on(terrain, seeds, limit, settle);
+        self.distance.resize(padded.places(), f32::INFINITY);
+        self.run_on(padded, seeds, limit, settle);
     }
 
-    /// As [`Self::run`], but places that earlier runs on the same terrain reached at no greater distance stay as they are.
+    /// As [`Self::run`], but places that earlier runs on the same grid reached at no greater distance stay as they are.
     pub(crate) fn run_on(
         &mut self,
-        terrain: &Terrain,
+        padded: &PaddedGrid,
         seeds: &[Seed],
         limit: f32,
         mut settle: impl FnMut(u32, u32, f32),
     ) {
-        for seed in seeds.iter().filter(|seed| terrain.is_open(seed.place)) {
+        for seed in seeds.iter().filter(|seed| padded.is_open(seed.place)) {
             self.offer(Entry { place: seed.place, owner: seed.owner, distance: seed.offset }, limit);
         }
         let mut level = 0;
@@ -119,7 +119,7 @@ impl Flood {
             for &entry in &bucket {
                 if self.distance[entry.place as usize] >= entry.distance {
                     settle(entry.place, entry.owner, entry.distance);
-                    self.spread(terrain, entry, limit);
+                    self.spread(padded, entry, limit);
                 }
             }
             bucket.clear();
@@ -129,8 +129,8 @@ impl Flood {
     }
 
     #[inline]
-    fn spread(&mut self, terrain: &Terrain, from: Entry, limit: f32) {
-        let (stride, open, at) = (terrain.stride(), &terrain.open, from.place as usize);
+    fn spread(&mut self, padded: &PaddedGrid, from: Entry, limit: f32) {
+        let (stride, open, at) = (padded.stride(), &padded.open, from.place as usize);
         let (east, west, north, south) = (open[at + 1], open[at - 1], open[at + stride], open[at - stride]);
         let mut step = |ok: bool, to: usize, length: f32| {
             if ok {

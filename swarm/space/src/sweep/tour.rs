@@ -99,9 +99,9 @@ impl<'a> Tour<'a> {
         // Most ways are hardly longer than the straight line.
         for limit in [1.3 * straight + 0.5, REACH.max(3.0 * straight)] {
             into.clear();
-            into.resize(self.coarse.terrain.places(), f32::INFINITY);
+            into.resize(self.coarse.padded.places(), f32::INFINITY);
             let limit = (limit / self.coarse.resolution()) as f32;
-            self.flood.run(&self.coarse.terrain, &seeds, limit, |place, _, distance| into[place as usize] = distance);
+            self.flood.run(&self.coarse.padded, &seeds, limit, |place, _, distance| into[place as usize] = distance);
             if into[until as usize].is_finite() {
                 break;
             }
@@ -132,7 +132,7 @@ impl<'a> Tour<'a> {
         let limit = (REACH / self.coarse.resolution()) as f32;
         let mut meters = vec![0.0; stops.len() * stops.len()];
         for (i, &place) in places.iter().enumerate() {
-            self.flood.run(&self.coarse.terrain, &[Seed { place, owner: 0, offset: 0.0 }], limit, |_, _, _| {});
+            self.flood.run(&self.coarse.padded, &[Seed { place, owner: 0, offset: 0.0 }], limit, |_, _, _| {});
             for (j, &other) in places.iter().enumerate() {
                 let driven = self.flood.distance(other) * self.coarse.resolution() as f32;
                 let straight =

@@ -256,6 +256,6 @@ impl Trial<'_> {
 
 /// The robots of the fleet with their debug APIs.
 pub(super) fn robots_of(target: &Target) -> (Vec<AgentId>, Observer) {
-    let doors = of_record(target.record.as_ref());
-    (doors.keys().cloned().collect(), Observer::new(doors))
+    let endpoints = of_record(target.record.as_ref());
+    (endpoints.keys().cloned().collect(), Observer::new(endpoints))
 }

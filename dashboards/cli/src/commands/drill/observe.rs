@@ -10,7 +10,7 @@ use skein_types::safety::Latch;
 use tokio::task::JoinSet;
 
 use crate::clock;
-use crate::commands::latch::Door;
+use crate::commands::latch::DebugEndpoint;
 use crate::http::Http;
 
 /// A robot stands below this speed, m/s.
@@ -37,17 +37,17 @@ pub(super) struct Sample {
 #[derive(Clone, Debug)]
 pub(super) struct Observer {
     http: Http,
-    doors: BTreeMap<AgentId, Door>,
+    endpoints: BTreeMap<AgentId, DebugEndpoint>,
 }
 
 impl Observer {
-    pub(super) fn new(doors: BTreeMap<AgentId, Door>) -> Self {
-        Self { http: Http::new(), doors }
+    pub(super) fn new(endpoints: BTreeMap<AgentId, DebugEndpoint>) -> Self {
+        Self { http: Http::new(), endpoints }
     }
 
     /// None when the robot does not answer.
     pub(super) async fn sample(&self, robot: &AgentId) -> Option<Sample> {
-        let address = &self.doors.get(robot)?.address;
+        let address = &self.endpoints.get(robot)?.address;
         let status = self.http.get(address, "/status", ANSWER_WITHIN).await.ok()?;
         let latch = status.body.get("latch").and_then(latch_of);
         let speed = status.body.get("speed").and_then(Value::as_f64);

@@ -13,7 +13,7 @@ use skein_types::authority::{LatchRegister, LatchSet};
 use skein_types::ids::AgentId;
 use skein_types::safety::Latch;
 
-pub(super) use known::{Door, of_record};
+pub(super) use known::{DebugEndpoint, of_record};
 
 use paths::Wait;
 use tally::Entry;
@@ -55,8 +55,8 @@ async fn raise_and_print(
     let target = context.target()?;
     context.announce(&target);
     let request = request(context, Ask::Raise { level, robots }, reason)?;
-    let doors = of_record(target.record.as_ref());
-    let tally = send(context, &target, request.clone(), doors, Duration::ZERO).await?;
+    let endpoints = of_record(target.record.as_ref());
+    let tally = send(context, &target, request.clone(), endpoints, Duration::ZERO).await?;
     print(context, &request, &tally)?;
     conclude(&request, &tally)
 }
@@ -77,7 +77,7 @@ pub(super) async fn release(context: &Context, targets: Targets) -> Result<Exit,
     }
     show_seen(&latches.robots, &seen);
     let request = request(context, Ask::Release(seen), targets.reason)?;
-    let tally = send(context, &target, request.clone(), latches.doors, Duration::ZERO).await?;
+    let tally = send(context, &target, request.clone(), latches.endpoints, Duration::ZERO).await?;
     print(context, &request, &tally)?;
     let exit = conclude(&request, &tally)?;
     still_held(&latches.robots, names.as_deref());
@@ -111,7 +111,7 @@ pub(super) async fn release_all(context: &Context, target: &Target, reason: &str
         return Ok(());
     }
     let request = request(context, Ask::Release(seen), reason.to_owned())?;
-    send(context, target, request, latches.doors, Duration::ZERO).await.map(drop)
+    send(context, target, request, latches.endpoints, Duration::ZERO).await.map(drop)
 }
 
 fn request(context: &Context, ask: Ask, reason: String) -> Result<Request, Failure> {
@@ -122,11 +122,11 @@ async fn send(
     context: &Context,
     target: &Target,
     request: Request,
-    doors: BTreeMap<AgentId, Door>,
+    endpoints: BTreeMap<AgentId, DebugEndpoint>,
     linger: Duration,
 ) -> Result<Tally, Failure> {
     let longest = context.timeout().unwrap_or(ACKNOWLEDGED_WITHIN);
-    Ok(paths::send(request, &target.cloud, context.caller()?, doors, Wait { longest, linger }).await)
+    Ok(paths::send(request, &target.cloud, context.caller()?, endpoints, Wait { longest, linger }).await)
 }
 
 fn named(targets: &Targets) -> Result<Option<Vec<AgentId>>, Failure> {

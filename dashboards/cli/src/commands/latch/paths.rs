@@ -19,7 +19,7 @@ use skein_types::ids::AgentId;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::known::Door;
+use super::known::DebugEndpoint;
 use super::tally::{Ack, Finding, Path, Tally};
 use crate::client::Cloud;
 use crate::clock;
@@ -49,7 +49,7 @@ pub(super) struct Wait {
 enum Message {
     Finding(Finding),
     /// A robot whose debug API was not known.
-    Door(AgentId, Door),
+    DebugEndpoint(AgentId, DebugEndpoint),
 }
 
 /// What every path needs.
@@ -66,7 +66,7 @@ pub(super) async fn send(
     request: Request,
     cloud: &str,
     caller: Caller,
-    doors: BTreeMap<AgentId, Door>,
+    endpoints: BTreeMap<AgentId, DebugEndpoint>,
     wait: Wait,
 ) -> Tally {
     let start = clock::now();
@@ -75,11 +75,11 @@ pub(super) async fn send(
     let courier = Courier { request: Arc::new(request), http: Http::new(), messages, deadline: start + wait.longest };
     let mut paths = JoinSet::new();
     paths.spawn(courier.clone().through_supervisor(cloud.to_owned(), caller));
-    for (robot, door) in &doors {
+    for (robot, endpoint) in &endpoints {
         tally.on_finding(Duration::ZERO, Finding::Known(robot.clone()));
-        courier.clone().knock(&mut paths, robot, door, &doors);
+        courier.clone().open_paths(&mut paths, robot, endpoint, &endpoints);
     }
-    let mut doors = doors;
+    let mut endpoints = endpoints;
     let mut over_since = None;
     while clock::now() < courier.deadline {
         if tally.is_over(clock::now() - start) {
@@ -91,11 +91,11 @@ pub(super) async fn send(
         let Ok(message) = tokio::time::timeout(POLL_PERIOD / 4, inbox.recv()).await else { continue };
         match message {
             Some(Message::Finding(finding)) => tally.on_finding(clock::now() - start, finding),
-            Some(Message::Door(robot, door)) if !doors.contains_key(&robot) => {
-                doors.insert(robot.clone(), door.clone());
-                courier.clone().knock(&mut paths, &robot, &door, &doors);
+            Some(Message::DebugEndpoint(robot, endpoint)) if !endpoints.contains_key(&robot) => {
+                endpoints.insert(robot.clone(), endpoint.clone());
+                courier.clone().open_paths(&mut paths, &robot, &endpoint, &endpoints);
             }
-            Some(Message::Door(..)) => {}
+            Some(Message::DebugEndpoint(..)) => {}
             None => break,
         }
     }
@@ -114,38 +114,44 @@ impl Courier {
     }
 
     /// STOP and KILL need neither token nor lease.
-    fn credentials(&self, door: &Door) -> Credentials {
+    fn credentials(&self, endpoint: &DebugEndpoint) -> Credentials {
         match self.request.ask {
             Ask::Raise { .. } => Credentials::default(),
-            Ask::Release(_) => Credentials { token: door.token(), lease: self.request.lease },
+            Ask::Release(_) => Credentials { token: endpoint.token(), lease: self.request.lease },
         }
     }
 
     /// Starts the paths that lead through one robot's debug API: to itself, and to others over the mesh.
-    fn knock(self, paths: &mut JoinSet<()>, robot: &AgentId, door: &Door, doors: &BTreeMap<AgentId, Door>) {
+    fn open_paths(
+        self,
+        paths: &mut JoinSet<()>,
+        robot: &AgentId,
+        endpoint: &DebugEndpoint,
+        endpoints: &BTreeMap<AgentId, DebugEndpoint>,
+    ) {
         let named = self.request.named();
         if named.as_ref().is_none_or(|named| named.contains(robot)) {
-            paths.spawn(self.clone().directly(robot.clone(), door.clone()));
+            paths.spawn(self.clone().directly(robot.clone(), endpoint.clone()));
         }
         let is_raise = matches!(self.request.ask, Ask::Raise { .. });
         for target in named.iter().flatten().filter(|target| *target != robot && is_raise) {
-            let before = doors.keys().filter(|relay| *relay != target).position(|relay| relay == robot);
+            let before = endpoints.keys().filter(|relay| *relay != target).position(|relay| relay == robot);
             if before.is_some_and(|position| position < RELAYS_MAX) {
-                paths.spawn(self.clone().over_mesh(robot.clone(), door.clone(), target.clone()));
+                paths.spawn(self.clone().over_mesh(robot.clone(), endpoint.clone(), target.clone()));
             }
         }
         if named.is_none() {
-            paths.spawn(self.listen_to_mesh(robot.clone(), door.clone()));
+            paths.spawn(self.listen_to_mesh(robot.clone(), endpoint.clone()));
         }
     }
 
-    async fn directly(self, robot: AgentId, door: Door) {
-        let credentials = self.credentials(&door);
+    async fn directly(self, robot: AgentId, endpoint: DebugEndpoint) {
+        let credentials = self.credentials(&endpoint);
         let requests = self.request.to_robot(&robot);
         loop {
             let mut finding = None;
             for (path, body) in &requests {
-                let answer = self.http.post(&door.address, path, &credentials, body, self.remaining()).await;
+                let answer = self.http.post(&endpoint.address, path, &credentials, body, self.remaining()).await;
                 finding = Some(self.finding(&robot, answer));
                 if !matches!(finding, Some(Finding::Acknowledged(..))) {
                     break;
@@ -171,18 +177,18 @@ impl Courier {
     }
 
     /// Asks `relay` to pass the request on, and reads from it what it hears of the target afterwards.
-    async fn over_mesh(self, relay: AgentId, door: Door, target: AgentId) {
+    async fn over_mesh(self, relay: AgentId, endpoint: DebugEndpoint, target: AgentId) {
         let (path, body) = self.request.to_relay(&target);
-        let answer = self.http.post(&door.address, path, &Credentials::default(), &body, self.remaining()).await;
+        let answer = self.http.post(&endpoint.address, path, &Credentials::default(), &body, self.remaining()).await;
         if answer.is_ok_and(|answer| answer.is_success()) {
-            self.listen_to_mesh(relay, door).await;
+            self.listen_to_mesh(relay, endpoint).await;
         }
     }
 
     /// Reads what a robot hears of the latches of others until all have done what was asked.
-    async fn listen_to_mesh(self, relay: AgentId, door: Door) {
+    async fn listen_to_mesh(self, relay: AgentId, endpoint: DebugEndpoint) {
         loop {
-            let answer = self.http.get(&door.address, "/api/v1/latches", self.remaining()).await;
+            let answer = self.http.get(&endpoint.address, "/api/v1/latches", self.remaining()).await;
             for (robot, latches) in answer.iter().flat_map(known_of) {
                 if self.request.is_done(&robot, &latches) {
                     let ack = Ack { latches, kept: None, text: String::new() };
@@ -249,8 +255,8 @@ impl Courier {
                 if is_first && robot.debug_address.is_empty() {
                     self.report(Finding::Unreached(agent, Path::Direct, "no debug API".to_owned())).await;
                 } else if is_first {
-                    let door = Door { address: robot.debug_address, token_file: None };
-                    let _ = self.messages.send(Message::Door(agent, door)).await;
+                    let endpoint = DebugEndpoint { address: robot.debug_address, token_file: None };
+                    let _ = self.messages.send(Message::DebugEndpoint(agent, endpoint)).await;
                 }
             }
             if is_first {

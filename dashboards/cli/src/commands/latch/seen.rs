@@ -7,7 +7,7 @@ use skein_types::authority::LatchSet;
 use skein_types::ids::AgentId;
 use tokio::task::JoinSet;
 
-use super::known::Door;
+use super::known::DebugEndpoint;
 use crate::client::Cloud;
 use crate::http::Http;
 
@@ -20,7 +20,7 @@ pub(super) struct Latches {
     /// By robot; merged from all who know of them.
     pub robots: BTreeMap<AgentId, LatchSet>,
     /// Debug APIs that the supervisor named.
-    pub doors: BTreeMap<AgentId, Door>,
+    pub endpoints: BTreeMap<AgentId, DebugEndpoint>,
     /// At least one path answered.
     pub is_answered: bool,
 }
@@ -36,33 +36,33 @@ impl Latches {
         for (robot, latches) in &other.robots {
             self.learn(robot.clone(), latches);
         }
-        for (robot, door) in other.doors {
-            self.doors.entry(robot).or_insert(door);
+        for (robot, endpoint) in other.endpoints {
+            self.endpoints.entry(robot).or_insert(endpoint);
         }
         self.is_answered |= other.is_answered;
     }
 }
 
 /// Asks the supervisor and the debug APIs at the same time, then the debug APIs that the supervisor named.
-pub(super) async fn ask(cloud: &str, doors: &BTreeMap<AgentId, Door>) -> Latches {
+pub(super) async fn ask(cloud: &str, endpoints: &BTreeMap<AgentId, DebugEndpoint>) -> Latches {
     let http = Http::new();
-    let (mut latches, of_doors) = tokio::join!(of_supervisor(cloud.to_owned()), of_robots(&http, doors));
+    let (mut latches, of_endpoints) = tokio::join!(of_supervisor(cloud.to_owned()), of_robots(&http, endpoints));
     let named: BTreeMap<_, _> = latches
-        .doors
+        .endpoints
         .iter()
-        .filter(|(robot, _)| !doors.contains_key(*robot))
+        .filter(|(robot, _)| !endpoints.contains_key(*robot))
         .map(|(r, d)| (r.clone(), d.clone()))
         .collect();
-    latches.doors.extend(doors.clone());
-    latches.add(of_doors);
+    latches.endpoints.extend(endpoints.clone());
+    latches.add(of_endpoints);
     latches.add(of_robots(&http, &named).await);
     latches
 }
 
-async fn of_robots(http: &Http, doors: &BTreeMap<AgentId, Door>) -> Latches {
+async fn of_robots(http: &Http, endpoints: &BTreeMap<AgentId, DebugEndpoint>) -> Latches {
     let mut answers = JoinSet::new();
-    for (robot, door) in doors {
-        answers.spawn(of_robot(http.clone(), robot.clone(), door.clone()));
+    for (robot, endpoint) in endpoints {
+        answers.spawn(of_robot(http.clone(), robot.clone(), endpoint.clone()));
     }
     let mut latches = Latches::default();
     while let Some(answer) = answers.join_next().await {
@@ -80,15 +80,15 @@ async fn of_supervisor(url: String) -> Latches {
         // What it should have counts as well: a STOP that the robot has not heard yet.
         latches.learn(robot.agent.clone(), &robot.latches.merge(&robot.wanted));
         if !robot.debug_address.is_empty() {
-            latches.doors.insert(robot.agent, Door { address: robot.debug_address, token_file: None });
+            latches.endpoints.insert(robot.agent, DebugEndpoint { address: robot.debug_address, token_file: None });
         }
     }
     latches
 }
 
-async fn of_robot(http: Http, robot: AgentId, door: Door) -> Latches {
+async fn of_robot(http: Http, robot: AgentId, endpoint: DebugEndpoint) -> Latches {
     let mut latches = Latches::default();
-    let answer = http.get(&door.address, "/api/v1/latches", ANSWER_WITHIN).await;
+    let answer = http.get(&endpoint.address, "/api/v1/latches", ANSWER_WITHIN).await;
     let set = answer.ok().and_then(|answer| serde_json::from_value(answer.body.get("latches")?.clone()).ok());
     if let Some(set) = set {
         latches.learn(robot, &set);

@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, Format, talk};
-use crate::run::{Fleet, Plan, ProcessRecord, Purpose, Record};
+use crate::run::{Fleet, Plan, ProcessRecord, Purpose, RunRecord};
 
 /// Set for the keeper, so that it leaves the terminal's session.
 const KEEPER: &str = "SKEIN_KEEPER";
@@ -123,7 +123,7 @@ fn exit_of(code: Option<i32>, was_interrupted: bool) -> Exit {
     }
 }
 
-fn show_record(context: &Context, record: &Record) -> Result<(), Failure> {
+fn show_record(context: &Context, record: &RunRecord) -> Result<(), Failure> {
     if matches!(context.format(), Format::Table | Format::Wide) {
         talk(&format!(
             "{} robots are up; supervisor at {}; logs in {}",

@@ -2,24 +2,24 @@
 
 /// Open cells with a closed border, as fast to look at as it gets. A *place* is an index into it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Terrain {
+pub(crate) struct PaddedGrid {
     width: u32,
     height: u32,
     /// Whether each place is open.
     pub(crate) open: Vec<bool>,
 }
 
-impl Terrain {
+impl PaddedGrid {
     pub(crate) fn new(width: u32, height: u32, open: impl Fn(u32) -> bool) -> Self {
         let stride = width as usize + 2;
-        let mut terrain = Self { width, height, open: vec![false; stride * (height as usize + 2)] };
+        let mut padded = Self { width, height, open: vec![false; stride * (height as usize + 2)] };
         for row in 0..height {
             let base = (row as usize + 1) * stride + 1;
             for column in 0..width {
-                terrain.open[base + column as usize] = open(row * width + column);
+                padded.open[base + column as usize] = open(row * width + column);
             }
         }
-        terrain
+        padded
     }
 
     /// Places from one row to the next.
