@@ -49,7 +49,7 @@ fn is_too_fast(config: &ReflexConfig, twist: &Twist) -> bool {
     climbs || twist.speed() > body.speed_max.0 * factor || twist.yaw_rate.abs() > body.yaw_rate_max.0 * factor
 }
 
-/// The speed the agent promised to keep, within what the body can; none of it when it is no number.
+/// The speed the agent promised to keep, within what the body can; zero when that is NaN.
 pub(crate) fn speed_limit(config: &ReflexConfig, setpoint: &Setpoint) -> f64 {
     let limit = setpoint.speed_limit.0;
     if limit.is_nan() { 0.0 } else { limit.clamp(0.0, config.descriptor.speed_max.0) }

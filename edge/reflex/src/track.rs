@@ -29,7 +29,7 @@ impl Track {
     }
 
     /// Remembers a frame that is newer than the last. When the odometry was reset in between, all that was remembered
-    /// is moved to its new frame; whoever keeps poses of the old frame does the same with what is returned.
+    /// is moved to its new frame; a caller that keeps poses of the old frame moves them by what is returned.
     #[must_use]
     pub(crate) fn remember(&mut self, config: &ReflexConfig, frame: &SensorFrame) -> Option<Reset> {
         let last = self.newest();

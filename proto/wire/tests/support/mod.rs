@@ -5,16 +5,16 @@
     reason = "each test program uses its own part; a draw that fails ends the test"
 )]
 
+mod authority;
+mod missions;
+
 use core::time::Duration;
 
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use skein_types::authority::{
-    Epoch, LatchAction, LatchGossip, LatchOrder, LatchRegister, LatchReport, LatchRequest, LatchScope, LatchSet,
-    LeaseGrant, Principal, REASON_BYTES_MAX, RelayedRequest, Term,
-};
+use skein_types::authority::{LatchOrder, Term};
 use skein_types::body::{BodyDescriptor, Drive};
 use skein_types::coord::{
     AgentState, HAZARD_RADIUS_MAX, Hazard, HazardKind, INTENT_PATH_MAX, INTENT_RADIUS_MAX, Intent, MapHazard,
@@ -25,10 +25,6 @@ use skein_types::fleet::{Alarm, AlarmSeverity, FleetView, LatchDurability, Robot
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::ids::{AgentId, BootId, CommandId, EventId, FleetId, Generation, MissionId, OperatorId};
 use skein_types::link::{AgentReport, CloudCommand, CommandAck, CommandOutcome, Hello, HelloProof, Order, SchemaRange};
-use skein_types::mission::{
-    Assignment, Mission, MissionSpec, MissionState, Objective, Preview, PreviewSlice, Priority, Slice, SliceProgress,
-    SliceState, Task, Verdict, VerdictLevel,
-};
 use skein_types::polygon::Polygon;
 use skein_types::region::{Region, RegionFrame};
 use skein_types::safety::{Cause, Causes, FailsafeLevel, Latch};
@@ -37,6 +33,9 @@ use skein_types::time::{MonoTime, WallTime};
 use skein_types::units::{Meters, Percent, Seconds};
 use skein_wire::request;
 use uuid::Uuid;
+
+pub(crate) use authority::*;
+pub(crate) use missions::*;
 
 pub(crate) fn finite() -> impl Strategy<Value = f64> {
     prop_oneof![
@@ -115,136 +114,6 @@ pub(crate) fn body() -> impl Strategy<Value = BodyDescriptor> {
     let kinds = [BodyDescriptor::rover(), BodyDescriptor::holonomic(), BodyDescriptor::multirotor()];
     (select(kinds.to_vec()), select(vec![Drive::Differential, Drive::Holonomic, Drive::Multirotor]), 0.1..2.0_f64)
         .prop_map(|(body, drive, radius)| BodyDescriptor { drive, radius: Meters(radius), ..body })
-}
-
-pub(crate) fn priority() -> impl Strategy<Value = Priority> {
-    (1..=10_u32).prop_map(|value| Priority::new(value).unwrap())
-}
-
-pub(crate) fn spec() -> impl Strategy<Value = MissionSpec> {
-    let objective =
-        select(vec![Objective::Survey, Objective::Search, Objective::Patrol, Objective::Deliver, Objective::Guard]);
-    (text(), objective, polygon(), priority(), vec(agent(), 0..4), any::<bool>()).prop_map(
-        |(name, objective, zone, priority, robots, return_home)| MissionSpec {
-            name,
-            objective,
-            zone,
-            priority,
-            robots,
-            return_home,
-        },
-    )
-}
-
-pub(crate) fn task() -> impl Strategy<Value = Task> {
-    prop_oneof![
-        region().prop_map(|region| Task::Survey { region }),
-        (point(), option::of(span())).prop_map(|(goal, hold)| Task::GoTo { goal, hold }),
-        Just(Task::Return),
-        Just(Task::Charge),
-    ]
-}
-
-pub(crate) fn assignment() -> impl Strategy<Value = Assignment> {
-    (uuid(), any::<u64>(), task(), priority(), any::<bool>()).prop_map(
-        |(mission, generation, task, priority, return_home)| Assignment {
-            mission: MissionId(mission),
-            generation: Generation(generation),
-            task,
-            priority,
-            return_home,
-        },
-    )
-}
-
-pub(crate) fn slice_state() -> impl Strategy<Value = SliceState> {
-    select(vec![
-        SliceState::Accepted,
-        SliceState::MovingToStart,
-        SliceState::Executing,
-        SliceState::Paused,
-        SliceState::Done,
-        SliceState::Failed,
-        SliceState::Cancelled,
-    ])
-}
-
-pub(crate) fn progress() -> impl Strategy<Value = SliceProgress> {
-    (uuid(), any::<u64>(), slice_state(), text(), finite(), option::of(region()), option::of(finite())).prop_map(
-        |(mission, generation, state, reason, covered, remaining, eta)| SliceProgress {
-            mission: MissionId(mission),
-            generation: Generation(generation),
-            state,
-            reason,
-            covered: Percent(covered),
-            remaining,
-            eta: eta.map(Seconds),
-        },
-    )
-}
-
-fn slice() -> impl Strategy<Value = Slice> {
-    (agent(), any::<u64>(), slice_state(), text(), not_negative(), finite()).prop_map(
-        |(agent, generation, state, reason, area, covered)| Slice {
-            agent,
-            generation: Generation(generation),
-            state,
-            reason,
-            area,
-            covered: Percent(covered),
-        },
-    )
-}
-
-pub(crate) fn mission() -> impl Strategy<Value = Mission> {
-    let state = select(vec![
-        MissionState::Draft,
-        MissionState::Queued,
-        MissionState::Assigned,
-        MissionState::Running,
-        MissionState::Paused,
-        MissionState::Done,
-        MissionState::Failed,
-        MissionState::Cancelled,
-    ]);
-    (uuid(), spec(), state, text(), finite(), not_negative(), vec(slice(), 0..4), wall(), wall()).prop_map(
-        |(id, spec, state, reason, covered, area, slices, submitted_at, updated_at)| Mission {
-            id: MissionId(id),
-            spec,
-            state,
-            reason,
-            covered: Percent(covered),
-            area,
-            slices,
-            submitted_at,
-            updated_at,
-        },
-    )
-}
-
-pub(crate) fn preview() -> impl Strategy<Value = Preview> {
-    let level = select(vec![VerdictLevel::Info, VerdictLevel::Warning, VerdictLevel::Error]);
-    let verdict = (level, text(), text()).prop_map(|(level, code, text)| Verdict { level, code, text });
-    let slice = (agent(), region(), vec(point(), 0..20), not_negative(), not_negative(), finite(), text()).prop_map(
-        |(agent, region, path, distance, duration, energy, reason)| PreviewSlice {
-            agent,
-            region,
-            path,
-            distance: Meters(distance),
-            duration: Seconds(duration),
-            energy: Percent(energy),
-            reason,
-        },
-    );
-    (not_negative(), not_negative(), vec(slice, 0..4), not_negative(), vec(verdict, 0..4)).prop_map(
-        |(area, unreachable_area, slices, duration, verdicts)| Preview {
-            area,
-            unreachable_area,
-            slices,
-            duration: Seconds(duration),
-            verdicts,
-        },
-    )
 }
 
 pub(crate) fn agent_state() -> impl Strategy<Value = AgentState> {
@@ -464,77 +333,6 @@ pub(crate) fn map_hazard() -> impl Strategy<Value = MapHazard> {
             sequence,
             seen_at,
             cleared,
-        },
-    )
-}
-
-pub(crate) fn principal() -> impl Strategy<Value = Principal> {
-    prop_oneof![
-        operator().prop_map(Principal::Operator),
-        agent().prop_map(Principal::Robot),
-        operator().prop_map(Principal::Service),
-    ]
-}
-
-pub(crate) fn latch_request() -> impl Strategy<Value = LatchRequest> {
-    let action = prop_oneof![
-        Just(LatchAction::Stop),
-        Just(LatchAction::Kill),
-        any::<u64>().prop_map(|epoch| LatchAction::Release { epoch: Epoch(epoch) }),
-    ];
-    let scope = select(vec![LatchScope::Robot, LatchScope::Fleet]);
-    (uuid(), scope, action, text(), principal(), wall()).prop_map(|(id, scope, action, reason, by, at)| LatchRequest {
-        id: CommandId(id),
-        scope,
-        action,
-        reason,
-        by,
-        at,
-    })
-}
-
-pub(crate) fn register() -> impl Strategy<Value = LatchRegister> {
-    let request = prop_oneof![Just(Uuid::nil()), uuid()];
-    (any::<u64>(), latch(), text(), principal(), wall(), request).prop_map(
-        |(epoch, level, mut reason, by, at, request)| {
-            reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
-            LatchRegister { epoch: Epoch(epoch), level, reason, by, at, request: CommandId(request) }
-        },
-    )
-}
-
-pub(crate) fn latches() -> impl Strategy<Value = LatchSet> {
-    (register(), register()).prop_map(|(own, fleet)| LatchSet { own, fleet })
-}
-
-pub(crate) fn grant() -> impl Strategy<Value = LeaseGrant> {
-    (uuid(), operator(), span()).prop_map(|(id, operator, remaining)| LeaseGrant { id, operator, remaining })
-}
-
-pub(crate) fn latch_report() -> impl Strategy<Value = LatchReport> {
-    (latches(), any::<bool>(), text(), any::<bool>(), option::of(grant()), any::<u64>()).prop_map(
-        |(latches, kept, error, manual, lease, term)| LatchReport {
-            latches,
-            kept,
-            error,
-            manual,
-            lease,
-            term: Term(term),
-        },
-    )
-}
-
-pub(crate) fn gossip() -> impl Strategy<Value = LatchGossip> {
-    let relayed =
-        (option::of(agent()), latch_request()).prop_map(|(target, request)| RelayedRequest { target, request });
-    (agent(), uuid(), any::<u64>(), register(), vec((agent(), register()), 0..4), vec(relayed, 0..3)).prop_map(
-        |(sender, boot, sequence, fleet, robots, requests)| LatchGossip {
-            sender,
-            boot: BootId(boot),
-            sequence,
-            fleet,
-            robots,
-            requests,
         },
     )
 }
