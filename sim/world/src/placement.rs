@@ -1,7 +1,5 @@
 //! Where robots start: free places close together, in the part of the zone where most of it can be reached.
 
-use std::collections::VecDeque;
-
 use skein_space::planning::PlanningMap;
 use skein_types::geometry::{Point, Pose};
 use skein_types::region::Region;
@@ -73,7 +71,7 @@ fn biggest_part(map: &PlanningMap, zone: &Region) -> Vec<u32> {
         }
         part += 1;
         let mut size = 0;
-        flood(map, cell, |reached, _| {
+        map.flood([cell], |reached, _| {
             size += usize::from(zone.contains(reached));
             if let Some(place) = part_of.get_mut(reached as usize) {
                 *place = part;
@@ -89,26 +87,8 @@ fn biggest_part(map: &PlanningMap, zone: &Region) -> Vec<u32> {
 /// Cells that can be reached from one, nearest first, with the number of steps.
 fn by_distance(map: &PlanningMap, from: u32) -> Vec<(u32, u32)> {
     let mut order = Vec::new();
-    flood(map, from, |cell, steps| order.push((cell, steps)));
+    map.flood([from], |cell, steps| order.push((cell, steps)));
     order
-}
-
-fn flood(map: &PlanningMap, from: u32, mut visit: impl FnMut(u32, u32)) {
-    let width = map.frame().width;
-    let mut seen = vec![false; map.frame().cells() as usize];
-    let mut queue = VecDeque::from([(from, 0)]);
-    while let Some((cell, steps)) = queue.pop_front() {
-        match seen.get_mut(cell as usize) {
-            Some(seen) if !*seen => *seen = true,
-            _ => continue,
-        }
-        visit(cell, steps);
-        let column = cell % width;
-        let west = (column > 0).then(|| cell - 1);
-        let east = (column + 1 < width).then(|| cell + 1);
-        let around = [west, east, cell.checked_sub(width), cell.checked_add(width)];
-        queue.extend(around.into_iter().flatten().filter(|&next| map.traversable(next)).map(|next| (next, steps + 1)));
-    }
 }
 
 fn apart(

@@ -1,5 +1,7 @@
 //! The grid everybody plans on, made from a map and a robot's size.
 
+use std::collections::VecDeque;
+
 use skein_types::body::BodyDescriptor;
 use skein_types::geometry::Point;
 use skein_types::region::{REGION_RUNS_MAX, Region, RegionError, RegionFrame};
@@ -211,7 +213,7 @@ impl PlanningMap {
     /// corners. A point that is not traversable stands for the nearest traversable cell within 1 m.
     #[must_use]
     pub fn standing_from(&self, points: &[Point]) -> Region {
-        let reached = self.flood(points);
+        let reached = self.reached_from(points);
         region_where(self.frame, |cell| reached[cell as usize])
     }
 
@@ -219,27 +221,37 @@ impl PlanningMap {
     /// A point that is not traversable stands for the nearest traversable cell within 1 m.
     #[must_use]
     pub fn reachable_from(&self, points: &[Point]) -> Region {
-        let reached = self.flood(points);
+        let reached = self.reached_from(points);
         let covered = self.dilate(&reached);
         region_where(self.frame, |cell| covered[cell as usize] && self.is_open(cell))
     }
 
-    fn flood(&self, points: &[Point]) -> Vec<bool> {
-        let mut reached = vec![false; self.frame.cells() as usize];
-        let mut stack: Vec<u32> =
-            points.iter().filter_map(|&point| self.nearest_traversable(point, Meters(1.0))).collect();
+    /// Visits each cell that a robot can reach from one of these once, with the number of straight steps to it, nearest
+    /// first.
+    pub fn flood(&self, from: impl IntoIterator<Item = u32>, mut visit: impl FnMut(u32, u32)) {
+        let mut seen = vec![false; self.frame.cells() as usize];
+        let mut queue: VecDeque<(u32, u32)> = from.into_iter().map(|cell| (cell, 0)).collect();
         let width = self.frame.width;
-        while let Some(cell) = stack.pop() {
-            if std::mem::replace(&mut reached[cell as usize], true) {
-                continue;
+        while let Some((cell, steps)) = queue.pop_front() {
+            match seen.get_mut(cell as usize) {
+                Some(seen) if !*seen => *seen = true,
+                _ => continue,
             }
+            visit(cell, steps);
             // Without corner cutting a diagonal step needs both straight ones: four neighbours reach the same.
             let column = cell % width;
             let west = (column > 0).then(|| cell - 1);
             let east = (column + 1 < width).then(|| cell + 1);
             let neighbours = [west, east, cell.checked_sub(width), cell.checked_add(width)];
-            stack.extend(neighbours.into_iter().flatten().filter(|&n| self.traversable(n) && !reached[n as usize]));
+            let open = neighbours.into_iter().flatten().filter(|&next| self.traversable(next) && !seen[next as usize]);
+            queue.extend(open.map(|next| (next, steps + 1)));
         }
+    }
+
+    fn reached_from(&self, points: &[Point]) -> Vec<bool> {
+        let mut reached = vec![false; self.frame.cells() as usize];
+        let starts = points.iter().filter_map(|&point| self.nearest_traversable(point, Meters(1.0)));
+        self.flood(starts, |cell, _| reached[cell as usize] = true);
         reached
     }
 

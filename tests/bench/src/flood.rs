@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, ensure};
-use skein_types::coord::{AgentState, Intent, RightOfWay};
+use skein_types::coord::{AgentState, Intent};
 use skein_types::geometry::{Point, Pose};
 use skein_types::ids::{AgentId, BootId, FleetId};
-use skein_types::mission::Priority;
 use skein_types::units::Meters;
 use skein_wire::Wire;
 use skein_wire::names::{SwarmKey, SwarmKeys};
@@ -80,25 +79,13 @@ fn flood(session: &zenoh::Session, turns: &[(AgentId, String)], rate: u64, stop:
 }
 
 fn intent(sender: &AgentId, sequence: u64) -> Intent {
+    let boot = BootId(uuid::Uuid::from_u128(1));
     Intent {
-        sender: sender.clone(),
-        boot: BootId(uuid::Uuid::from_u128(1)),
         sequence,
         sent_at: wall(),
-        pose: Pose::new(200.0, 200.0, 0.5),
-        pose_age: Duration::ZERO,
         velocity: Point::new(0.5, 0.5),
-        radius: Meters(0.25),
         path: (0..12).map(|i| Point::new(200.0 + f64::from(i), 200.0)).collect(),
         state: AgentState::Executing,
-        right_of_way: RightOfWay {
-            emergency: false,
-            carrying: false,
-            priority: Priority::NORMAL,
-            waited_steps: 0,
-            claimant: sender.clone(),
-        },
-        cornered: false,
-        yields_to: None,
+        ..Intent::standing(sender.clone(), boot, Pose::new(200.0, 200.0, 0.5), Meters(0.25))
     }
 }
