@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::row::Row;
@@ -61,10 +62,10 @@ fn demo(folder: &Path) -> Result<Value> {
     Ok(serde_json::from_str(&std::fs::read_to_string(file)?)?)
 }
 
-/// As many threads at 10 ms as there are reflex loops, with their priority; histograms in µs.
+/// As many threads at 10 ms as there are reflex loops, with their priority, until it is interrupted; histograms in µs.
 fn start_cyclictest(folder: &Path) -> Result<Child> {
     Command::new("cyclictest")
-        .args(["-q", "-m", "-p", "50", "-i", "10000", "-D", "60", "-h", "20000", "-t", &ROBOTS.to_string()])
+        .args(["-q", "-m", "-p", "50", "-i", "10000", "-h", "20000", "-t", &ROBOTS.to_string()])
         .arg(format!("--histfile={}", folder.join("cyclic").display()))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -79,6 +80,9 @@ struct Quantiles {
 }
 
 fn cyclictest_quantiles(mut child: Child, folder: &Path) -> Result<Quantiles> {
+    // It writes its histograms when it is interrupted.
+    let pid = Pid::from_raw(i32::try_from(child.id())?).context("its process")?;
+    kill_process(pid, Signal::INT)?;
     child.wait()?;
     let text = std::fs::read_to_string(folder.join("cyclic")).context("the histogram of cyclictest")?;
     // A line for each latency: µs, then how often each thread had it.
