@@ -57,17 +57,14 @@ pub(super) struct Gossip {
 
 impl Gossip {
     /// Takes what a peer says of a robot. When there is no place, the entry that was heard of longest ago goes.
-    pub(super) fn learn(&mut self, now: MonoTime, robot: AgentId, register: &LatchRegister) -> bool {
+    pub(super) fn learn(&mut self, now: MonoTime, robot: AgentId, register: &LatchRegister) {
         if !self.known.contains_key(&robot) && self.known.len() >= KNOWN_MAX {
             let oldest = self.known.iter().min_by_key(|(_, known)| known.heard_at).map(|(name, _)| name.clone());
             oldest.map(|name| self.known.remove(&name));
         }
         let unknown = || KnownLatches { own: LatchRegister::released(), fleet: None, heard_at: now };
         let entry = self.known.entry(robot).or_insert_with(unknown);
-        let merged = entry.own.merge(register);
-        let changed = merged != entry.own;
-        (entry.own, entry.heard_at) = (merged, now);
-        changed
+        (entry.own, entry.heard_at) = (entry.own.merge(register), now);
     }
 
     /// Takes what a peer says of the fleet's register: that it obeys it. Robots that are not known are left out.

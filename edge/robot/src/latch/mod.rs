@@ -305,7 +305,6 @@ impl LatchAuthority {
 
     fn stop_locally(&mut self, now: MonoTime, why: &str, at: WallTime) {
         let own = self.latches.own.clone();
-        let seconds = u64::try_from(at.unix_millis() / 1000).unwrap_or(0);
         let request = LatchRequest {
             id: self.next_id(),
             scope: LatchScope::Robot,
@@ -314,11 +313,9 @@ impl LatchAuthority {
             by: Principal::Robot(self.robot.clone()),
             at,
         };
-        let ahead = LatchRegister {
-            epoch: Epoch(own.epoch.0.saturating_add(LOCAL_STEP).max(seconds)),
-            level: Latch::Released,
-            ..own.clone()
-        };
+        // The stop lifts the epoch further, to the second in which it is made, where the clock is set.
+        let epoch = Epoch(own.epoch.0.saturating_add(LOCAL_STEP));
+        let ahead = LatchRegister { epoch, level: Latch::Released, ..own.clone() };
         // A stop is never refused.
         let Ok(stopped) = ahead.apply(&request) else { return };
         let stopped = LatchRegister { level: stopped.level.max(own.level), ..stopped };
