@@ -19,6 +19,7 @@ use crate::control_loop::{self, Decision};
 use crate::coordination::Coordination;
 use crate::io::{Input, ManualRefused, Output, OverrideCommand, TimerKind};
 use crate::localization::Localization;
+use crate::localization::obstacle_layer::PeerMask;
 use crate::navigation::{CONTROL_PERIOD, Navigation};
 use crate::reporting::Reporting;
 use crate::safety::{LatchChange, Safety};
@@ -174,8 +175,18 @@ impl Agent {
             let payload = json!({ "consistency": self.localization.obstacles().consistency() });
             self.reporting.emit_event(now, EventKind::Decision, name, &payload);
         }
-        let gone = self.localization.check_obstacles(self.coordination.reported_obstacles());
+        self.share_obstacles(now, &masks);
+    }
+
+    /// Keeps the obstacles of the shared map as the lidar sees them.
+    fn share_obstacles(&mut self, now: MonoTime, masks: &[PeerMask]) {
+        let mut gone = self.localization.check_obstacles(self.coordination.reported_obstacles());
+        gone.extend(self.coordination.own_obstacles_taken_by(masks));
         self.coordination.clear_obstacles(now, &gone, &mut self.reporting);
+        let hears_peers = self.safety.links().state().mesh;
+        let still = self.localization.still_obstacles(now, &self.config.map, hears_peers);
+        self.coordination.report_obstacles(now, &still, &mut self.reporting);
+        self.coordination.note_seen(&self.config.map, self.localization.obstacles());
     }
 
     fn step_coordinator(&mut self, now: MonoTime, input: skein_coord::Input) {

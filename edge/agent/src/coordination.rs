@@ -2,7 +2,8 @@
 
 use serde_json::json;
 use skein_coord::{Coord, CoordConfig, Guidance, Input, OwnState};
-use skein_types::coord::HazardKind;
+use skein_space::planning::PlanningMap;
+use skein_types::coord::{HazardKind, MapHazard};
 use skein_types::event::EventKind;
 use skein_types::geometry::Point;
 use skein_types::ids::AgentId;
@@ -13,7 +14,7 @@ use skein_types::units::Meters;
 use crate::config::AgentConfig;
 use crate::io::Output;
 use crate::localization::hazard_check::ReportedObstacle;
-use crate::localization::obstacle_layer::PeerMask;
+use crate::localization::obstacle_layer::{ObstacleLayer, PeerMask};
 use crate::navigation::layered_grid::LayeredGrid;
 use crate::navigation::planner::{CircularKeepout, KeepoutSource};
 use crate::reporting::Reporting;
@@ -28,16 +29,24 @@ const EXTRAPOLATION_MAX: f64 = 0.5;
 /// Radius of a reported cliff, metres.
 const CLIFF_RADIUS: f64 = 0.2;
 
+/// Most obstacles that this robot keeps on the shared map at once.
+const OWN_OBSTACLES_MAX: usize = 8;
+/// Lidar evidence within the radius of an obstacle of the shared map plus this is that obstacle, metres.
+const SEEN_WITHIN: f64 = 0.15;
+
 /// The coordination core of this robot.
 #[derive(Clone, Debug)]
 pub(crate) struct Coordination {
     coord: Coord,
+    own: AgentId,
+    /// Positions of obstacles of the shared map that the own lidar sees: what it sees is more exact than a disc.
+    seen: Vec<Point>,
 }
 
 impl Coordination {
     pub(crate) fn new(config: &AgentConfig) -> Self {
         let (id, boot, radius) = (config.id.clone(), config.boot, config.descriptor.radius);
-        Self { coord: Coord::new(CoordConfig { id, boot, radius }) }
+        Self { own: id.clone(), coord: Coord::new(CoordConfig { id, boot, radius }), seen: Vec::new() }
     }
 
     /// One mutation of the core; its outputs go to `reporting`.
@@ -85,7 +94,7 @@ impl Coordination {
 
     /// The obstacles of the shared hazard map.
     pub(crate) fn reported_obstacles(&self) -> impl Iterator<Item = ReportedObstacle> {
-        let present = self.coord.map_hazards().filter(|hazard| hazard.kind == HazardKind::Obstacle && !hazard.cleared);
+        let present = self.coord.map_hazards().filter(|entry| is_present_obstacle(entry));
         present.map(|hazard| ReportedObstacle { position: hazard.position, radius: hazard.radius.get() })
     }
 
@@ -95,6 +104,40 @@ impl Coordination {
             let gone = Input::HazardGone { kind: HazardKind::Obstacle, position: obstacle.position };
             self.step_coordinator(now, gone, reporting);
         }
+    }
+
+    /// Reports obstacles to the whole fleet; what the shared map has already is not reported again.
+    pub(crate) fn report_obstacles(&mut self, now: MonoTime, still: &[ReportedObstacle], reporting: &mut Reporting) {
+        for place in still {
+            let is_same =
+                |entry: &MapHazard| is_present_obstacle(entry) && entry.is_at(HazardKind::Obstacle, place.position);
+            let is_known = self.coord.map_hazards().any(is_same);
+            if !is_known && self.own_obstacles().count() < OWN_OBSTACLES_MAX {
+                let (kind, radius) = (HazardKind::Obstacle, Meters(place.radius));
+                let seen = Input::HazardSeen { kind, position: place.position, radius };
+                self.step_coordinator(now, seen, reporting);
+            }
+        }
+    }
+
+    /// Obstacles that this robot reported and that a peer stands on: they were the peer, before it was heard.
+    pub(crate) fn own_obstacles_taken_by(&self, masks: &[PeerMask]) -> Vec<ReportedObstacle> {
+        let is_taken = |place: &ReportedObstacle| {
+            masks.iter().any(|mask| mask.at.distance(place.position) < mask.radius - PEER_MASK_MARGIN)
+        };
+        self.own_obstacles().filter(is_taken).collect()
+    }
+
+    /// Notes which obstacles of the shared map the own lidar sees.
+    pub(crate) fn note_seen(&mut self, map: &PlanningMap, layer: &ObstacleLayer) {
+        let present = self.coord.map_hazards().filter(|entry| is_present_obstacle(entry));
+        let seen = present.filter(|entry| layer.is_seen_at(map, entry.position, entry.radius.get() + SEEN_WITHIN));
+        self.seen = seen.map(|entry| entry.position).collect();
+    }
+
+    fn own_obstacles(&self) -> impl Iterator<Item = ReportedObstacle> {
+        let own = self.coord.map_hazards().filter(|entry| is_present_obstacle(entry) && entry.reporter == self.own);
+        own.map(|entry| ReportedObstacle { position: entry.position, radius: entry.radius.get() })
     }
 
     fn drain(&mut self, now: MonoTime, reporting: &mut Reporting) {
@@ -145,9 +188,10 @@ impl Coordination {
         self.coord.surroundings_peers(near)
     }
 
-    /// The nearest hazards, for the reflex.
+    /// The nearest hazards, for the reflex. Obstacles that the own lidar sees are none: the reflex has the same lidar.
     pub(crate) fn surroundings_hazards(&self, now: MonoTime, near: Point) -> [Option<HazardDisc>; HAZARDS_MAX] {
-        self.coord.surroundings_hazards(now, near)
+        let hazards = self.coord.surroundings_hazards(now, near);
+        hazards.map(|disc| disc.filter(|disc| !self.seen.contains(&disc.position)))
     }
 
     /// Whether a hazard that is not fully believed is near a position.
@@ -195,10 +239,14 @@ impl Coordination {
     }
 }
 
+fn is_present_obstacle(entry: &MapHazard) -> bool {
+    entry.kind == HazardKind::Obstacle && !entry.cleared
+}
+
 impl KeepoutSource for Coordination {
     fn keepouts(&self, now: MonoTime, own: Point) -> Vec<CircularKeepout> {
         let peers = self.coord.obstacles(now).map(|o| CircularKeepout { at: o.position, radius: o.radius.get() });
-        let hazards = self.coord.keepouts(now, own);
+        let hazards = self.coord.keepouts(now, own).filter(|keepout| !self.seen.contains(&keepout.position));
         let hazards = hazards.map(|keepout| CircularKeepout { at: keepout.position, radius: keepout.radius.get() });
         peers.chain(hazards).collect()
     }

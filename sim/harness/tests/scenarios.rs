@@ -6,16 +6,20 @@ mod common;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use common::config;
+use common::{config, rooms};
 use skein_robot::{RobotInput, RobotOutput};
 use skein_sim::fleet::{FaultSpec, Fleet, FleetConfig, FleetReport, Press, Probe};
+use skein_sim::place::Place;
+use skein_space::map::Cell;
 use skein_types::geometry::Point;
 use skein_types::mission::MissionState;
 use skein_types::polygon::Polygon;
 use skein_types::safety::Latch;
 use skein_types::time::MonoTime;
+use skein_world::Terrain;
 
 const SEEDS: u64 = 3;
 
@@ -41,6 +45,25 @@ fn speeds(fleet: &Fleet, robots: usize) -> Vec<f64> {
 
 fn driven(fleet: &Fleet, robots: usize) -> Vec<f64> {
     (0..robots).map(|robot| fleet.world().driven(robot).unwrap()).collect()
+}
+
+/// The rooms with a box in them that is on no map.
+fn rooms_with(low: Point, high: Point) -> Place {
+    let place = rooms();
+    let frame = *place.map.frame();
+    let is_solid = |cell| {
+        let at = frame.center_of(cell);
+        let in_box = (low.x..high.x).contains(&at.x) && (low.y..high.y).contains(&at.y);
+        in_box || place.map.cell(cell) != Cell::Free
+    };
+    let terrain = Arc::new(Terrain::new(frame, is_solid).unwrap());
+    Place { terrain, ..place }
+}
+
+/// Where a robot knows hazards within half a metre of a place.
+fn knows_hazard_at(fleet: &Fleet, robot: usize, at: Point) -> bool {
+    let hazards = fleet.robot(robot).unwrap().tactical().agent().status(MonoTime::ZERO).world.hazards;
+    hazards.iter().any(|hazard| hazard.position.distance(at) < 0.5)
 }
 
 fn assert_sound(report: &FleetReport, seed: u64) {
@@ -176,6 +199,53 @@ fn an_edge_on_no_map_is_in_every_reflex_at_once() {
         let view = fleet.fleet_view().unwrap();
         assert!(!view.hazards.is_empty(), "seed {seed}: the edge is not on the commander's map");
         assert_sound(&fleet.report_so_far(), seed);
+    }
+}
+
+/// A box on no map, without the supervisor: the robot that finds it tells its peers, and they know it before they have
+/// seen it. The commander hears of it when the links are back.
+#[test]
+fn an_obstacle_on_no_map_is_known_to_all_from_the_robot_that_found_it() {
+    let (low, high) = (Point::new(1.2, -1.6), Point::new(1.7, -1.1));
+    let middle = low.lerp(high, 0.5);
+    let mut by_mesh_only = 0;
+    for seed in 1..=SEEDS {
+        let faults = faults(&["cut-cloud:all@4+90"]);
+        let config = FleetConfig { place: rooms_with(low, high), faults, ..config(3, seed) };
+        let mut fleet = Fleet::new(config).unwrap();
+        let mut at = 4.0;
+        let known = |fleet: &Fleet| (0..3).filter(|robot| knows_hazard_at(fleet, *robot, middle)).count();
+        while at < 90.0 && known(&fleet) == 0 {
+            at += 0.05;
+            fleet.run_until(seconds(at));
+        }
+        assert!(known(&fleet) > 0, "seed {seed}: nobody reported the box");
+        fleet.run_until(seconds(at + 0.2));
+        assert_eq!(known(&fleet), 3, "seed {seed}: told by the mesh alone, at {at} s");
+        let sees = |robot: usize| {
+            let status = fleet.robot(robot).unwrap().tactical().agent().status(MonoTime::ZERO);
+            status.world.obstacles.iter().any(|cell| cell.distance(middle) < 0.6)
+        };
+        by_mesh_only += (0..3).filter(|robot| !sees(*robot)).count();
+        let report = fleet.run(&mut |_| ());
+        assert_sound(&report, seed);
+        assert_eq!(report.mission.as_ref().map(|mission| mission.state), Some(MissionState::Done), "seed {seed}");
+        let hazards = fleet.fleet_view().unwrap().hazards;
+        let on_map = |entry: &skein_types::coord::MapHazard| !entry.cleared && entry.position.distance(middle) < 0.5;
+        assert!(hazards.iter().any(on_map), "seed {seed}: the commander's map shows {hazards:?}");
+    }
+    assert!(by_mesh_only > 0, "in no run did a robot know of the box before its own lidar saw it");
+}
+
+/// Without anything unmapped nothing is reported: no robot and no person becomes an obstacle.
+#[test]
+fn robots_and_people_are_not_taken_for_obstacles() {
+    for seed in 1..=SEEDS {
+        let mut fleet = Fleet::new(FleetConfig { people: 1, limit: seconds(120.0), ..config(3, seed) }).unwrap();
+        let report = fleet.run(&mut |_| ());
+        assert_sound(&report, seed);
+        let hazards = fleet.fleet_view().unwrap().hazards;
+        assert_eq!(hazards, [], "seed {seed}");
     }
 }
 

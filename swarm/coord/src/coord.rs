@@ -214,7 +214,9 @@ impl Coord {
     fn on_own_state(&mut self, now: MonoTime, own: OwnState) {
         let position = own.pose.position;
         self.publisher.on_own_state(now, own);
-        let here = |entry: &&MapHazard| !entry.cleared && entry.position.distance(position) < DRIVES_OVER;
+        let radius = self.config.radius.0;
+        let here =
+            |entry: &&MapHazard| !entry.cleared && entry.position.distance(position) < drives_over(entry, radius);
         let driven_over: Vec<_> = self.map.iter().filter(here).map(|entry| (entry.kind, entry.position)).collect();
         for (kind, position) in driven_over {
             if !self.hazards.is_sensed(&self.config.id, kind, position) {
@@ -313,6 +315,14 @@ impl Coord {
             (Some((after, _)), None) => self.outputs.push_back(Output::Proceeding { after }),
             (None, None) => {}
         }
+    }
+}
+
+/// A static hazard nearer to the robot's centre than this is not there, metres: what stands does so beside the footprint.
+fn drives_over(entry: &MapHazard, radius: f64) -> f64 {
+    match entry.kind {
+        HazardKind::Obstacle => radius.max(DRIVES_OVER),
+        HazardKind::Cliff | HazardKind::Person | HazardKind::Breakdown => DRIVES_OVER,
     }
 }
 
@@ -493,6 +503,20 @@ mod tests {
         coord.handle(at(0), Input::Hazard(cliff_of("b", 1, 2.0)));
         coord.handle(at(5000), Input::Own(own(1.95)));
         assert_eq!(map_changes(&drain(&mut coord)), [(false, 1), (true, 2)]);
+    }
+
+    #[test]
+    fn a_robot_clears_an_obstacle_that_is_where_its_footprint_is() {
+        for (x, cleared) in [(0.2, true), (0.3, false)] {
+            let mut coord = coord();
+            let obstacle = Hazard { kind: HazardKind::Obstacle, ..cliff_of("b", 1, x) };
+            coord.handle(at(0), Input::Own(own(-2.0)));
+            coord.handle(at(0), Input::Intent(intent("b", 1, 1)));
+            coord.handle(at(0), Input::Hazard(obstacle));
+            coord.handle(at(5000), Input::Own(own(0.0)));
+            let gone = map_changes(&drain(&mut coord)).contains(&(true, 2));
+            assert_eq!(gone, cleared, "{x} m from its centre");
+        }
     }
 
     #[test]

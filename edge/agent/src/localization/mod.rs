@@ -3,6 +3,7 @@
 pub(crate) mod hazard_check;
 pub(crate) mod obstacle_layer;
 pub(crate) mod pose_filter;
+pub(crate) mod still_obstacles;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use skein_types::time::MonoTime;
 use self::hazard_check::{HazardCheck, ReportedObstacle};
 use self::obstacle_layer::{ObstacleLayer, PeerMask};
 use self::pose_filter::{FrameEffect, PoseFilter};
+use self::still_obstacles::StillObstacles;
 
 /// Expired evidence is removed this often.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
@@ -30,6 +32,7 @@ pub(crate) struct Localization {
     filter: PoseFilter,
     obstacles: ObstacleLayer,
     hazard_check: HazardCheck,
+    still: StillObstacles,
     map_disagrees: bool,
     expired_at: MonoTime,
 }
@@ -37,8 +40,8 @@ pub(crate) struct Localization {
 impl Localization {
     pub(crate) fn new() -> Self {
         let (filter, obstacles) = (PoseFilter::new(), ObstacleLayer::new());
-        let hazard_check = HazardCheck::default();
-        Self { filter, obstacles, hazard_check, map_disagrees: false, expired_at: MonoTime::ZERO }
+        let (hazard_check, still) = (HazardCheck::default(), StillObstacles::default());
+        Self { filter, obstacles, hazard_check, still, map_disagrees: false, expired_at: MonoTime::ZERO }
     }
 
     /// Takes a sensor frame.
@@ -71,6 +74,25 @@ impl Localization {
         match self.filter.pose_at(frame.scan.at) {
             Some(pose) if !self.filter.is_contradicted() => self.hazard_check.on_scan(&pose, &frame.scan, reported),
             _ => Vec::new(),
+        }
+    }
+
+    /// Unmapped obstacles that stand still and have not been reported lately. None while the peers are not heard: each of
+    /// them would look like one.
+    pub(crate) fn still_obstacles(
+        &mut self,
+        now: MonoTime,
+        map: &PlanningMap,
+        hears_peers: bool,
+    ) -> Vec<ReportedObstacle> {
+        match self.trusted_pose() {
+            Some(pose) if hears_peers && !self.map_disagrees => {
+                self.still.update(now, pose.position, map, &self.obstacles)
+            }
+            _ => {
+                self.still.forget();
+                Vec::new()
+            }
         }
     }
 

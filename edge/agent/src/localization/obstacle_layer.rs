@@ -68,6 +68,16 @@ impl ObstacleLayer {
         self.cells.iter().filter(|(_, seen)| seen.hits >= HITS_CONFIRMED).map(|(cell, _)| *cell)
     }
 
+    /// The same cells with the time of their last hit.
+    pub(crate) fn confirmed(&self) -> impl Iterator<Item = (u32, MonoTime)> + '_ {
+        self.cells.iter().filter(|(_, seen)| seen.hits >= HITS_CONFIRMED).map(|(cell, seen)| (*cell, seen.last_hit))
+    }
+
+    /// Whether a confirmed obstacle is within a radius (metres) of a point.
+    pub(crate) fn is_seen_at(&self, map: &PlanningMap, at: Point, radius: f64) -> bool {
+        self.obstacles().any(|cell| map.frame().center_of(cell).distance(at) < radius)
+    }
+
     /// Takes a revolution measured at `pose`, `map_from_body` when the revolution ended.
     pub(crate) fn integrate(&mut self, now: MonoTime, map: &PlanningMap, pose: &Pose, scan: &Scan, masks: &[PeerMask]) {
         self.clear_passed(now, map, pose, scan);
@@ -153,7 +163,7 @@ fn beam_towards(angle: f64, scan: &Scan) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::navigation::layered_grid::tests::hall;
     use skein_types::units::Meters;
@@ -161,7 +171,7 @@ mod tests {
     const RANGE: Meters = Meters(10.0);
 
     /// Simulated revolution at `pose` in the hall with circular objects in it.
-    fn scan(map: &PlanningMap, pose: &Pose, things: &[(Point, f64)]) -> Scan {
+    pub(crate) fn scan(map: &PlanningMap, pose: &Pose, things: &[(Point, f64)]) -> Scan {
         let mut scan = Scan::nothing(RANGE);
         scan.ranges = std::array::from_fn(|beam| {
             let heading = pose.heading + Scan::angle_of(beam);
