@@ -64,7 +64,8 @@ impl Agent {
             Input::Reflex(report) => self.safety.on_reflex_report(report),
             Input::Intent(intent) => {
                 self.safety.on_intent(now, &intent.sender);
-                self.step_coordinator(now, skein_coord::Input::Intent(intent));
+                let sight = self.localization.sight_of(&self.config, &intent);
+                self.step_coordinator(now, skein_coord::Input::SightedIntent { intent, sight });
             }
             Input::Hazard(hazard) => {
                 self.step_coordinator(now, skein_coord::Input::Hazard(hazard));

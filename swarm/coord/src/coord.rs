@@ -24,6 +24,7 @@ use crate::messages::{Input, Output, TimerKind};
 use crate::own_state::OwnState;
 use crate::peer::{Peer, PeerView};
 use crate::peers::{Heard, Observer, PeerTable, Silenced};
+use crate::sight::Sight;
 
 /// Distance that planned paths keep from the rim of a hazard, beyond the own radius, metres.
 const KEEPOUT_MARGIN: f64 = 0.1;
@@ -62,7 +63,8 @@ impl Coord {
     /// Applies one input.
     pub fn handle(&mut self, now: MonoTime, input: Input) {
         match input {
-            Input::Intent(intent) => self.on_intent(now, intent),
+            Input::Intent(intent) => self.on_intent(now, intent, Sight::Unknown),
+            Input::SightedIntent { intent, sight } => self.on_intent(now, intent, sight),
             Input::Hazard(hazard) => self.on_hazard(now, &hazard),
             Input::MapHazard { from, entry } => self.on_map_hazard(now, &from, &entry),
             Input::MapHazards(entries) => {
@@ -187,12 +189,12 @@ impl Coord {
         self.publisher.own().map(|own| own.wall).unwrap_or_default()
     }
 
-    fn on_intent(&mut self, now: MonoTime, intent: Intent) {
+    fn on_intent(&mut self, now: MonoTime, intent: Intent, sight: Sight) {
         if intent.sender == self.config.id {
             return;
         }
         let (agent, boot) = (intent.sender.clone(), intent.boot);
-        let observer = Observer { position: self.position(), wall: self.wall() };
+        let observer = Observer { position: self.position(), wall: self.wall(), sight };
         match self.peers.on_intent(now, &observer, intent) {
             Heard::Nothing | Heard::Known | Heard::Rival { report: false } => {}
             Heard::Rival { report: true } => self.outputs.push_back(Output::IdentityConflict { agent, boot }),

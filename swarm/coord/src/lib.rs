@@ -25,10 +25,12 @@
 //! 3. A motion that opens the distance to a peer is never held back on that peer's account (`path_conflict`).
 //! 4. Of two robots with fresh intents of each other exactly one goes first (`claim`).
 //! 5. Every table is bounded: peers, hazards, the shared map, points of a path, cells of a search. What a full table
-//!    keeps is what is nearest to the robot. What one sender can add, block or claim is bounded (`peers`, `hazards`,
+//!    keeps is what is nearest to the robot; a crowd of names that no floor can hold displaces no peer that was there
+//!    or is seen (`admission`). What one sender can add, block or claim is bounded (`peers`, `hazards`,
 //!    `hazard_map`, `privilege`).
 //! 6. `conflict` only reads; `decide` alone changes the state kept from cycle to cycle (`coord_state`).
 
+mod admission;
 pub mod claim;
 mod commitments;
 mod config;
@@ -48,6 +50,7 @@ mod peer;
 mod peers;
 mod planned_path;
 mod privilege;
+mod sight;
 #[cfg(test)]
 mod testing;
 mod token_bucket;
@@ -66,6 +69,7 @@ pub use crate::messages::{Input, Output, TimerKind};
 pub use crate::own_state::OwnState;
 pub use crate::peer::{POSE_AGE_MAX, PeerView, SILENCE_MAX};
 pub use crate::peers::PEERS_KNOWN_MAX;
+pub use crate::sight::Sight;
 
 /// Free distance that is kept between two footprints wherever the path allows it, metres.
 pub const PEER_CLEARANCE: f64 = 0.25;

@@ -7,12 +7,20 @@ use skein_types::units::Meters;
 
 use crate::guidance::PrecedenceReason;
 use crate::own_state::OwnState;
+use crate::sight::Sight;
 
 /// What the core is told.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// Intent of a peer.
     Intent(Intent),
+    /// Intent of a peer, with what the own lidar says of its position.
+    SightedIntent {
+        /// What the peer published.
+        intent: Intent,
+        /// Whether something is there.
+        sight: Sight,
+    },
     /// Hazard reported by a peer.
     Hazard(Hazard),
     /// Entry of the shared hazard map, from a peer.

@@ -10,6 +10,7 @@ use skein_types::time::{MonoTime, WallTime};
 use crate::claim::Claim;
 use crate::planned_path::PlannedPath;
 use crate::privilege::Privilege;
+use crate::sight::Sightings;
 use crate::trust::Trust;
 
 /// A peer without a message for this long is lost.
@@ -57,6 +58,8 @@ pub(crate) struct Peer {
     /// Its claim, as far as it is honoured.
     pub(crate) claim: Claim,
     pub(crate) trust: Trust,
+    /// What the own lidar says of it.
+    pub(crate) sightings: Sightings,
     /// Position and path by the message before, until the commitments have been checked.
     pub(crate) before: Option<PlannedPath>,
     /// When and where it last made headway.
@@ -79,6 +82,7 @@ impl Peer {
             path,
             claim,
             trust: before.map(|peer| peer.trust.clone()).unwrap_or_default(),
+            sightings: before.map_or_else(|| Sightings::new(now), |peer| peer.sightings),
             before: before.map(|peer| peer.path.clone()),
             headway,
             cornered: before.map_or_else(Privilege::cornered, |peer| peer.cornered.clone()),

@@ -18,8 +18,8 @@
 //!
 //! # Which peers are kept
 //!
-//! The nearest: a full table gives up the farthest peer for a nearer one. Names that are far away are admitted at a
-//! bounded rate, near ones always.
+//! The nearest: a full table gives up the farthest peer for a nearer one, and none for a crowd of names that cannot be
+//! (`admission`). New names are admitted at a bounded rate, those that the own lidar sees always.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -29,8 +29,9 @@ use skein_types::geometry::Point;
 use skein_types::ids::AgentId;
 use skein_types::time::{MonoTime, WallTime};
 
+use crate::admission::{Admission, Newcomer, given_up};
 use crate::peer::{POSE_AGE_MAX, Peer, SILENCE_MAX, is_newer_boot};
-use crate::token_bucket::TokenBucket;
+use crate::sight::Sight;
 
 /// Most peers that are kept: the nearest.
 pub const PEERS_KNOWN_MAX: usize = 64;
@@ -47,12 +48,6 @@ const STALE: Duration = Duration::from_millis(300);
 const LOST_KEPT_FOR: Duration = Duration::from_secs(5);
 /// Messages are never later than this: an old one after it comes from a sender that was misjudged.
 const LATE_MAX: Duration = Duration::from_secs(2);
-/// A new peer nearer than this is always admitted, metres.
-const ALWAYS_ADMITTED: f64 = 8.0;
-/// New names admitted at once, and in a second, beyond that distance.
-const ADMISSIONS: (f64, f64) = (64.0, 10.0);
-/// A new peer replaces the farthest only when it is nearer by this much, metres.
-const NEARER_BY: f64 = 0.5;
 /// A rival nearer than this to the peer is no obstacle of its own, metres.
 const RIVAL_APART: f64 = 0.3;
 /// Two senders under one name are reported at most this often.
@@ -65,6 +60,8 @@ pub(crate) struct Observer {
     pub(crate) position: Option<Point>,
     /// Its wall clock, for the age of boots.
     pub(crate) wall: WallTime,
+    /// What its lidar says of the position in the intent.
+    pub(crate) sight: Sight,
 }
 
 /// What a message changed.
@@ -96,26 +93,14 @@ struct Rival {
 }
 
 /// The table of peers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PeerTable {
     peers: BTreeMap<AgentId, Peer>,
     /// Of peers only.
     rivals: BTreeMap<AgentId, Vec<Rival>>,
     conflicts_reported: BTreeMap<AgentId, MonoTime>,
     recently_lost: BTreeMap<AgentId, Peer>,
-    admissions: TokenBucket,
-}
-
-impl Default for PeerTable {
-    fn default() -> Self {
-        Self {
-            peers: BTreeMap::new(),
-            rivals: BTreeMap::new(),
-            conflicts_reported: BTreeMap::new(),
-            recently_lost: BTreeMap::new(),
-            admissions: TokenBucket::new(ADMISSIONS.0, ADMISSIONS.1),
-        }
-    }
+    admission: Admission,
 }
 
 impl PeerTable {
@@ -128,6 +113,7 @@ impl PeerTable {
         };
         if peer.is_continued_by(now, &intent) {
             *peer = Peer::new(now, intent, Some(peer));
+            peer.sightings.note(now, observer.sight);
             return Heard::Known;
         }
         self.on_rival(now, observer, intent)
@@ -222,6 +208,7 @@ impl PeerTable {
         let lost = self.recently_lost.remove(&agent);
         let mut peer = Peer::new(now, intent, lost.as_ref());
         peer.before = None;
+        peer.sightings.note(now, observer.sight);
         self.peers.insert(agent, peer);
         Heard::New { given_up }
     }
@@ -234,28 +221,23 @@ impl PeerTable {
         intent: &Intent,
         comes_back: bool,
     ) -> Option<Option<AgentId>> {
-        let distance = observer.position.map(|own| own.distance(intent.pose.position));
-        let is_near = distance.is_some_and(|distance| distance < ALWAYS_ADMITTED);
-        let farthest = if self.peers.len() < PEERS_KNOWN_MAX {
+        let newcomer = observer
+            .position
+            .map(|own| Newcomer { distance: own.distance(intent.pose.position), sight: observer.sight });
+        let displaced = if self.peers.len() < PEERS_KNOWN_MAX {
             None
         } else {
-            let own = observer.position?;
-            let far = |peer: &Peer| own.distance(peer.position());
-            let (agent, peer) = self.peers.iter().max_by(|a, b| far(a.1).total_cmp(&far(b.1)))?;
-            if distance? + NEARER_BY >= far(peer) {
-                return None;
-            }
-            Some(agent.clone())
+            Some(given_up(now, observer.position?, &self.peers, newcomer?)?.clone())
         };
-        if !(comes_back || is_near || self.admissions.take(now)) {
+        if !(comes_back || self.admission.admit(now, newcomer)) {
             return None;
         }
-        if let Some(agent) = &farthest {
+        if let Some(agent) = &displaced {
             self.peers.remove(agent);
             self.rivals.remove(agent);
             self.conflicts_reported.remove(agent);
         }
-        Some(farthest)
+        Some(displaced)
     }
 
     /// A message under a peer's name that does not continue what the peer published.
@@ -334,7 +316,7 @@ mod tests {
     use crate::testing::{at, intent};
 
     fn here() -> Observer {
-        Observer { position: Some(Point::default()), wall: WallTime::default() }
+        Observer { position: Some(Point::default()), ..Observer::default() }
     }
 
     fn from(name: &str, boot: u128, sequence: u64, x: f64) -> Intent {

@@ -52,19 +52,24 @@ impl HazardCheck {
 }
 
 /// All beams through the inner half of the obstacle measure beyond it. NaN measures nothing.
-fn measures_beyond(pose: &Pose, scan: &Scan, obstacle: &ReportedObstacle) -> bool {
+pub(super) fn measures_beyond(pose: &Pose, scan: &Scan, obstacle: &ReportedObstacle) -> bool {
+    let distance = obstacle.position.distance(pose.position);
+    let limit = (distance + obstacle.radius + BEYOND) as f32;
+    (obstacle.radius + BEYOND..=RANGE_MAX).contains(&distance)
+        && ranges_through(pose, scan, obstacle).all(|range| range > limit)
+}
+
+/// The ranges measured through the inner half of an obstacle.
+pub(super) fn ranges_through(pose: &Pose, scan: &Scan, obstacle: &ReportedObstacle) -> impl Iterator<Item = f32> {
     let toward = obstacle.position - pose.position;
     let distance = toward.norm();
-    if !(obstacle.radius + BEYOND..=RANGE_MAX).contains(&distance) {
-        return false;
-    }
     let beams_per_radian = BEAMS as f64 / std::f64::consts::TAU;
     let half = ((obstacle.radius / 2.0 / distance).atan() * beams_per_radian).ceil().max(1.0) as usize;
     let turn = (toward.heading() - pose.heading).rem_euclid(std::f64::consts::TAU);
     let middle = (turn * beams_per_radian).round() as usize;
-    (0..=2 * half).all(|offset| {
+    (0..=2 * half).map(move |offset| {
         let beam = (middle + BEAMS + offset - half) % BEAMS;
-        scan.ranges.get(beam).is_some_and(|range| f64::from(*range) > distance + obstacle.radius + BEYOND)
+        scan.ranges.get(beam).copied().unwrap_or(f32::NAN)
     })
 }
 

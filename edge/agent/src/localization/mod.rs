@@ -2,12 +2,16 @@
 
 pub(crate) mod hazard_check;
 pub(crate) mod obstacle_layer;
+mod peer_sight;
 pub(crate) mod pose_filter;
 pub(crate) mod still_obstacles;
 
 use std::time::Duration;
 
+use skein_coord::Sight;
 use skein_space::planning::PlanningMap;
+use skein_types::body::Drive;
+use skein_types::coord::Intent;
 use skein_types::geometry::{Point, Pose, Twist};
 use skein_types::sensing::{Battery, SensorFrame};
 use skein_types::time::MonoTime;
@@ -16,6 +20,7 @@ use self::hazard_check::{HazardCheck, ReportedObstacle};
 use self::obstacle_layer::{ObstacleLayer, PeerMask};
 use self::pose_filter::{FrameEffect, PoseFilter};
 use self::still_obstacles::StillObstacles;
+use crate::config::AgentConfig;
 
 /// Expired evidence is removed this often.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
@@ -63,6 +68,19 @@ impl Localization {
             self.obstacles.expire(now);
         }
         self.compare_with_map()
+    }
+
+    /// What the newest lidar revolution says of the position in a peer's intent.
+    pub(crate) fn sight_of(&self, config: &AgentConfig, intent: &Intent) -> Sight {
+        let Some(frame) = self.filter.frame().filter(|_| config.descriptor.drive != Drive::Multirotor) else {
+            return Sight::Unknown;
+        };
+        match self.filter.pose_at(frame.scan.at) {
+            Some(pose) if !self.filter.is_contradicted() => {
+                peer_sight::sight_of(&config.map, &pose, &frame.scan, intent.pose.position, intent.radius.get())
+            }
+            _ => Sight::Unknown,
+        }
     }
 
     /// The reported obstacles that the newest lidar revolution confirms to be gone.
