@@ -5,7 +5,7 @@
 
 use core::fmt::Write as _;
 use serde_json::json;
-use skein_types::event::EventKind;
+use skein_types::event::{Event, EventKind};
 use skein_types::fleet::AlarmSeverity;
 use skein_types::ids::AgentId;
 use skein_types::link::{Hello, SCHEMA};
@@ -18,6 +18,8 @@ use crate::refusal::Refusal;
 use crate::robot::Robot;
 use crate::supervisor::Supervisor;
 
+/// Name of the event with which a robot reports two senders under one name on the mesh.
+const MESH_CONFLICT: &str = "identity_conflict";
 /// Names that stand for something else in the ledger, in keys and in commands.
 const RESERVED: &[&str] = &[
     SUPERVISOR,
@@ -84,6 +86,36 @@ impl Supervisor {
                 lingers: Some(ALARM_LINGERS),
             },
         );
+    }
+
+    /// Robots hear two senders under one name on the mesh: a person has to know.
+    pub(crate) fn on_robot_events(&mut self, now: MonoTime, agent: &AgentId, events: &[Event]) {
+        let conflicts = events.iter().filter(|event| event.kind == EventKind::Safety && event.name == MESH_CONFLICT);
+        for conflict in conflicts {
+            let payload: serde_json::Value = serde_json::from_str(&conflict.payload).unwrap_or_default();
+            let name = payload.get("peer").and_then(serde_json::Value::as_str).unwrap_or_default();
+            // A name that is no robot's may be invented: all of those are one alarm.
+            let peer = AgentId::new(name).ok().filter(|peer| self.robots.knows(peer));
+            let (whose, id) = match &peer {
+                Some(peer) => (format!("the name {peer}"), format!("mesh_conflict:{peer}")),
+                None => ("a name that is no robot's".to_owned(), "mesh_conflict".to_owned()),
+            };
+            let text = format!(
+                "{agent} hears two senders on the mesh under {whose}: find the stranger; certificates (mesh.tls_*) keep \
+                 strangers out"
+            );
+            self.raise_alarm(
+                now,
+                NewAlarm {
+                    id: &id,
+                    severity: AlarmSeverity::Critical,
+                    code: "mesh_conflict",
+                    robot: peer.as_ref(),
+                    text,
+                    lingers: Some(ALARM_LINGERS),
+                },
+            );
+        }
     }
 
     /// One alarm counts the connected robots that have proved no key.

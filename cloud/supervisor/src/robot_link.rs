@@ -168,6 +168,7 @@ impl Supervisor {
             let sequence = last.entry(event.boot).or_default();
             *sequence = event.sequence.max(*sequence);
         }
+        self.on_robot_events(now, agent, &own);
         if !own.is_empty() {
             self.out.persist(Record::Events(own));
         }

@@ -107,7 +107,7 @@ pub struct Alarm {
     pub id: String,
     /// How much it matters.
     pub severity: AlarmSeverity,
-    /// What kind, `snake_case`: `store_full`, `identity_conflict`, `coverage_not_believed`.
+    /// What kind, `snake_case`: `store_full`, `identity_conflict`, `mesh_conflict`, `coverage_not_believed`.
     pub code: String,
     /// The robot it is about.
     pub robot: Option<AgentId>,

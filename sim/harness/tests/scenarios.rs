@@ -47,6 +47,18 @@ fn driven(fleet: &Fleet, robots: usize) -> Vec<f64> {
     (0..robots).map(|robot| fleet.world().driven(robot).unwrap()).collect()
 }
 
+/// Codes of the alarms that the commander sees.
+fn alarms(fleet: &Fleet) -> Vec<String> {
+    fleet.fleet_view().map(|view| view.alarms.into_iter().map(|alarm| alarm.code).collect()).unwrap_or_default()
+}
+
+/// Whether a robot hears every other robot of the fleet.
+fn hears_all(fleet: &Fleet, robot: usize, robots: usize) -> bool {
+    let peers = fleet.robot(robot).unwrap().tactical().agent().status(MonoTime::ZERO).peers;
+    let others = (0..robots).filter(|other| *other != robot).map(|other| format!("rover-{}", other + 1));
+    others.into_iter().all(|name| peers.iter().any(|peer| peer.agent.as_str() == name))
+}
+
 /// The rooms with a box in them that is on no map.
 fn rooms_with(low: Point, high: Point) -> Place {
     let place = rooms();
@@ -249,6 +261,25 @@ fn robots_and_people_are_not_taken_for_obstacles() {
     }
 }
 
+/// Story 16 at full strength: 20,000 messages a second to each robot, without a limit in the network. Each robot goes on
+/// hearing the others, and the commander is told.
+#[test]
+fn a_flood_of_twenty_thousand_lies_a_second_blinds_nobody_and_the_commander_is_told() {
+    let flood: Vec<&str> = std::iter::repeat_n("liar:rover-2@6+4", 10).collect();
+    let mut fleet = Fleet::new(FleetConfig { faults: faults(&flood), ..config(3, 1) }).unwrap();
+    fleet.run_until(seconds(5.9));
+    assert!((0..3).all(|robot| hears_all(&fleet, robot, 3)), "before the flood");
+    assert!(!alarms(&fleet).contains(&"mesh_conflict".to_owned()));
+    for step in 1..=20 {
+        fleet.run_until(seconds(6.0 + 0.2 * f64::from(step)));
+        assert!((0..3).all(|robot| hears_all(&fleet, robot, 3)), "step {step}");
+    }
+    assert!(alarms(&fleet).contains(&"mesh_conflict".to_owned()), "{:?}", alarms(&fleet));
+    let report = fleet.run(&mut |_| ());
+    assert_sound(&report, 1);
+    assert_eq!(report.mission.as_ref().map(|mission| mission.state), Some(MissionState::Done));
+}
+
 /// Story 16. An unknown process invents seventy robots, speaks in rover-2's name, claims emergencies, reports a hazard a
 /// kilometre wide, forges releases and floods.
 #[test]
@@ -262,6 +293,7 @@ fn a_liar_on_the_mesh_stops_nothing_and_releases_nothing() {
         let mut fleet = Fleet::new(config).unwrap();
         fleet.run_until(seconds(23.9));
         assert_eq!(levels(&fleet, 3)[0], Some(Latch::Stop), "seed {seed}: a forged release released");
+        assert!(alarms(&fleet).contains(&"mesh_conflict".to_owned()), "seed {seed}: {:?}", alarms(&fleet));
         let report = fleet.run(&mut |_| ());
         assert_sound(&report, seed);
         assert_eq!(report.mission.as_ref().map(|mission| mission.state), Some(MissionState::Done), "seed {seed}");
