@@ -392,3 +392,15 @@ fn a_late_command_tells_its_age_and_an_older_halt_starts_from_standing() {
         bench.follow(NOW + ms(10), Twist::ZERO);
     }
 }
+
+#[test]
+fn a_point_as_high_as_a_corner_is_inside_or_outside_like_its_neighbours() {
+    let corners = [(2.0, 0.0), (0.0, 2.0), (-2.0, 0.0), (0.0, -2.0)].map(|(x, y)| Point::new(x, y));
+    let diamond = Fence::from(Polygon::new(corners.to_vec(), Vec::new()).unwrap());
+    for (x, y, inside) in [(0.0, 0.0, true), (1.5, 0.0, true), (-3.0, 0.0, false), (3.0, 0.0, false)] {
+        assert_eq!(diamond.clearance(Point::new(x, y)) > 0.0, inside, "{x} {y}");
+    }
+    for (x, y) in [(-1.0, 2.0), (-1.0, -2.0)] {
+        assert!(diamond.clearance(Point::new(x, y)) < 0.0, "{x} {y}");
+    }
+}
