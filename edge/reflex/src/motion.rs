@@ -221,9 +221,11 @@ impl Scene<'_> {
             return;
         }
         let mut best = lidar.swept + STEER_GAIN;
+        // Both sides are beside the motion that was asked for, whichever of them was found first.
+        let asked = verdict.twist;
         for side in [1.0, -1.0] {
-            let yaw_rate = verdict.twist.yaw_rate + side * config.steer_max.0;
-            let turned = Twist { yaw_rate, ..verdict.twist };
+            let yaw_rate = asked.yaw_rate + side * config.steer_max.0;
+            let turned = Twist { yaw_rate, ..asked };
             let clearance = clear::look(config, &self.near, &turned, verdict.stop);
             let kept = if side == self.side { STEER_KEEP } else { 0.0 };
             let room = clearance.blocked >= verdict.stop && clearance.speed >= turned.speed();
