@@ -174,6 +174,15 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_within_the_margin_may_be_two_centimetres_nearer_and_none_as_good_as_touching() {
+        for (distance, expected) in [(0.60, 0.02), (0.54, 0.01), (0.52, 0.0)] {
+            let surroundings = with_peer(Point::new(distance, 0.0), Point::default(), 0.25, 0);
+            let clear = clear_of_peers(&config(), NOW, &Pose::default(), &Twist::planar(0.3, 0.0), &surroundings);
+            assert!((clear - expected).abs() < 1e-9, "{distance}: {clear}");
+        }
+    }
+
+    #[test]
     fn a_peer_or_hazard_that_is_no_number_is_not_believed() {
         let (pose, twist) = (Pose::default(), Twist::planar(0.3, 0.0));
         let (near, still) = (Point::new(0.66, 0.0), Point::default());

@@ -244,6 +244,11 @@ mod tests {
     }
 
     #[test]
+    fn a_range_of_zero_touches_and_is_no_gap() {
+        assert_eq!(seen(wall_with(&[(40, 0.0)])).ranges[40], 0.0);
+    }
+
+    #[test]
     fn a_range_beyond_the_longest_is_nothing() {
         assert!(seen([11.0; BEAMS]).ranges.iter().all(|r| r.is_infinite()));
         assert!(seen([10.0; BEAMS]).ranges.iter().all(|r| *r == 10.0));
