@@ -231,3 +231,16 @@ fn what_does_not_move_does_not_steer() {
     bench.surroundings.hazards[0] = Some(HazardDisc { position, radius: Meters(0.3), valid_until: MonoTime::MAX });
     assert_eq!(steers(&mut bench, &[(0, 1.1), (2, 1.1)]), 0.0);
 }
+
+#[test]
+fn a_turn_in_place_reports_no_speed_and_forgets_no_side() {
+    let mut bench = Bench::new();
+    assert_eq!(steers(&mut bench, &[(3, 1.1), (5, 1.1)]), -0.5);
+    bench.setpoint.twist = Twist::planar(0.8, 0.3);
+    shows(&mut bench, &[(0, 0.4)]);
+    let output = bench.tick();
+    assert_eq!(output.actuators.twist, Twist::planar(0.0, 0.3));
+    assert_eq!(output.report.speed_allowed.0, 0.0);
+    bench.setpoint.twist = Twist::planar(0.8, 0.0);
+    assert_eq!(steers(&mut bench, &[(0, 1.1)]), -0.5, "the other side would be a little freer");
+}
