@@ -233,6 +233,9 @@ impl<B: Body> SafeBody<B> {
             return (*wanted, FenceVerdict::Clear);
         }
         let Some((pose, margin)) = self.pose_now(now) else { return (Twist::ZERO, FenceVerdict::PoseUnknown) };
+        if !self.stops_inside(&pose, margin) {
+            return (Twist::ZERO, FenceVerdict::Refused);
+        }
         if self.stays_inside(&pose, margin, wanted) {
             return (*wanted, FenceVerdict::Clear);
         }
@@ -260,6 +263,13 @@ impl<B: Body> SafeBody<B> {
         let drift = (0.5 * hardest * age * age).min(2.0 * body.speed_max.0 * age);
         let (measured, _) = self.measured;
         Some((estimate.pose.moved(&measured, age), FENCE_MARGIN + SIGMAS * estimate.position_std.0 + drift))
+    }
+
+    /// From the motion that it has, it stops inside: a command turns that motion no faster than the body can change it,
+    /// so a command that leads along the fence does not help against a drift towards it.
+    fn stops_inside(&self, pose: &Pose, margin: f64) -> bool {
+        let (measured, _) = self.measured;
+        measured.speed() < SLOWEST || self.stays_inside(pose, margin, &measured)
     }
 
     fn stays_inside(&self, pose: &Pose, margin: f64, twist: &Twist) -> bool {

@@ -156,11 +156,13 @@ fn a_way_passes_when_it_ends_its_footprint_and_margin_before_the_fence() {
     Case::of(rover, way(0.8, 0.0), way(0.2, 0.0)).passes_from(0.30 + 0.08 + 0.16);
     let holonomic = BodyDescriptor::holonomic();
     Case::of(holonomic, way(0.48, 0.64), way(0.48, 0.64)).passes_from(0.30 + 0.6 * (0.08 + 0.16));
-    // 0.76 m/s of what it does go the wanted way.
-    let along = 0.1 * 0.76 + 0.76 * 0.76 / 4.0;
-    Case::of(holonomic, way(0.6, 0.5), way(0.18, 0.24)).passes_from(0.30 + 0.6 * along);
+    // 0.672 m/s of what it does go the wanted way.
+    let along = 0.1 * 0.672 + 0.672 * 0.672 / 4.0;
+    Case::of(holonomic, way(0.3, 0.72), way(0.24, 0.18)).passes_from(0.30 + 0.8 * along);
     Case::of(agile(holonomic), way(0.0, 0.5), way(0.4, 0.0)).passes_from(0.30 + 0.04 + 0.04);
-    Case::of(agile(holonomic), way(0.6, -0.5), way(0.18, 0.24)).passes_from(0.30 + 0.6 * (0.03 + 0.0225));
+    // It drifts to the border faster than is wanted, and stops from that drift.
+    let drift = 0.1 * 0.61_f64.sqrt() + 0.61 / 4.0;
+    Case::of(agile(holonomic), way(0.6, -0.5), way(0.18, 0.24)).passes_from(0.30 + 0.6 / 0.61_f64.sqrt() * drift);
 }
 
 #[test]
