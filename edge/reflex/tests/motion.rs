@@ -7,7 +7,7 @@ use skein_reflex::{Reflex, ReflexOutput};
 use skein_types::body::BodyDescriptor;
 use skein_types::geometry::{Point, Twist};
 use skein_types::motion::DriveMode;
-use skein_types::safety::{Cause, HazardDisc};
+use skein_types::safety::{Cause, Causes, HazardDisc};
 use skein_types::time::MonoTime;
 use skein_types::units::{Meters, MetersPerSecond};
 
@@ -116,6 +116,38 @@ fn slower_than_two_centimetres_a_second_it_does_not_creep() {
         assert_eq!(output.actuators.mode, DriveMode::Follow, "{free}: {:?}", output.report);
         assert!((output.actuators.twist.vx - speed).abs() < 1e-6, "{free}: {:?}", output.actuators.twist);
         assert!(output.report.causes.contains(Cause::HazardClose));
+    }
+}
+
+#[test]
+fn too_slow_to_creep_on_a_bend_it_goes_on_turning() {
+    // The hazard lies on a bend of 1 m; after so many radians of it both touch, and 0.03 m before that it stands.
+    let touching = 2.0 * (0.58_f64 / 2.0).asin();
+    for yaw_rate in [0.5, -0.5] {
+        let mut bench = Bench::new();
+        bench.setpoint.twist = way(0.5, 0.0, yaw_rate);
+        let angle = touching + 0.0302;
+        let position = Point::new(angle.sin(), (1.0 - angle.cos()).copysign(yaw_rate));
+        bench.surroundings.hazards[0] = Some(HazardDisc { position, radius: Meters(0.3), valid_until: MonoTime::MAX });
+        let output = bench.tick();
+        assert_eq!(output.actuators.mode, DriveMode::Follow, "{:?}", output.report);
+        assert_eq!(output.report.causes, Causes::NONE.with(Cause::HazardClose));
+        assert_eq!(output.actuators.twist, way(0.0, 0.0, yaw_rate));
+    }
+}
+
+#[test]
+fn the_avoid_distance_shrinks_with_the_speed_limit() {
+    // At 0.8 m/s 0.64 of 1 m, at half a metre a second a quarter.
+    for (limit, avoid) in [(0.8, 0.64), (0.5, 0.25)] {
+        for (free, avoids) in [(avoid - 0.01, true), (avoid + 0.01, false), (1.1, false)] {
+            let mut bench = Bench::new();
+            bench.setpoint.speed_limit = MetersPerSecond(limit);
+            bench.setpoint.twist = Twist::planar(0.1, 0.0);
+            bench.see([359, 0, 1].into_iter(), (0.25 + free) as f32);
+            let output = bench.tick();
+            assert_eq!(output.report.causes.contains(Cause::ObstacleAvoid), avoids, "{limit} {free}");
+        }
     }
 }
 

@@ -480,7 +480,9 @@ fn a_release_forged_on_the_mesh_releases_nobody_in_any_form() {
 #[test]
 fn a_forged_epoch_can_be_released_by_the_name_it_shows() {
     let mut bench = Bench::fresh();
-    let forged = LatchRegister { epoch: Epoch(EPOCH_JUMP_MAX), level: Latch::Stop, ..LatchRegister::released() };
+    // The farthest ahead that is believed.
+    let farthest = Epoch(1 << 40);
+    let forged = LatchRegister { epoch: farthest, level: Latch::Stop, ..LatchRegister::released() };
     bench.handle(LatchInput::Gossip(Box::new(LatchGossip {
         sender: robot(9),
         boot: BootId(Uuid::nil()),
@@ -489,9 +491,9 @@ fn a_forged_epoch_can_be_released_by_the_name_it_shows() {
         robots: vec![(robot(1), forged)],
         requests: Vec::new(),
     })));
-    assert_eq!((bench.level(), bench.own_epoch()), (Latch::Stop, Epoch(EPOCH_JUMP_MAX)));
-    bench.handle(asked(1, release(1, Epoch(EPOCH_JUMP_MAX))));
-    bench.handle(asked(2, request(2, LatchScope::Fleet, LatchAction::Release { epoch: Epoch(EPOCH_JUMP_MAX) })));
+    assert_eq!((bench.level(), bench.own_epoch()), (Latch::Stop, farthest));
+    bench.handle(asked(1, release(1, farthest)));
+    bench.handle(asked(2, request(2, LatchScope::Fleet, LatchAction::Release { epoch: farthest })));
     assert_eq!(bench.level(), Latch::Released);
 }
 
