@@ -30,7 +30,11 @@ fn a_request_for_another_robot_is_relayed_and_changes_nothing_here() {
         assert_eq!(sent, if trusted { 2 } else { 1 });
         assert_eq!(ask_level(&mut bench, stop(3), Some(robot(1))), Latch::Stop, "this robot by its name");
         assert_eq!(ask_level(&mut bench, fleet_stop(4), Some(robot(2))), Latch::Stop);
-        assert_eq!(bench.authority.latches().fleet.level, Latch::Stop, "the fleet is one, whoever is named with it");
+        assert_eq!(
+            bench.authority.latches().fleet.level,
+            Latch::Stop,
+            "a stop of the fleet is for all, also where one robot is named"
+        );
     }
 }
 
