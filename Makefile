@@ -20,9 +20,9 @@ test: debug-build ## every test
 	cargo nextest run --workspace
 	cargo test --workspace --doc --quiet
 
-bench: build ## the table of measured claims, and bench.json
-	@.ci/setup bench
-	cargo build --release -p skein-bench
+bench: ## the table of measured claims, and bench.json
+	@.ci/setup build && .ci/setup bench
+	cargo build --release $(BINARIES) -p skein-bench
 	$(BIN)/skein-bench --out bench.json
 
 build:
